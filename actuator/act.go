@@ -1,0 +1,202 @@
+package actuator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// next returns the case whose turn it is: the oldest approved one that waits for nothing or, where
+// the automation level lets an open one through without a person's word, that one.
+func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
+	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseApproved }) {
+		if !a.waits(c) {
+			return c, true
+		}
+	}
+	if a.currentPolicy().Gate.Level < cluster.LevelPartial {
+		return cluster.Case{}, false
+	}
+	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen }) {
+		if a.waits(c) || !a.due(c.Recommendation.ID) {
+			continue
+		}
+		if verdicts := gate.Ask(gate.All(), a.question(ctx, c, nil)); gate.Open(verdicts) {
+			return c, true
+		}
+	}
+	return cluster.Case{}, false
+}
+
+// waits tells whether something that the case depends on has not ended yet.
+func (a *Actuator) waits(c cluster.Case) bool {
+	for _, id := range c.Recommendation.DependsOn {
+		if d, err := a.Case(id); err == nil && d.State.Pending() {
+			return true
+		}
+	}
+	return false
+}
+
+// question gathers what the gates may know, afresh.
+func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.Approval) gate.Question {
+	rec := c.Recommendation
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	at := time.Now()
+	snap, err := a.world.Snapshot(ctx, at)
+	q := gate.Question{Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Snapshot: snap, Failures: a.failures(rec.Action.VM)}
+	if err != nil {
+		q.SnapshotError = err.Error()
+	}
+	a.overlay(&q.Snapshot, rec.ID, at)
+	hosts := []string{rec.Action.From, rec.Action.To}
+	if vm, ok := snap.VM(rec.Action.VM); ok && vm.Host != "" && !slices.Contains(hosts, vm.Host) {
+		hosts = append(hosts, vm.Host)
+	}
+	q.Sighting = a.hypervisor.Look(ctx, rec.Action.VM, hosts)
+	q.Now = time.Now()
+	return q
+}
+
+// overlay brings a snapshot up to date with what we did ourselves since its data were scraped.
+func (a *Actuator) overlay(s *cluster.Snapshot, except string, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, c := range a.cases {
+		act := c.Recommendation.Action
+		for i := range s.VMs {
+			vm := &s.VMs[i]
+			if id == except || vm.ID != act.VM || vm.Host != act.From {
+				continue
+			}
+			switch {
+			case c.State == cluster.CaseRunning:
+				vm.MigratingTo = act.To
+			case c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < a.policy.Gate.MaxDataAge:
+				vm.Host = act.To
+			}
+		}
+	}
+}
+
+// failures lists when moving the VM failed since it last succeeded, oldest first.
+func (a *Actuator) failures(vm string) []time.Time {
+	ended := a.List(func(c cluster.Case) bool {
+		return c.Recommendation.Action.VM == vm && (c.State == cluster.CaseDone || c.State == cluster.CaseFailed)
+	})
+	slices.SortFunc(ended, func(x, y cluster.Case) int { return x.Outcome.Finished.Compare(y.Outcome.Finished) })
+	var failed []time.Time
+	for _, c := range ended {
+		if c.State == cluster.CaseDone {
+			failed = nil
+			continue
+		}
+		failed = append(failed, c.Outcome.Finished)
+	}
+	return failed
+}
+
+// act asks the gates once more, journals the intent, acts and concludes.
+func (a *Actuator) act(ctx context.Context, c cluster.Case) {
+	rec, now := c.Recommendation, time.Now()
+	log := a.log.With("id", rec.ID, "action", rec.Action.String())
+	verdicts := gate.Ask(gate.All(), a.question(ctx, c, c.Approval))
+	if ctx.Err() != nil {
+		return
+	}
+	a.metrics.asked(verdicts)
+	if !gate.Open(verdicts) {
+		out := &cluster.Outcome{Result: cluster.ResultRefused, Reason: reasons(verdicts), Finished: time.Now()}
+		if _, err := a.record(rec.ID, cluster.Entry{At: now, Kind: cluster.EntryRefused, Recommendation: &rec, Verdicts: verdicts, Outcome: out}); err != nil {
+			log.Error("refusal not recorded", "err", err)
+			return
+		}
+		a.metrics.ended(rec, *out)
+		log.Warn("refused just before acting", "reason", out.Reason)
+		return
+	}
+	c, err := a.record(rec.ID, cluster.Entry{At: now, Kind: cluster.EntryIntent, Recommendation: &rec, Approval: c.Approval, Verdicts: verdicts})
+	if err != nil {
+		log.Error("not done: no journal, no act", "err", err)
+		return
+	}
+	log.Info("acting")
+	err = a.hypervisor.Migrate(ctx, rec.Action, func(p cluster.Progress) { a.progress(rec.ID, p) })
+	a.conclude(ctx, c, err)
+}
+
+func (a *Actuator) progress(id string, p cluster.Progress) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cases[id].Progress = p
+}
+
+// conclude looks where the VM is until that is clear, and records the outcome. When ctx ends first
+// it records nothing: the next start concludes.
+func (a *Actuator) conclude(ctx context.Context, c cluster.Case, said error) {
+	act, started := c.Recommendation.Action, c.Updated
+	deadline := time.Now().Add(unknownAfter)
+	var seen finding
+	for {
+		seen = a.look(ctx, act, said)
+		if seen.settled || !time.Now().Before(deadline) {
+			break
+		}
+		if pause(ctx, lookAgain); ctx.Err() != nil {
+			return
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	a.finish(ctx, c, seen, started)
+}
+
+func (a *Actuator) look(ctx context.Context, act cluster.Action, said error) finding {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return interpret(a.hypervisor.Look(ctx, act.VM, []string{act.From, act.To}), act, said)
+}
+
+// finish records what was found, and tries again until the journal takes it.
+func (a *Actuator) finish(ctx context.Context, c cluster.Case, seen finding, started time.Time) {
+	rec := c.Recommendation
+	out := &cluster.Outcome{Result: seen.result, Reason: seen.reason, RunsOn: seen.runsOn, Started: started, Finished: time.Now()}
+	if seen.result == cluster.ResultDone {
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+		if job, err := a.hypervisor.Completed(ctx, rec.Action.VM, rec.Action.To); err == nil {
+			out.Job = job
+		}
+		cancel()
+	}
+	for {
+		_, err := a.record(rec.ID, cluster.Entry{At: out.Finished, Kind: cluster.EntryOutcome, Outcome: out})
+		if err == nil {
+			break
+		}
+		a.log.Error("outcome not recorded, trying again", "id", rec.ID, "result", out.Result.String(), "err", err)
+		if pause(ctx, again); ctx.Err() != nil {
+			return
+		}
+	}
+	a.metrics.ended(rec, *out)
+	a.log.Info("ended", "id", rec.ID, "action", rec.Action.String(), "result", out.Result.String(), "runs_on", out.RunsOn, "reason", out.Reason,
+		"seconds", out.Finished.Sub(started).Seconds())
+}
+
+// reconsider looks again into cases whose outcome is recorded as unknown: looks, never acts.
+func (a *Actuator) reconsider(ctx context.Context) {
+	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseUnknown }) {
+		if !a.due(c.Recommendation.ID) {
+			continue
+		}
+		if seen := a.look(ctx, c.Recommendation.Action, fmt.Errorf("%s", c.Outcome.Reason)); seen.settled {
+			a.finish(ctx, c, seen, c.Outcome.Started)
+		}
+	}
+}

@@ -1,0 +1,362 @@
+// Package actuator takes advice, asks the gates, acts, looks again and records. Nothing reaches the
+// world but through its gates and after its intent is in the journal. One action happens at a time.
+// It knows no hypervisor and no store: those are behind the interfaces that stand here.
+package actuator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Advice is where recommendations come from.
+type Advice interface {
+	Recommendations() []cluster.Recommendation
+}
+
+// World gives the cluster as it was at a time.
+type World interface {
+	Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error)
+}
+
+// Hypervisor moves VMs and says where they are.
+type Hypervisor interface {
+	// Look asks the hosts themselves about the VM. Hosts that give no answer are in Silent.
+	Look(ctx context.Context, vm string, hosts []string) cluster.Sighting
+	// Migrate moves the VM live and returns when the attempt is over, or when ctx ends and the
+	// attempt goes on by itself. Its word is not proof: Look is.
+	Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error
+	// Completed returns the account of the migration that ended last on the host, if there is one.
+	Completed(ctx context.Context, vm, host string) (cluster.Progress, error)
+}
+
+// Journal keeps entries for good.
+type Journal interface {
+	// Append returns the entry with its number when it is safe on disk.
+	Append(e cluster.Entry) (cluster.Entry, error)
+	// Replay calls f for every entry, oldest first.
+	Replay(f func(cluster.Entry) error) error
+}
+
+// Policy is what the operator decided about acting.
+type Policy struct {
+	Gate gate.Policy
+	// Settle is how long after an action its effect is measured: the window that use is averaged
+	// over, and some scrapes.
+	Settle time.Duration
+}
+
+// Timing of the loop. They are not policy: nobody needs to change them.
+const (
+	tick = time.Second
+	// lookTimeout bounds one look at the hosts of an action.
+	lookTimeout = 15 * time.Second
+	// lookAgain is the pause between looks while it is not clear where a VM is.
+	lookAgain = 2 * time.Second
+	// unknownAfter is how long to look for a VM before its outcome is recorded as unknown.
+	unknownAfter = 3 * time.Minute
+	// again is the pause between looks into a case whose outcome is unknown, or that the gates
+	// did not let through without a person's word.
+	again = 15 * time.Second
+	// keepEnded is how long cases that ended without a trace in the journal stay listed.
+	keepEnded = time.Hour
+	// measureWithin is how late an effect may still be measured, after a restart for example.
+	measureWithin = time.Hour
+)
+
+// Errors that callers decide by.
+var (
+	// ErrNotFound means that there is no such recommendation.
+	ErrNotFound = errors.New("no such recommendation")
+	// ErrNotOpen means that the recommendation cannot be decided any more.
+	ErrNotOpen = errors.New("it is not open")
+	// ErrRefused means that a gate refused; the case holds all verdicts.
+	ErrRefused = errors.New("refused")
+)
+
+// Actuator is the loop and the inbox. It is safe for concurrent use.
+type Actuator struct {
+	advice     Advice
+	world      World
+	hypervisor Hypervisor
+	journal    Journal
+	log        *slog.Logger
+	metrics    *metrics
+	wake       chan struct{}
+
+	mu     sync.Mutex
+	policy Policy
+	cases  map[string]*cluster.Case
+
+	// looked is when the loop last looked into a case that it looks into again and again. Only the
+	// loop uses it.
+	looked map[string]time.Time
+}
+
+// New returns an actuator that knows every case of the journal.
+func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *slog.Logger, reg prometheus.Registerer) (*Actuator, error) {
+	a := &Actuator{
+		advice: advice, world: world, hypervisor: hv, journal: j, policy: p, log: log,
+		wake: make(chan struct{}, 1), cases: map[string]*cluster.Case{}, looked: map[string]time.Time{},
+	}
+	err := j.Replay(func(e cluster.Entry) error {
+		c := a.cases[e.ID]
+		if c == nil {
+			c = &cluster.Case{}
+			a.cases[e.ID] = c
+		}
+		return c.Apply(e)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("replay the journal: %w", err)
+	}
+	a.metrics = newMetrics(reg, a)
+	return a, nil
+}
+
+// SetPolicy replaces the policy from the next question on.
+func (a *Actuator) SetPolicy(p Policy) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.policy = p
+}
+
+func (a *Actuator) currentPolicy() Policy {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.policy
+}
+
+// Run works until ctx ends. An action under way then is left to the hypervisor; the next start
+// finds out what became of it.
+func (a *Actuator) Run(ctx context.Context) error {
+	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseRunning }) {
+		a.log.Warn("an action was under way when the server ended, looking what became of it", "id", c.Recommendation.ID, "action", c.Recommendation.Action.String())
+		a.conclude(ctx, c, errors.New("the server ended while the action was under way"))
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			a.pull(time.Now())
+			pause(ctx, tick)
+		}
+	})
+	for ctx.Err() == nil {
+		a.reconsider(ctx)
+		if c, ok := a.next(ctx); ok {
+			a.act(ctx, c)
+		}
+		a.measure(ctx)
+		select {
+		case <-ctx.Done():
+		case <-a.wake:
+		case <-time.After(tick):
+		}
+	}
+	return nil
+}
+
+// pull brings the cases in line with the board: new advice opens a case, and open cases close when
+// they expire or are advised no longer.
+func (a *Actuator) pull(now time.Time) {
+	advised := a.advice.Recommendations()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	on := map[string]bool{}
+	for _, r := range advised {
+		on[r.ID] = true
+		if a.cases[r.ID] == nil {
+			a.cases[r.ID] = &cluster.Case{Recommendation: r, Updated: now}
+		}
+		if c := a.cases[r.ID]; c.State == cluster.CaseWithdrawn {
+			c.State, c.Updated = cluster.CaseOpen, now
+		}
+	}
+	for id, c := range a.cases {
+		switch {
+		case c.State == cluster.CaseOpen && !now.Before(c.Recommendation.Expires):
+			c.State, c.Updated = cluster.CaseExpired, now
+		case c.State == cluster.CaseOpen && !on[id]:
+			c.State, c.Updated = cluster.CaseWithdrawn, now
+		case (c.State == cluster.CaseExpired || c.State == cluster.CaseWithdrawn) && c.Approval == nil && now.Sub(c.Updated) > keepEnded:
+			delete(a.cases, id)
+		}
+	}
+}
+
+// List returns the cases that the filter wants, the oldest recommendation first and those of one
+// pass in the order of their plan.
+func (a *Actuator) List(want func(cluster.Case) bool) []cluster.Case {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []cluster.Case
+	for _, c := range a.cases {
+		if want(*c) {
+			list = append(list, *c)
+		}
+	}
+	slices.SortFunc(list, func(x, y cluster.Case) int {
+		switch {
+		case slices.Contains(x.Recommendation.DependsOn, y.Recommendation.ID):
+			return 1
+		case slices.Contains(y.Recommendation.DependsOn, x.Recommendation.ID):
+			return -1
+		}
+		if d := x.Recommendation.Made.Compare(y.Recommendation.Made); d != 0 {
+			return d
+		}
+		if d := x.Recommendation.Before.Score - y.Recommendation.Before.Score; d != 0 { // a plan's steps raise the score one by one
+			if d < 0 {
+				return -1
+			}
+			return 1
+		}
+		if x.Recommendation.ID < y.Recommendation.ID {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// Case returns the case with that recommendation ID.
+func (a *Actuator) Case(id string) (cluster.Case, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.cases[id]
+	if c == nil {
+		return cluster.Case{}, fmt.Errorf("%s: %w", id, ErrNotFound)
+	}
+	return *c, nil
+}
+
+// Approve takes a person's yes. The gates are asked at once; what they refuse is recorded and moves
+// nothing, and the case stays open. What they let through waits for its turn and is asked again.
+// The error is ErrNotFound, ErrNotOpen, ErrRefused or the journal's.
+func (a *Actuator) Approve(ctx context.Context, id string, word cluster.Approval) (cluster.Case, error) {
+	a.pull(word.At)
+	c, err := a.Case(id)
+	if err != nil {
+		return c, err
+	}
+	if c.State != cluster.CaseOpen {
+		return c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(c))
+	}
+	verdicts := gate.Ask(gate.All(), a.question(ctx, c, &word))
+	a.metrics.asked(verdicts)
+	kind := cluster.EntryApproved
+	if !gate.Open(verdicts) {
+		kind = cluster.EntryRefused
+	}
+	c, err = a.decide(id, cluster.Entry{At: word.At, Kind: kind, Approval: &word, Verdicts: verdicts})
+	if err == nil && kind == cluster.EntryRefused {
+		err = fmt.Errorf("%w: %s", ErrRefused, reasons(verdicts))
+	}
+	return c, err
+}
+
+// Reject takes a person's no. The error is ErrNotFound, ErrNotOpen or the journal's.
+func (a *Actuator) Reject(id string, word cluster.Approval) (cluster.Case, error) {
+	a.pull(word.At)
+	return a.decide(id, cluster.Entry{At: word.At, Kind: cluster.EntryRejected, Approval: &word})
+}
+
+// decide records a decision about an open case. Two people who decide at once get one decision.
+func (a *Actuator) decide(id string, e cluster.Entry) (cluster.Case, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.cases[id]
+	if c == nil {
+		return cluster.Case{}, fmt.Errorf("%s: %w", id, ErrNotFound)
+	}
+	if c.State != cluster.CaseOpen {
+		return *c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(*c))
+	}
+	e.ID, e.Recommendation = id, &c.Recommendation
+	if err := a.write(c, e); err != nil {
+		return *c, err
+	}
+	if e.Kind == cluster.EntryRefused {
+		c.Approval = nil // the word was heard and did not count
+	}
+	a.metrics.decided(e)
+	a.log.Info("decided", "id", id, "decision", e.Kind.String(), "who", e.Approval.Who, "via", e.Approval.Via, "action", c.Recommendation.Action.String())
+	a.poke()
+	return *c, nil
+}
+
+// write puts the entry into the journal and then into the case. The caller holds the lock.
+func (a *Actuator) write(c *cluster.Case, e cluster.Entry) error {
+	e, err := a.journal.Append(e)
+	if err != nil {
+		return fmt.Errorf("write the journal, without which nothing is done: %w", err)
+	}
+	return c.Apply(e)
+}
+
+// record is write for the loop, which holds no lock.
+func (a *Actuator) record(id string, e cluster.Entry) (cluster.Case, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.cases[id]
+	e.ID = id
+	err := a.write(c, e)
+	return *c, err
+}
+
+// due tells whether a case may be looked into once more, and notes that it is.
+func (a *Actuator) due(id string) bool {
+	if time.Since(a.looked[id]) < again {
+		return false
+	}
+	a.looked[id] = time.Now()
+	return true
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func (a *Actuator) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func whyNotOpen(c cluster.Case) string {
+	switch {
+	case c.State == cluster.CaseExpired:
+		return "it expired at " + c.Recommendation.Expires.UTC().Format(time.RFC3339) + "; look for a newer recommendation"
+	case c.State == cluster.CaseWithdrawn:
+		return "it is not advised any longer; look for a newer recommendation"
+	case c.State == cluster.CaseRejected && c.Approval != nil:
+		return fmt.Sprintf("it was rejected by %s at %s", c.Approval.Who, c.Approval.At.UTC().Format(time.RFC3339))
+	case c.Approval != nil:
+		return fmt.Sprintf("it was approved by %s at %s and is %s", c.Approval.Who, c.Approval.At.UTC().Format(time.RFC3339), c.State)
+	}
+	return "it is " + c.State.String()
+}
+
+func reasons(verdicts []cluster.Verdict) string {
+	text := ""
+	for _, v := range gate.Refusals(verdicts) {
+		if text != "" {
+			text += "; "
+		}
+		text += v.Gate + ": " + v.Detail
+	}
+	return text
+}

@@ -1,0 +1,71 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// world refuses when the world is not as the advice saw it: the VM must run where the advice says,
+// by the word of that hypervisor and of no other, no job may be under way, the target must answer,
+// and the VM must still fit there.
+func world(q Question) cluster.Verdict {
+	a := q.Rec.Action
+	if a.Kind != cluster.Migrate || a.VM == "" || a.From == "" || a.To == "" || a.From == a.To {
+		return refuse("unknown-action", "it is no migration from one host to another")
+	}
+	if v := seen(q); !v.Pass {
+		return v
+	}
+	p := cluster.NewPlacement(q.Snapshot)
+	if at := p.HostOf(a.VM); at != a.From {
+		return refuse("moved", fmt.Sprintf("Prometheus has the VM on %s, the advice on %s; a newer recommendation will follow", orNowhere(at), a.From))
+	}
+	if why := p.Illegal(a.VM, a.To, q.Policy.Limits); why != "" {
+		return refuse("no-fit", why)
+	}
+	return pass(fmt.Sprintf("%s runs on %s and fits on %s", a.Name, a.From, a.To))
+}
+
+// seen looks at the hypervisors' own words.
+func seen(q Question) cluster.Verdict {
+	a := q.Rec.Action
+	if q.Sighting.VM != a.VM {
+		return refuse("not-seen", "the hypervisors were not asked about this VM")
+	}
+	if _, _, answered := q.Sighting.On(a.To); !answered {
+		return refuse("target-silent", fmt.Sprintf("%s does not answer%s", a.To, silence(q.Sighting, a.To)))
+	}
+	state, job, answered := q.Sighting.On(a.From)
+	if !answered {
+		return refuse("source-silent", fmt.Sprintf("%s does not answer%s", a.From, silence(q.Sighting, a.From)))
+	}
+	for _, h := range q.Sighting.Hosts {
+		if h.Host != a.From && h.State.Active() {
+			return refuse("moved", fmt.Sprintf("%s has the VM (%s); somebody moved it", h.Host, h.State))
+		}
+	}
+	if state != cluster.VMRunning {
+		return refuse("not-running", fmt.Sprintf("the VM is %s on %s", state, a.From))
+	}
+	if job {
+		return refuse("job", fmt.Sprintf("another job is under way for the VM on %s", a.From))
+	}
+	return pass("")
+}
+
+func silence(s cluster.Sighting, host string) string {
+	for _, g := range s.Silent {
+		if g.Subject == cluster.HostSubject(host) {
+			return ": " + g.Reason
+		}
+	}
+	return ""
+}
+
+func orNowhere(host string) string {
+	if host == "" {
+		return "no host"
+	}
+	return host
+}

@@ -1,0 +1,293 @@
+// Package hypervisor moves VMs between libvirt hosts and says where they are. It does what it is
+// told: whether a move is wise or allowed was decided before it is called.
+package hypervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/virt"
+	"libvirt.org/go/libvirt"
+)
+
+// TLS says when a migration stream is encrypted. The zero value demands it.
+type TLS uint8
+
+// The settings for TLS.
+const (
+	// TLSRequire refuses to migrate to a host whose migration URI is not one with TLS.
+	TLSRequire TLS = iota
+	// TLSAuto encrypts whenever the target's migration URI is one with TLS.
+	TLSAuto
+	// TLSOff never encrypts the stream.
+	TLSOff
+)
+
+// Host is one host as the server knows it.
+type Host struct {
+	Name string
+	// URI is how the server reaches its libvirt, MigrationURI how other hosts do.
+	URI, MigrationURI string
+}
+
+// Options say how to migrate.
+type Options struct {
+	TLS TLS
+	// BandwidthBytesPerSecond caps the stream; 0 leaves it to the hypervisor.
+	BandwidthBytesPerSecond float64
+	// Timeout is after how long a migration is aborted.
+	Timeout time.Duration
+	// AllowUnsafe lets libvirt migrate disks that it does not know to be safe, because it does not
+	// recognise their file system as shared.
+	AllowUnsafe bool
+}
+
+// progressInterval is the time from one look at a running migration to the next.
+const progressInterval = 500 * time.Millisecond
+
+// abortGrace is how long an aborted migration may take to end.
+const abortGrace = 30 * time.Second
+
+// Driver is a set of connections to hosts. It is safe for concurrent use.
+type Driver struct {
+	mu    sync.Mutex
+	hosts map[string]*host
+	opts  Options
+}
+
+type host struct {
+	Host
+	conn *virt.Conn
+}
+
+// New returns a driver for the hosts. It connects when it is first asked.
+func New(hosts []Host, o Options) *Driver {
+	d := &Driver{hosts: map[string]*host{}}
+	d.Configure(hosts, o)
+	return d
+}
+
+// Configure replaces hosts and options. Connections to hosts that stay are kept.
+func (d *Driver) Configure(hosts []Host, o Options) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := make(map[string]*host, len(hosts))
+	for _, h := range hosts {
+		conn := virt.New(h.URI)
+		if was := d.hosts[h.Name]; was != nil && was.URI == h.URI {
+			conn = was.conn
+		}
+		next[h.Name] = &host{Host: h, conn: conn}
+	}
+	for name, was := range d.hosts {
+		if next[name] == nil || next[name].conn != was.conn {
+			was.conn.Close()
+		}
+	}
+	d.hosts, d.opts = next, o
+}
+
+// Close gives all connections up.
+func (d *Driver) Close() { d.Configure(nil, Options{}) }
+
+func (d *Driver) host(name string) (*host, Options, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.hosts[name]
+	if h == nil {
+		return nil, d.opts, fmt.Errorf("host %s is not in the configuration; add it under hosts", name)
+	}
+	return h, d.opts, nil
+}
+
+// Look asks the hosts about the VM, side by side.
+func (d *Driver) Look(ctx context.Context, vm string, hosts []string) cluster.Sighting {
+	answers := make([]cluster.SightingHost, len(hosts))
+	errs := make([]error, len(hosts))
+	var wg sync.WaitGroup
+	for i, name := range hosts {
+		wg.Go(func() { answers[i], errs[i] = d.lookAt(ctx, vm, name) })
+	}
+	wg.Wait()
+	s := cluster.Sighting{VM: vm}
+	for i, name := range hosts {
+		if errs[i] != nil {
+			s.Silent = append(s.Silent, cluster.Gap{Subject: cluster.HostSubject(name), Reason: errs[i].Error()})
+			continue
+		}
+		s.Hosts = append(s.Hosts, answers[i])
+	}
+	return s
+}
+
+func (d *Driver) lookAt(ctx context.Context, vm, name string) (cluster.SightingHost, error) {
+	h, _, err := d.host(name)
+	if err != nil {
+		return cluster.SightingHost{}, err
+	}
+	// The result is read only when Call returns no error, after which nobody writes to it any more.
+	seen := &cluster.SightingHost{Host: name, State: cluster.VMShutoff}
+	err = h.conn.Call(ctx, "look for the VM on "+name, func(c *libvirt.Connect) error {
+		dom, err := c.LookupDomainByUUIDString(vm)
+		if missing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer free(dom)
+		state, _, err := dom.GetState()
+		if missing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		seen.State = virt.State(state)
+		if job, err := dom.GetJobInfo(); err == nil {
+			seen.Job = job.Type == libvirt.DOMAIN_JOB_BOUNDED || job.Type == libvirt.DOMAIN_JOB_UNBOUNDED
+		}
+		return nil
+	})
+	if err != nil {
+		return cluster.SightingHost{}, err
+	}
+	return *seen, nil
+}
+
+// Migrate moves the VM live, from host to host without passing through the server, and returns when
+// libvirt says that the attempt is over. After the timeout the attempt is aborted. When ctx ends,
+// Migrate returns and the hosts go on by themselves.
+func (d *Driver) Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+	from, opts, err := d.host(a.From)
+	if err != nil {
+		return err
+	}
+	to, _, err := d.host(a.To)
+	if err != nil {
+		return err
+	}
+	encrypted := strings.HasPrefix(to.MigrationURI, "qemu+tls:") || strings.HasPrefix(to.MigrationURI, "xen+tls:")
+	if opts.TLS == TLSRequire && !encrypted {
+		return fmt.Errorf("migration to %s would not be encrypted: its migration_uri %s is not one with TLS, and migration.tls is require", a.To, to.MigrationURI)
+	}
+	ctx, cancel := context.WithTimeout(ctx, opts.Timeout+abortGrace)
+	defer cancel()
+	over := make(chan error, 1)
+	go func() {
+		over <- from.conn.Call(ctx, "migrate "+a.Name+" to "+a.To, func(c *libvirt.Connect) error {
+			return migrate(c, a.VM, to.MigrationURI, opts, encrypted && opts.TLS != TLSOff)
+		})
+	}()
+	return d.follow(ctx, from, a, opts.Timeout, progress, over)
+}
+
+func (d *Driver) follow(ctx context.Context, from *host, a cluster.Action, timeout time.Duration, progress func(cluster.Progress), over <-chan error) error {
+	abort := time.NewTimer(timeout)
+	defer abort.Stop()
+	poll := time.NewTicker(progressInterval)
+	defer poll.Stop()
+	var aborted error
+	for {
+		select {
+		case err := <-over:
+			if aborted != nil && err != nil {
+				return fmt.Errorf("%w: %w", aborted, err)
+			}
+			return err
+		case <-abort.C:
+			aborted = fmt.Errorf("aborted after the time limit of %s", timeout)
+			if err := d.onDomain(ctx, from, "abort the migration of "+a.Name, a.VM, (*libvirt.Domain).AbortJob); err != nil {
+				aborted = fmt.Errorf("%w (aborting failed as well: %w)", aborted, err)
+			}
+		case <-poll.C:
+			if p, err := d.job(ctx, from, a.VM, 0); err == nil {
+				progress(p)
+			}
+		}
+	}
+}
+
+func migrate(c *libvirt.Connect, vm, uri string, o Options, encrypted bool) error {
+	dom, err := c.LookupDomainByUUIDString(vm)
+	if err != nil {
+		return err
+	}
+	defer free(dom)
+	flags := libvirt.MIGRATE_LIVE | libvirt.MIGRATE_PEER2PEER
+	persistent, err := dom.IsPersistent()
+	if err != nil {
+		return fmt.Errorf("ask whether the VM is persistent: %w", err)
+	}
+	if persistent { // its definition goes with it, and is written there before it is removed here
+		flags |= libvirt.MIGRATE_PERSIST_DEST | libvirt.MIGRATE_UNDEFINE_SOURCE
+	}
+	params := &libvirt.DomainMigrateParameters{}
+	if kind, err := c.GetType(); err == nil && kind == "QEMU" { // libxl knows neither
+		flags |= libvirt.MIGRATE_AUTO_CONVERGE | libvirt.MIGRATE_ABORT_ON_ERROR
+		if mib := uint64(o.BandwidthBytesPerSecond / (1 << 20)); mib > 0 {
+			params.BandwidthSet, params.Bandwidth = true, mib
+		}
+		if encrypted {
+			flags |= libvirt.MIGRATE_TLS
+		}
+		if o.AllowUnsafe {
+			flags |= libvirt.MIGRATE_UNSAFE
+		}
+	}
+	return dom.MigrateToURI3(uri, params, flags)
+}
+
+// Completed returns the account of the VM's last migration, which the host that it went to keeps.
+func (d *Driver) Completed(ctx context.Context, vm, name string) (cluster.Progress, error) {
+	h, _, err := d.host(name)
+	if err != nil {
+		return cluster.Progress{}, err
+	}
+	return d.job(ctx, h, vm, libvirt.DOMAIN_JOB_STATS_COMPLETED|libvirt.DOMAIN_JOB_STATS_KEEP_COMPLETED)
+}
+
+func (d *Driver) job(ctx context.Context, h *host, vm string, flags libvirt.DomainGetJobStatsFlags) (cluster.Progress, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	p := &cluster.Progress{}
+	err := d.onDomain(ctx, h, "read the job of the VM", vm, func(dom *libvirt.Domain) error {
+		job, err := dom.GetJobStats(flags)
+		if err != nil {
+			return err
+		}
+		if job.Type == libvirt.DOMAIN_JOB_NONE {
+			return errors.New("no job")
+		}
+		*p = cluster.Progress{
+			ElapsedSeconds: float64(job.TimeElapsed) / 1000, DowntimeSeconds: float64(job.Downtime) / 1000,
+			TotalBytes: int64(job.DataTotal), TransferredBytes: int64(job.DataProcessed), RemainingBytes: int64(job.DataRemaining),
+			DirtyBytesPerSecond: float64(job.MemDirtyRate * job.MemPageSize),
+		}
+		return nil
+	})
+	if err != nil {
+		return cluster.Progress{}, err
+	}
+	return *p, nil
+}
+
+func (d *Driver) onDomain(ctx context.Context, h *host, what, vm string, f func(*libvirt.Domain) error) error {
+	return h.conn.Call(ctx, what, func(c *libvirt.Connect) error {
+		dom, err := c.LookupDomainByUUIDString(vm)
+		if err != nil {
+			return err
+		}
+		defer free(dom)
+		return f(dom)
+	})
+}
+
+func missing(err error) bool { return errors.Is(err, libvirt.ERR_NO_DOMAIN) }
+
+func free(dom *libvirt.Domain) { _ = dom.Free() } // it frees our handle only; nothing can be done about a failure

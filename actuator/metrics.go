@@ -1,0 +1,81 @@
+package actuator
+
+import (
+	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	actions   *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	refusals  *prometheus.CounterVec
+	decisions *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer, a *Actuator) *metrics {
+	m := &metrics{
+		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evenkeel_actions_total", Help: "Actions that ended, by kind and result.",
+		}, []string{"kind", "result"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "evenkeel_action_duration_seconds", Help: "Time from the intent to the outcome of actions that were begun.",
+			Buckets: prometheus.ExponentialBuckets(0.5, 2, 12),
+		}, []string{"kind"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evenkeel_gate_refusals_total", Help: "Refusals of an approval or an action, by gate.",
+		}, []string{"gate"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evenkeel_decisions_total", Help: "What people said and how it was taken: approved, rejected, or refused by a gate.",
+		}, []string{"decision"}),
+	}
+	for _, kind := range cluster.Kinds() {
+		for _, result := range cluster.Results() {
+			m.actions.WithLabelValues(kind, result)
+		}
+		m.duration.WithLabelValues(kind)
+	}
+	for _, g := range gate.Names() {
+		m.refusals.WithLabelValues(g)
+	}
+	for _, k := range []cluster.EntryKind{cluster.EntryApproved, cluster.EntryRejected, cluster.EntryRefused} {
+		m.decisions.WithLabelValues(k.String())
+	}
+	reg.MustRegister(m.actions, m.duration, m.refusals, m.decisions, newCaseCollector(a))
+	return m
+}
+
+func (m *metrics) asked(verdicts []cluster.Verdict) {
+	for _, v := range gate.Refusals(verdicts) {
+		m.refusals.WithLabelValues(v.Gate).Inc()
+	}
+}
+
+func (m *metrics) decided(e cluster.Entry) { m.decisions.WithLabelValues(e.Kind.String()).Inc() }
+
+func (m *metrics) ended(r cluster.Recommendation, o cluster.Outcome) {
+	m.actions.WithLabelValues(r.Action.Kind.String(), o.Result.String()).Inc()
+	if !o.Started.IsZero() {
+		m.duration.WithLabelValues(r.Action.Kind.String()).Observe(o.Finished.Sub(o.Started).Seconds())
+	}
+}
+
+type caseCollector struct {
+	actuator *Actuator
+	cases    *prometheus.Desc
+}
+
+func newCaseCollector(a *Actuator) *caseCollector {
+	return &caseCollector{actuator: a, cases: prometheus.NewDesc("evenkeel_recommendations",
+		"Recommendations that the server knows, by state; those that led to something are kept for good.", []string{"state"}, nil)}
+}
+
+func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.cases }
+
+func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
+	n := make([]int, len(cluster.CaseStates()))
+	c.actuator.List(func(one cluster.Case) bool { n[one.State]++; return false })
+	for i, name := range cluster.CaseStates() {
+		ch <- prometheus.MustNewConstMetric(c.cases, prometheus.GaugeValue, float64(n[i]), name)
+	}
+}

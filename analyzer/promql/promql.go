@@ -1,0 +1,154 @@
+// Package promql makes a snapshot out of what a Prometheus-compatible server holds. Every query
+// stands in queries.go and all are evaluated at one time, so the same snapshot can be had for any
+// time in the past. It asks and translates; what the numbers mean is for others to judge.
+package promql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/api"
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+)
+
+// Options say what to read and how to understand it.
+type Options struct {
+	// Cluster is the name that snapshots carry.
+	Cluster string
+	// Hosts are the host names that must be there; one that was never seen is a gap.
+	Hosts []string
+	// Rules are copied into every snapshot.
+	Rules []cluster.Rule
+	// Window is what use is averaged over.
+	Window time.Duration
+	// MaxDataAge is how old a host's newest sample may be before the host counts as not seen.
+	MaxDataAge time.Duration
+	// SharedStorage names the storage pools that are the same storage on every host that has them,
+	// beside those whose kind says so.
+	SharedStorage []string
+	// ReservedCPUCores and ReservedMemoryBytes are kept for every host itself.
+	ReservedCPUCores    float64
+	ReservedMemoryBytes int64
+	// Timeout bounds the queries of one snapshot together.
+	Timeout time.Duration
+}
+
+// Source makes snapshots. It is safe for concurrent use.
+type Source struct {
+	api     v1.API
+	opts    Options
+	queries queries
+}
+
+// New returns a source that reads the Prometheus API at the URL (without /api/v1). The transport
+// may be nil for the usual one.
+func New(url string, transport http.RoundTripper, o Options) (*Source, error) {
+	client, err := api.NewClient(api.Config{Address: url, RoundTripper: transport})
+	if err != nil {
+		return nil, fmt.Errorf("prometheus at %s: %w", url, err)
+	}
+	return &Source{api: v1.NewAPI(client), opts: o, queries: newQueries(o.Window)}, nil
+}
+
+// Snapshot returns the cluster as it was at the time. An error means that Prometheus could not
+// answer; what Prometheus does not hold is in the snapshot's gaps.
+func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	f := &fetch{ctx: ctx, api: s.api, at: at}
+	q := s.queries
+	var r raw
+	for _, ask := range []struct {
+		query string
+		into  *model.Vector
+	}{
+		{q.hosts, &r.hosts}, {q.hostSeen, &r.hostSeen}, {q.hostCPUs, &r.hostCPUs}, {q.hostMemory, &r.hostMemory},
+		{q.hostCPUUsed, &r.hostCPUUsed}, {q.hostVMCPU, &r.hostVMCPU}, {q.pools, &r.pools}, {q.networks, &r.networks},
+		{q.vms, &r.vms}, {q.vmsRemembered, &r.vmsRemembered}, {q.vmState, &r.vmState}, {q.vmVCPUs, &r.vmVCPUs},
+		{q.vmMemory, &r.vmMemory}, {q.vmCPU, &r.vmCPU}, {q.vmDisks, &r.vmDisks}, {q.vmNetworks, &r.vmNetworks},
+		{q.vmDemand, &r.vmDemand}, {q.vmMemoryDemand, &r.vmMemoryDemand}, {q.vmSteal, &r.vmSteal},
+		{q.vmMovable, &r.vmMovable}, {q.vmTied, &r.vmTied},
+	} {
+		f.vector(ask.query, ask.into)
+	}
+	if err := f.wait(); err != nil {
+		return cluster.Snapshot{}, err
+	}
+	snap := build(r, s.opts, at)
+	snap.Sources = []cluster.Source{
+		{Number: "cpu_demand_cores", Query: q.vmDemand}, {Number: "memory_demand_bytes", Query: q.vmMemoryDemand},
+		{Number: "cpu_steal_ratio", Query: q.vmSteal}, {Number: "reserved_cpu_cores", Query: q.hostCPUUsed},
+		{Number: "host", Query: q.vms},
+	}
+	snap.Sort()
+	if err := snap.Validate(); err != nil {
+		return cluster.Snapshot{}, fmt.Errorf("what Prometheus holds makes no sense: %w", err)
+	}
+	return snap, nil
+}
+
+// raw is what the queries gave.
+type raw struct {
+	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU  model.Vector
+	pools, networks                                                model.Vector
+	vms, vmsRemembered, vmState, vmVCPUs, vmMemory, vmCPU, vmDisks model.Vector
+	vmNetworks, vmDemand, vmMemoryDemand, vmSteal                  model.Vector
+	vmMovable, vmTied                                              model.Vector
+}
+
+// fetch runs queries side by side.
+type fetch struct {
+	ctx context.Context
+	api v1.API
+	at  time.Time
+	wg  sync.WaitGroup
+	mu  sync.Mutex
+	err error
+}
+
+func (f *fetch) vector(query string, into *model.Vector) {
+	f.wg.Go(func() {
+		value, _, _, err := f.api.Query(f.ctx, query, f.at)
+		vector, ok := value.(model.Vector)
+		if err == nil && !ok {
+			err = fmt.Errorf("the answer is a %T, not a vector", value)
+		}
+		if err != nil {
+			f.fail(fmt.Errorf("query %s: %w", query, err))
+			return
+		}
+		*into = finite(vector)
+	})
+}
+
+func (f *fetch) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil || errors.Is(f.err, context.Canceled) {
+		f.err = err
+	}
+}
+
+func (f *fetch) wait() error {
+	f.wg.Wait()
+	return f.err
+}
+
+// finite drops samples that no host or VM can have, so that a lying exporter leaves a gap and no
+// nonsense: NaN, infinities and what is below zero.
+func finite(v model.Vector) model.Vector {
+	kept := v[:0]
+	for _, s := range v {
+		if x := float64(s.Value); !math.IsNaN(x) && !math.IsInf(x, 0) && x >= 0 {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/spf13/cobra"
+)
+
+func newHistory() *cobra.Command {
+	var ask clientFlags
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "history",
+		Short: "List what was decided and done, and what came of it against what was promised",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := ask.client()
+			if err != nil {
+				return err
+			}
+			cases, err := client.History(cmd.Context(), limit)
+			if err != nil {
+				return err
+			}
+			return ask.print(cmd.OutOrStdout(), cases, func(t *table) {
+				t.row("WHEN", "ID", "ACTION", "RESULT", "BY", "TOOK", "SCORE WAS/PROMISED/MEASURED", "")
+				for _, c := range cases {
+					drawEnded(t, c)
+				}
+			})
+		},
+	}
+	ask.register(cmd.Flags())
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many, the newest first")
+	return cmd
+}
+
+func drawEnded(t *table, c cluster.Case) {
+	r := c.Recommendation
+	who, took, reason := "-", "-", ""
+	measured := "not yet"
+	if c.Approval != nil {
+		who = c.Approval.Who
+		reason = c.Approval.Reason
+	}
+	if o := c.Outcome; o != nil {
+		reason = o.Reason
+		if !o.Started.IsZero() {
+			took = fmt.Sprintf("%.1f s", o.Finished.Sub(o.Started).Seconds())
+		}
+	}
+	if c.Measured != nil {
+		measured = fmt.Sprintf("%.0f", c.Measured.Cluster.Score)
+	} else if c.State != cluster.CaseDone {
+		measured = "-"
+	}
+	t.row(clock(c.Updated), r.ID, r.Action.String(), c.State.String(), who, took,
+		fmt.Sprintf("%.0f / %.0f / %s", r.Before.Score, r.After.Score, measured), reason)
+}

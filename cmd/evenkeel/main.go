@@ -1,0 +1,59 @@
+// Command evenkeel keeps clusters of virtualisation hosts on an even keel: it shows what it sees,
+// explains what it would do and why, asks first, and proves what came of it. This package holds
+// flags, signals and wiring, one subcommand a file; what the subcommands do stands in the rooms that
+// they wire together.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "development"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newRoot().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "evenkeel:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has been called
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "evenkeel",
+		Short:         "Load balancing, explained and gated, for clusters of libvirt hosts",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddGroup(&cobra.Group{ID: "run", Title: "To run:"}, &cobra.Group{ID: "ask", Title: "To ask a server and to decide:"}, &cobra.Group{ID: "file", Title: "To work with files:"})
+	for group, commands := range map[string][]*cobra.Command{
+		"run":  {newExporter(), newServer()},
+		"ask":  {newStatus(), newRecommendations(), newApprove(), newReject(), newHistory(), newWhere()},
+		"file": {newPlan(), newSnapshot(), newCheckConfig()},
+	} {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	return root
+}
+
+func newLog(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log.level: %q is none; use debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/hypervisor"
+	"github.com/evenkeel/evenkeel/actuator/journal"
+	"github.com/evenkeel/evenkeel/analyzer"
+	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/engine"
+	"github.com/oklog/run"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/spf13/cobra"
+)
+
+type serverFlags struct {
+	web           webFlags
+	config, level string
+	storage       string
+	prometheusURL string
+}
+
+func newServer() *cobra.Command {
+	var f serverFlags
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Analyse the cluster, advise, and act on approval",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLog(f.level)
+			if err != nil {
+				return err
+			}
+			s, err := buildServer(f, log)
+			if err != nil {
+				return err
+			}
+			return s.run(cmd.Context())
+		},
+	}
+	f.web.register(cmd.Flags(), "127.0.0.1:9178")
+	cmd.Flags().StringVar(&f.config, "config.file", "evenkeel.yml", "configuration file")
+	cmd.Flags().StringVar(&f.storage, "storage.path", "data", "directory for the journal, the time series and the token")
+	cmd.Flags().StringVar(&f.prometheusURL, "prometheus.url", "", "read this Prometheus-compatible server instead of embedding one")
+	cmd.Flags().StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+// server is everything that a server consists of.
+type server struct {
+	flags    serverFlags
+	log      *slog.Logger
+	registry *prometheus.Registry
+	engine   *engine.Engine // nil with an external Prometheus
+	source   swappable
+	analyzer *analyzer.Analyzer
+	driver   *hypervisor.Driver
+	journal  *journal.Journal
+	actuator *actuator.Actuator
+	api      *api.Server
+	reloads  *prometheus.GaugeVec
+}
+
+// swappable is a source that a reload can replace.
+type swappable struct{ current atomic.Pointer[promql.Source] }
+
+func (s *swappable) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
+	return s.current.Load().Snapshot(ctx, at)
+}
+
+func buildServer(f serverFlags, log *slog.Logger) (*server, error) {
+	c, err := config.Load(f.config)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(f.storage, 0o750); err != nil {
+		return nil, fmt.Errorf("--storage.path: %w", err)
+	}
+	s := &server{flags: f, log: log, registry: prometheus.NewRegistry()}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
+	s.registry.MustRegister(s.reloads)
+	s.reloads.WithLabelValues("failure").Set(0)
+	if s.journal, err = journal.Open(filepath.Join(f.storage, "journal.db")); err != nil {
+		return nil, err
+	}
+	if err := s.build(c); err != nil {
+		return nil, errors.Join(err, s.journal.Close())
+	}
+	return s, nil
+}
+
+func (s *server) build(c config.Config) error {
+	var err error
+	if s.flags.prometheusURL == "" {
+		s.engine, err = engine.Open(engine.Options{
+			Dir: filepath.Join(s.flags.storage, "tsdb"), Retention: time.Duration(c.Scrape.Retention),
+			ScrapeInterval: time.Duration(c.Scrape.Interval), ScrapeTimeout: time.Duration(c.Scrape.Timeout),
+			Scheme: c.Scrape.Scheme, HTTPClient: c.Scrape.HTTP, Logger: s.log.With("room", "engine"), Registerer: s.registry,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.driver = hypervisor.New(nil, hypervisor.Options{})
+	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
+	s.actuator, err = actuator.New(s.analyzer, &s.source, s.driver, s.journal, actuatorPolicy(c), s.log.With("room", "actuator"), s.registry)
+	if err != nil {
+		return err
+	}
+	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
+	return s.apply(c)
+}
+
+// apply puts a configuration into force. What it cannot change while running (intervals and
+// retention of the embedded Prometheus) takes a restart.
+func (s *server) apply(c config.Config) error {
+	tokens, err := s.tokens(c)
+	if err != nil {
+		return err
+	}
+	source, err := s.newSource(c)
+	if err != nil {
+		return err
+	}
+	if s.engine != nil {
+		if err := s.engine.SetTargets(targets(c, s.selfTarget(c))); err != nil {
+			return fmt.Errorf("set scrape targets: %w", err)
+		}
+	}
+	s.source.current.Store(source)
+	s.driver.Configure(driverHosts(c), driverOptions(c))
+	s.analyzer.SetPolicy(analyzerPolicy(c))
+	s.actuator.SetPolicy(actuatorPolicy(c))
+	s.api.Configure(tokens, cluster.Level(c.Automation.Level))
+	s.reloads.WithLabelValues("success").SetToCurrentTime()
+	return nil
+}
+
+func (s *server) newSource(c config.Config) (*promql.Source, error) {
+	if s.engine != nil {
+		return promql.New("http://embedded.invalid/prometheus", s.engine.RoundTripper(), sourceOptions(c))
+	}
+	return promql.New(s.flags.prometheusURL, nil, sourceOptions(c))
+}
+
+func (s *server) reload() error {
+	c, err := config.Load(s.flags.config)
+	if err == nil {
+		err = s.apply(c)
+	}
+	if err != nil {
+		s.reloads.WithLabelValues("failure").SetToCurrentTime()
+		s.log.Error("configuration not reloaded, the old one stays in force", "err", err)
+	}
+	return err
+}
+
+// selfTarget is the server's own address for its Prometheus to scrape, or "" where it would have
+// to pass TLS or a password of its own.
+func (s *server) selfTarget(c config.Config) string {
+	if s.flags.web.config != "" || c.Scrape.Scheme != "http" {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(s.flags.web.listen[0])
+	if err != nil {
+		return ""
+	}
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (s *server) handler() (http.Handler, error) {
+	links := []web.LandingLinks{
+		{Address: "/api/v1/status", Text: "Status"}, {Address: "/api/v1/board", Text: "Board: what is seen, found and advised"},
+		{Address: "/api/v1/recommendations", Text: "Recommendations"}, {Address: "/api/v1/history", Text: "History"},
+		{Address: "/metrics", Text: "Metrics of the server itself"},
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", s.api)
+	mux.Handle("/-/", s.api)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	if s.engine != nil {
+		mux.Handle("/prometheus/", http.StripPrefix("/prometheus", s.engine.Handler()))
+		links = append(links, web.LandingLinks{Address: "/prometheus/api/v1/targets", Text: "Prometheus API (data source URL: /prometheus)"})
+	}
+	landing, err := web.NewLandingPage(web.LandingConfig{Name: "evenkeel server", Description: "Analyses the cluster, advises, and acts on approval", Version: version, Links: links})
+	if err != nil {
+		return nil, fmt.Errorf("make the landing page: %w", err)
+	}
+	mux.Handle("GET /{$}", landing)
+	return mux, nil
+}
+
+func (s *server) run(ctx context.Context) error {
+	defer s.journal.Close() //nolint:errcheck // every entry is on disk already
+	defer s.driver.Close()
+	h, err := s.handler()
+	if err != nil {
+		return err
+	}
+	var g run.Group
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	add := func(f func(context.Context) error) {
+		g.Add(func() error { return f(ctx) }, func(error) { cancel() })
+	}
+	add(func(ctx context.Context) error { return s.flags.web.serve(ctx, h, s.log) })
+	if s.engine != nil {
+		add(s.engine.Run)
+	}
+	add(s.analyzer.Run)
+	add(s.actuator.Run)
+	add(s.reloadOnHangup)
+	return g.Run()
+}
+
+func (s *server) reloadOnHangup(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			if s.reload() == nil {
+				s.log.Info("configuration reloaded", "who", "SIGHUP")
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// directFlags let a subcommand read Prometheus by itself instead of asking a server.
+type directFlags struct {
+	prometheusURL, config, at string
+}
+
+func (d *directFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&d.prometheusURL, "prometheus.url", "", "read this Prometheus instead of asking a server; needs --config.file")
+	f.StringVar(&d.config, "config.file", "", "configuration file")
+	f.StringVar(&d.at, "at", "", "time to look at, like 2006-01-02T15:04:05Z, or an age like 2h")
+}
+
+func (d *directFlags) snapshot(ctx context.Context) (cluster.Snapshot, config.Config, error) {
+	if d.config == "" {
+		return cluster.Snapshot{}, config.Config{}, errors.New("--prometheus.url needs --config.file, which names the cluster and its hosts")
+	}
+	c, err := config.Load(d.config)
+	if err != nil {
+		return cluster.Snapshot{}, c, err
+	}
+	at, err := parseTime(d.at)
+	if err != nil {
+		return cluster.Snapshot{}, c, err
+	}
+	if at.IsZero() {
+		at = time.Now()
+	}
+	source, err := promql.New(d.prometheusURL, nil, sourceOptions(c))
+	if err != nil {
+		return cluster.Snapshot{}, c, err
+	}
+	s, err := source.Snapshot(ctx, at)
+	return s, c, err
+}
+
+func newSnapshot() *cobra.Command {
+	var ask clientFlags
+	var direct directFlags
+	cmd := &cobra.Command{
+		Use:   "snapshot",
+		Short: "Write the cluster as it is, or was, as the file that plan reads",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b, err := snapshotFile(cmd.Context(), ask, direct)
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(b)
+			return err
+		},
+	}
+	ask.register(cmd.Flags())
+	direct.register(cmd.Flags())
+	return cmd
+}
+
+func snapshotFile(ctx context.Context, ask clientFlags, direct directFlags) ([]byte, error) {
+	if direct.prometheusURL != "" {
+		s, _, err := direct.snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return cluster.EncodeSnapshot(s)
+	}
+	client, err := ask.client()
+	if err != nil {
+		return nil, err
+	}
+	at, err := parseTime(direct.at)
+	if err != nil {
+		return nil, err
+	}
+	b, err := client.Snapshot(ctx, at)
+	return append(b, '\n'), err
+}
+
+func readSnapshot(path string) (cluster.Snapshot, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return cluster.Snapshot{}, fmt.Errorf("read snapshot: %w", err)
+	}
+	s, err := cluster.DecodeSnapshot(b)
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evenkeel/evenkeel/analyzer"
+	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/spf13/cobra"
+)
+
+func newStatus() *cobra.Command {
+	var ask clientFlags
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show hosts, VMs and load, what was found, and how the server does",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := ask.client()
+			if err != nil {
+				return err
+			}
+			status, err := client.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			board, err := client.Board(cmd.Context())
+			if err != nil {
+				return err
+			}
+			all := struct {
+				Status api.Status         `json:"status"`
+				Board  analyzer.Judgement `json:"board"`
+			}{status, board}
+			return ask.print(cmd.OutOrStdout(), all, func(t *table) { drawStatus(t, status, board) })
+		},
+	}
+	ask.register(cmd.Flags())
+	return cmd
+}
+
+func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
+	t.line("cluster %s at %s: score %.0f of 100, automation level %s, %d open recommendations",
+		s.Cluster, clock(s.SnapshotAt), b.Plan.Before.Score, s.Level, s.Open)
+	if s.LastError != "" {
+		t.line("THE LAST PASS FAILED, this is what was seen before: %s", s.LastError)
+	}
+	t.line("")
+	t.row("HOST", "STATE", "CPU", "", "MEMORY", "", "VMS")
+	for _, l := range b.Loads {
+		t.row(l.Host, l.State.String(), bar(l.CPUUtilisation), percent(l.CPUUtilisation), bar(l.MemoryUtilisation), percent(l.MemoryUtilisation), fmt.Sprint(l.VMs))
+	}
+	t.line("")
+	t.row("VM", "HOST", "STATE", "WANTS CPU", "WAITS", "MEMORY", "")
+	vms := slices.Clone(b.Snapshot.VMs)
+	slices.SortFunc(vms, func(x, y cluster.VM) int {
+		return strings.Compare(x.Host+"\x00"+x.Label(), y.Host+"\x00"+y.Label())
+	})
+	for _, v := range vms {
+		note := b.Snapshot.GapOf(cluster.VMSubject(v.ID))
+		if note == "" && !v.Movable {
+			note = "not movable: " + v.ImmovableReason
+		}
+		t.row(v.Label(), orDash(v.Host), v.State.String(), fmt.Sprintf("%.2f cores", v.CPUDemandCores), ratio(v.CPUStealRatio), size(v.MemoryBytes), note)
+	}
+	for _, g := range b.Snapshot.Gaps {
+		if strings.HasPrefix(g.Subject, cluster.VMSubject("")) {
+			continue // it stands beside the VM
+		}
+		t.line("NOT SEEN %s: %s", g.Subject, g.Reason)
+	}
+	t.line("")
+	for _, f := range b.Findings {
+		t.line("FOUND %s at %s: %s", f.Detector, f.Subject, f.Reason)
+	}
+	t.line("%d moves advised; no more because: %s", len(b.Plan.Actions), b.Plan.StoppedBecause)
+}
+
+func ratio(n cluster.Number) string {
+	if !n.Known {
+		return "not known"
+	}
+	return percent(n.Value)
+}
+
+func size(bytes int64) string {
+	if bytes < 1<<30 {
+		return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/actuator/hypervisor"
+	"github.com/evenkeel/evenkeel/analyzer"
+	"github.com/evenkeel/evenkeel/analyzer/detect"
+	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/engine"
+)
+
+// queryTimeout bounds the queries of one snapshot together.
+const queryTimeout = 30 * time.Second
+
+// assumedBandwidth predicts migrations where the configuration leaves the bandwidth to the
+// hypervisor: what a 10 GbE link carries.
+const assumedBandwidth = 1 << 30
+
+func limits(c config.Config) cluster.Limits {
+	return cluster.Limits{MaxCPUUtilisation: c.Limits.MaxCPUUtilisation, MaxMemoryUtilisation: c.Limits.MaxMemoryUtilisation}
+}
+
+func analyzerPolicy(c config.Config) analyzer.Policy {
+	bandwidth := float64(c.Migration.Bandwidth)
+	if bandwidth == 0 {
+		bandwidth = assumedBandwidth
+	}
+	return analyzer.Policy{
+		Interval: time.Duration(c.Analysis.Interval),
+		Detect:   detect.Policy{Threshold: c.Analysis.MigrationThreshold},
+		Plan: plan.Policy{
+			Threshold: c.Analysis.MigrationThreshold, MaxMoves: c.Analysis.MaxMoves, Limits: limits(c),
+			BandwidthBytesPerSecond: bandwidth, Lifetime: time.Duration(c.Analysis.RecommendationLifetime),
+		},
+	}
+}
+
+func actuatorPolicy(c config.Config) actuator.Policy {
+	return actuator.Policy{
+		Gate: gate.Policy{
+			Level: cluster.Level(c.Automation.Level), MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
+			FailureCoolDown: time.Duration(c.Automation.FailureCoolDown), Limits: limits(c),
+		},
+		// The window must hold nothing from before the action, the newest scrape included.
+		Settle: time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
+	}
+}
+
+func sourceOptions(c config.Config) promql.Options {
+	o := promql.Options{
+		Cluster: c.Cluster, Rules: c.ClusterRules(), Window: time.Duration(c.Analysis.Window), MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
+		SharedStorage: c.SharedStorage, ReservedCPUCores: c.Reserve.CPUCores, ReservedMemoryBytes: int64(c.Reserve.Memory), Timeout: queryTimeout,
+	}
+	for _, h := range c.Hosts {
+		o.Hosts = append(o.Hosts, h.Name)
+	}
+	return o
+}
+
+func driverHosts(c config.Config) []hypervisor.Host {
+	var hosts []hypervisor.Host
+	for _, h := range c.Hosts {
+		hosts = append(hosts, hypervisor.Host{Name: h.Name, URI: h.URI, MigrationURI: h.MigrationURI})
+	}
+	return hosts
+}
+
+func driverOptions(c config.Config) hypervisor.Options {
+	tls := map[string]hypervisor.TLS{"require": hypervisor.TLSRequire, "auto": hypervisor.TLSAuto, "off": hypervisor.TLSOff}
+	return hypervisor.Options{
+		TLS: tls[c.Migration.TLS], BandwidthBytesPerSecond: float64(c.Migration.Bandwidth),
+		Timeout: time.Duration(c.Migration.Timeout), AllowUnsafe: c.Migration.AllowUnsafe,
+	}
+}
+
+// targets are what the embedded Prometheus scrapes: each exporter once, and the server itself.
+func targets(c config.Config, self string) []engine.Target {
+	var list []engine.Target
+	seen := map[string]bool{"": true}
+	for _, h := range c.Hosts {
+		if !seen[h.Exporter] {
+			seen[h.Exporter] = true
+			list = append(list, engine.Target{Job: "evenkeel-exporter", Address: h.Exporter})
+		}
+	}
+	if self != "" {
+		list = append(list, engine.Target{Job: "evenkeel-server", Address: self})
+	}
+	return list
+}

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer"
+	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// maxAnswer is the longest answer that the client reads: a snapshot of a very large cluster.
+const maxAnswer = 256 << 20
+
+// Client asks a server.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// NewClient returns a client for the server at the URL. The token may be empty for reading.
+func NewClient(base, token string) *Client {
+	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{Timeout: 90 * time.Second}}
+}
+
+// RefusedError is the server's no, with the case as it stands where it is about one.
+type RefusedError struct {
+	Status  int
+	Problem Problem
+}
+
+func (e *RefusedError) Error() string { return e.Problem.Error }
+
+// Status asks how the server does.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return get[Status](ctx, c, "/api/v1/status", nil)
+}
+
+// Board asks for the newest judgement.
+func (c *Client) Board(ctx context.Context) (analyzer.Judgement, error) {
+	return get[analyzer.Judgement](ctx, c, "/api/v1/board", nil)
+}
+
+// Recommendations lists cases by state: "" for those that wait or run, "all", or one state's name.
+func (c *Client) Recommendations(ctx context.Context, state string) ([]cluster.Case, error) {
+	return get[[]cluster.Case](ctx, c, "/api/v1/recommendations", url.Values{"state": {state}})
+}
+
+// Recommendation asks for one case.
+func (c *Client) Recommendation(ctx context.Context, id string) (cluster.Case, error) {
+	return get[cluster.Case](ctx, c, "/api/v1/recommendations/"+url.PathEscape(id), nil)
+}
+
+// Approve says yes to the recommendation.
+func (c *Client) Approve(ctx context.Context, id, reason string) (cluster.Case, error) {
+	return c.decide(ctx, id, "approve", reason)
+}
+
+// Reject says no to the recommendation.
+func (c *Client) Reject(ctx context.Context, id, reason string) (cluster.Case, error) {
+	return c.decide(ctx, id, "reject", reason)
+}
+
+func (c *Client) decide(ctx context.Context, id, word, reason string) (cluster.Case, error) {
+	var out cluster.Case
+	err := c.do(ctx, http.MethodPost, "/api/v1/recommendations/"+url.PathEscape(id)+"/"+word, nil, Decision{Reason: reason}, &out)
+	return out, err
+}
+
+// History lists cases that ended, the newest first.
+func (c *Client) History(ctx context.Context, limit int) ([]cluster.Case, error) {
+	return get[[]cluster.Case](ctx, c, "/api/v1/history", url.Values{"limit": {strconv.Itoa(limit)}})
+}
+
+// Where asks where a VM is or was; the zero time means now, an empty key all VMs.
+func (c *Client) Where(ctx context.Context, key string, at time.Time) ([]Place, error) {
+	q := timed(at)
+	q.Set("vm", key)
+	return get[[]Place](ctx, c, "/api/v1/where", q)
+}
+
+// Plan asks for the plan as of a time; the zero time means now.
+func (c *Client) Plan(ctx context.Context, at time.Time) (plan.Plan, error) {
+	return get[plan.Plan](ctx, c, "/api/v1/plan", timed(at))
+}
+
+// Snapshot asks for the snapshot file as of a time; the zero time means now.
+func (c *Client) Snapshot(ctx context.Context, at time.Time) ([]byte, error) {
+	raw, err := get[json.RawMessage](ctx, c, "/api/v1/snapshot", timed(at))
+	return raw, err
+}
+
+func timed(at time.Time) url.Values {
+	q := url.Values{}
+	if !at.IsZero() {
+		q.Set("at", at.Format(time.RFC3339))
+	}
+	return q
+}
+
+func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, error) {
+	var out T
+	err := c.do(ctx, http.MethodGet, path, q, nil, &out)
+	return out, err
+}
+
+func (c *Client) do(ctx context.Context, method, path string, q url.Values, body, out any) error {
+	var send io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("write the request: %w", err)
+		}
+		send = bytes.NewReader(b)
+	}
+	target := c.base + path
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, send)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return fmt.Errorf("no server at %s (%w); is it running? name another with --server", c.base, err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read to its end or is given up
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", c.base, err)
+	}
+	return decode(resp.StatusCode, b, out, target)
+}
+
+func decode(status int, b []byte, out any, target string) error {
+	if status != http.StatusOK {
+		refused := &RefusedError{Status: status}
+		if err := json.Unmarshal(b, &refused.Problem); err != nil || refused.Problem.Error == "" {
+			return fmt.Errorf("%s answers with status %d and no explanation; is it an evenkeel server?", target, status)
+		}
+		return refused
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("%s answers with something else than expected: %w", target, err)
+	}
+	return nil
+}

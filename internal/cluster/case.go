@@ -1,0 +1,180 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// CaseState is where a recommendation stands on its way from advice to outcome.
+type CaseState uint8
+
+// The states of a case. The zero state is open: it waits for a person and nothing happens.
+const (
+	CaseOpen CaseState = iota
+	CaseApproved
+	CaseRunning
+	CaseDone
+	CaseFailed
+	CaseRefused
+	CaseRejected
+	CaseExpired
+	CaseWithdrawn
+	CaseUnknown
+)
+
+// CaseStates lists the names of all case states.
+func CaseStates() []string {
+	return []string{"open", "approved", "running", "done", "failed", "refused", "rejected", "expired", "withdrawn", "unknown"}
+}
+
+func (s CaseState) String() string { return nameOf(CaseStates(), s) }
+
+// MarshalText writes the state's name.
+func (s CaseState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (s *CaseState) UnmarshalText(b []byte) error {
+	return parseName("case state", CaseStates(), string(b), s)
+}
+
+// Pending tells whether the case can still lead to an action or is in one.
+func (s CaseState) Pending() bool { return s == CaseOpen || s == CaseApproved || s == CaseRunning }
+
+// Approval is one person's word on one recommendation.
+type Approval struct {
+	Who string `json:"who"`
+	// Via is where it was said, for example "api".
+	Via string    `json:"via"`
+	At  time.Time `json:"at"`
+	// Reason is what the person wrote, if anything.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Case is one recommendation and all that became of it.
+type Case struct {
+	Recommendation Recommendation `json:"recommendation"`
+	State          CaseState      `json:"state"`
+	Approval       *Approval      `json:"approval,omitempty"`
+	// Verdicts are the gates' latest answers, all of them.
+	Verdicts []Verdict `json:"verdicts,omitempty"`
+	Progress Progress  `json:"progress,omitzero"`
+	Outcome  *Outcome  `json:"outcome,omitempty"`
+	// Measured is the cluster as it was seen when the effect had had its time to show.
+	Measured *Measurement `json:"measured,omitempty"`
+	Updated  time.Time    `json:"updated"`
+}
+
+// Measurement holds what was promised against what was seen.
+type Measurement struct {
+	At time.Time `json:"at"`
+	// Cluster is the whole cluster as measured; compare with Recommendation.After.
+	Cluster Assessment `json:"cluster"`
+	// Effects are the two hosts as measured: Before is what was predicted, After what was seen.
+	Effects []Effect `json:"effects"`
+	// StealRatioBefore and StealRatioAfter are the moved VM's own waiting.
+	StealRatioBefore Number `json:"steal_ratio_before,omitzero"`
+	StealRatioAfter  Number `json:"steal_ratio_after,omitzero"`
+}
+
+// EntryKind says what a journal entry records. There is no entry of the zero kind.
+type EntryKind uint8
+
+// The kinds of journal entry.
+const (
+	EntryNone EntryKind = iota
+	EntryApproved
+	EntryRejected
+	EntryRefused
+	EntryExpired
+	// EntryIntent is written, and on disk, before the world is touched.
+	EntryIntent
+	EntryOutcome
+	EntryMeasured
+)
+
+func entryKinds() []string {
+	return []string{"", "approved", "rejected", "refused", "expired", "intent", "outcome", "measured"}
+}
+
+func (k EntryKind) String() string { return nameOf(entryKinds(), k) }
+
+// MarshalText writes the kind's name.
+func (k EntryKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads a kind's name.
+func (k *EntryKind) UnmarshalText(b []byte) error {
+	return parseName("entry kind", entryKinds(), string(b), k)
+}
+
+// Entry is one line of the journal.
+type Entry struct {
+	// Seq counts from 1 and is set by the journal.
+	Seq  uint64    `json:"seq"`
+	At   time.Time `json:"at"`
+	Kind EntryKind `json:"kind"`
+	// ID is the recommendation's. The recommendation itself stands in the entries that carry the
+	// case forward on their own: approved, rejected, refused, expired and intent.
+	ID             string          `json:"id"`
+	Recommendation *Recommendation `json:"recommendation,omitempty"`
+	Approval       *Approval       `json:"approval,omitempty"`
+	Verdicts       []Verdict       `json:"verdicts,omitempty"`
+	Outcome        *Outcome        `json:"outcome,omitempty"`
+	Measured       *Measurement    `json:"measured,omitempty"`
+}
+
+// Apply carries a case forward by one journal entry. The journal replayed from its start gives
+// every case as it stood, which is how a restarted server forgets nothing.
+func (c *Case) Apply(e Entry) error {
+	if e.Recommendation != nil {
+		c.Recommendation = *e.Recommendation
+	}
+	if c.Recommendation.ID != e.ID {
+		return fmt.Errorf("journal entry %d (%s) belongs to %q, not to %q", e.Seq, e.Kind, e.ID, c.Recommendation.ID)
+	}
+	c.Updated = e.At
+	if e.Verdicts != nil {
+		c.Verdicts = e.Verdicts
+	}
+	if e.Approval != nil {
+		c.Approval = e.Approval
+	}
+	switch e.Kind {
+	case EntryApproved:
+		c.State = CaseApproved
+	case EntryRejected:
+		c.State = CaseRejected
+	case EntryRefused:
+		// Refused when a person approved it, it stays open; refused when it was to be done, it is over.
+		if e.Outcome != nil {
+			c.State, c.Outcome = CaseRefused, e.Outcome
+		}
+	case EntryExpired:
+		c.State = CaseExpired
+	case EntryIntent:
+		c.State = CaseRunning
+	case EntryOutcome:
+		c.Outcome = e.Outcome
+		c.State = stateOf(e.Outcome)
+	case EntryMeasured:
+		c.Measured = e.Measured
+	case EntryNone:
+		return fmt.Errorf("journal entry %d has no kind", e.Seq)
+	}
+	return nil
+}
+
+func stateOf(o *Outcome) CaseState {
+	if o == nil {
+		return CaseUnknown
+	}
+	switch o.Result {
+	case ResultDone:
+		return CaseDone
+	case ResultFailed:
+		return CaseFailed
+	case ResultRefused:
+		return CaseRefused
+	case ResultUnknown:
+	}
+	return CaseUnknown
+}

@@ -1,0 +1,193 @@
+// Package config reads evenkeel's configuration: one YAML file, strict, with every default in one
+// value. An error names file, line and key. The package says what the operator wrote and whether
+// that makes sense; what follows from it is for the rooms that use it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	promconfig "github.com/prometheus/common/config"
+)
+
+// Config is the whole file.
+type Config struct {
+	// Cluster is the name that evenkeel calls the cluster by.
+	Cluster string `yaml:"cluster"`
+	Hosts   []Host `yaml:"hosts"`
+	// SharedStorage names storage pools that are the same storage on every host that has them.
+	// Pools of kinds that are shared by nature (netfs, rbd, iscsi, …) need not be named.
+	SharedStorage []string   `yaml:"shared_storage"`
+	Reserve       Reserve    `yaml:"reserve"`
+	Scrape        Scrape     `yaml:"scrape"`
+	Analysis      Analysis   `yaml:"analysis"`
+	Limits        Limits     `yaml:"limits"`
+	Automation    Automation `yaml:"automation"`
+	Migration     Migration  `yaml:"migration"`
+	API           API        `yaml:"api"`
+	Rules         []Rule     `yaml:"rules"`
+}
+
+// Host is one virtualisation host.
+type Host struct {
+	// Name is what the host calls itself: its metrics' label host.
+	Name string `yaml:"name"`
+	// URI is how the server reaches its libvirt.
+	URI string `yaml:"uri"`
+	// MigrationURI is how other hosts reach its libvirt; the same as URI when it is left out.
+	MigrationURI string `yaml:"migration_uri"`
+	// Exporter is the address (host:port) of its exporter, for the embedded Prometheus to scrape.
+	// Several hosts may name the same one.
+	Exporter string `yaml:"exporter"`
+}
+
+// Reserve is what is kept for every host itself.
+type Reserve struct {
+	CPUCores float64 `yaml:"cpu_cores"`
+	Memory   Bytes   `yaml:"memory"`
+}
+
+// Scrape says how the embedded Prometheus collects and keeps.
+type Scrape struct {
+	Interval  Duration `yaml:"interval"`
+	Timeout   Duration `yaml:"timeout"`
+	Retention Duration `yaml:"retention"`
+	// Scheme is http or https.
+	Scheme string `yaml:"scheme"`
+	// HTTP holds basic_auth, tls_config and so on, as in a scrape_config of Prometheus.
+	HTTP promconfig.HTTPClientConfig `yaml:"http"`
+}
+
+// Analysis says how the cluster is judged.
+type Analysis struct {
+	Interval Duration `yaml:"interval"`
+	// Window is what use is averaged over.
+	Window Duration `yaml:"window"`
+	// MaxDataAge is how old a host's newest sample may be.
+	MaxDataAge         Duration `yaml:"max_data_age"`
+	MigrationThreshold int      `yaml:"migration_threshold"`
+	MaxMoves           int      `yaml:"max_moves"`
+	// RecommendationLifetime is how long a recommendation can be approved.
+	RecommendationLifetime Duration `yaml:"recommendation_lifetime"`
+}
+
+// Limits say how full a target may be afterwards, as ratios of the host.
+type Limits struct {
+	MaxCPUUtilisation    float64 `yaml:"max_cpu_utilisation"`
+	MaxMemoryUtilisation float64 `yaml:"max_memory_utilisation"`
+}
+
+// Automation says what may happen without a person.
+type Automation struct {
+	Level           Level    `yaml:"level"`
+	FailureCoolDown Duration `yaml:"failure_cool_down"`
+}
+
+// Migration says how VMs are moved.
+type Migration struct {
+	// TLS is require, auto or off.
+	TLS string `yaml:"tls"`
+	// Bandwidth is the most that one migration may use, a second; 0 leaves it to the hypervisor.
+	Bandwidth Bytes    `yaml:"bandwidth"`
+	Timeout   Duration `yaml:"timeout"`
+	// AllowUnsafe lets libvirt migrate although it does not recognise the disks' file system as
+	// shared. Only for storage that you know to be.
+	AllowUnsafe bool `yaml:"allow_unsafe"`
+}
+
+// API says who may change state.
+type API struct {
+	Tokens []Token `yaml:"tokens"`
+}
+
+// Token lets one person or program change state.
+type Token struct {
+	Name string `yaml:"name"`
+	File string `yaml:"file"`
+}
+
+// Rule ties VMs to each other or to hosts.
+type Rule struct {
+	Name     string       `yaml:"name"`
+	Kind     RuleKind     `yaml:"kind"`
+	Strength RuleStrength `yaml:"strength"`
+	VMs      []string     `yaml:"vms"`
+	Hosts    []string     `yaml:"hosts"`
+}
+
+// Default is the configuration before the file is read.
+func Default() Config {
+	return Config{
+		Cluster: "default",
+		Scrape: Scrape{Interval: Duration(15 * time.Second), Timeout: Duration(10 * time.Second),
+			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: promconfig.DefaultHTTPClientConfig},
+		Analysis: Analysis{
+			Interval: Duration(30 * time.Second), Window: Duration(5 * time.Minute), MaxDataAge: Duration(time.Minute),
+			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),
+		},
+		Limits:     Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95},
+		Automation: Automation{Level: Level(cluster.LevelManual), FailureCoolDown: Duration(15 * time.Minute)},
+		Migration:  Migration{TLS: "auto", Timeout: Duration(10 * time.Minute)},
+	}
+}
+
+// Load reads and validates the file. The error holds everything that is wrong, a line each.
+func Load(path string) (Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := Parse(path, text)
+	if err != nil {
+		return c, err
+	}
+	return c, c.readable(path)
+}
+
+// readable resolves file names, which stand relative to the configuration file, and checks that
+// the secrets can be read.
+func (c *Config) readable(path string) error {
+	dir := filepath.Dir(path)
+	c.Scrape.HTTP.SetDirectory(dir)
+	var errs []error
+	for i := range c.API.Tokens {
+		t := &c.API.Tokens[i]
+		if !filepath.IsAbs(t.File) {
+			t.File = filepath.Join(dir, t.File)
+		}
+		if _, err := t.Read(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: api.tokens[%d].file: %w", path, i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// minToken is how long a token must be: shorter ones can be guessed.
+const minToken = 16
+
+// Read returns the token's secret.
+func (t Token) Read() (string, error) {
+	b, err := os.ReadFile(t.File)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(b))
+	if len(secret) < minToken {
+		return "", fmt.Errorf("%s holds %d characters, a token needs %d or more", t.File, len(secret), minToken)
+	}
+	return secret, nil
+}
+
+// ClusterRules returns the rules in the vocabulary of the rest.
+func (c Config) ClusterRules() []cluster.Rule {
+	var rules []cluster.Rule
+	for _, r := range c.Rules {
+		rules = append(rules, cluster.Rule{Name: r.Name, Kind: cluster.RuleKind(r.Kind), Strength: cluster.RuleStrength(r.Strength), VMs: r.VMs, Hosts: r.Hosts})
+	}
+	return rules
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// problem is one thing that makes no sense, at a key.
+type problem struct{ key, text string }
+
+type problems []problem
+
+func (p *problems) add(bad bool, key, format string, args ...any) {
+	if bad {
+		*p = append(*p, problem{key, fmt.Sprintf(format, args...)})
+	}
+}
+
+// problems says everything that is wrong with a configuration that could be decoded.
+func (c Config) problems() problems {
+	var p problems
+	p.add(c.Cluster == "", "cluster", "is empty; give the cluster a name")
+	c.checkHosts(&p)
+	c.checkTimes(&p)
+	a := c.Analysis
+	p.add(a.MigrationThreshold < 1 || a.MigrationThreshold > 5, "analysis.migration_threshold", "is %d; it runs from 1 (conservative) to 5 (aggressive)", a.MigrationThreshold)
+	p.add(a.MaxMoves < 1, "analysis.max_moves", "is %d; a plan needs at least one move", a.MaxMoves)
+	p.add(c.Limits.MaxCPUUtilisation <= 0 || c.Limits.MaxCPUUtilisation > 1, "limits.max_cpu_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxCPUUtilisation)
+	p.add(c.Limits.MaxMemoryUtilisation <= 0 || c.Limits.MaxMemoryUtilisation > 1, "limits.max_memory_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxMemoryUtilisation)
+	p.add(c.Reserve.CPUCores < 0, "reserve.cpu_cores", "is %g; it cannot be negative", c.Reserve.CPUCores)
+	p.add(c.Migration.TLS != "require" && c.Migration.TLS != "auto" && c.Migration.TLS != "off", "migration.tls", "is %q; use require, auto or off", c.Migration.TLS)
+	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
+	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
+	if err := c.Scrape.HTTP.Validate(); err != nil {
+		p.add(true, "scrape.http", "%v", err)
+	}
+	c.checkTokens(&p)
+	c.checkRules(&p)
+	return p
+}
+
+func (c Config) checkHosts(p *problems) {
+	p.add(len(c.Hosts) == 0, "hosts", "is empty; name at least one host with its uri and exporter")
+	seen := map[string]bool{}
+	for i, h := range c.Hosts {
+		key := fmt.Sprintf("hosts[%d]", i)
+		p.add(h.Name == "", key+".name", "is missing; it is what the host calls itself (virsh hostname)")
+		p.add(h.Name != "" && seen[h.Name], key+".name", "%q stands twice", h.Name)
+		seen[h.Name] = true
+		checkURI(p, key+".uri", h.URI)
+		if h.MigrationURI != h.URI {
+			checkURI(p, key+".migration_uri", h.MigrationURI)
+		}
+		if _, port, err := net.SplitHostPort(h.Exporter); h.Exporter != "" {
+			p.add(err != nil || port == "", key+".exporter", "%q is no address; write host:port, for example %s:9177", h.Exporter, h.Name)
+		}
+	}
+}
+
+func checkURI(p *problems, key, uri string) {
+	u, err := url.Parse(uri)
+	p.add(uri == "", key, "is missing; write for example qemu+tls://host1/system")
+	p.add(uri != "" && (err != nil || u.Scheme == "" || !strings.Contains(uri, "://")), key, "%q is no libvirt URI; write for example qemu+tls://host1/system", uri)
+}
+
+func (c Config) checkTimes(p *problems) {
+	for _, d := range []struct {
+		key   string
+		value Duration
+		least time.Duration
+	}{
+		{"scrape.interval", c.Scrape.Interval, time.Second}, {"scrape.timeout", c.Scrape.Timeout, 100 * time.Millisecond},
+		{"scrape.retention", c.Scrape.Retention, time.Hour},
+		{"analysis.interval", c.Analysis.Interval, time.Second}, {"analysis.window", c.Analysis.Window, 4 * time.Second},
+		{"analysis.max_data_age", c.Analysis.MaxDataAge, time.Second}, {"analysis.recommendation_lifetime", c.Analysis.RecommendationLifetime, time.Second},
+		{"automation.failure_cool_down", c.Automation.FailureCoolDown, 0}, {"migration.timeout", c.Migration.Timeout, time.Second},
+	} {
+		p.add(time.Duration(d.value) < d.least, d.key, "is %s; the least is %s", time.Duration(d.value), d.least)
+	}
+	p.add(c.Scrape.Timeout > c.Scrape.Interval, "scrape.timeout", "is longer than scrape.interval (%s)", time.Duration(c.Scrape.Interval))
+	p.add(c.Analysis.Window < 4*c.Scrape.Interval, "analysis.window", "is shorter than four times scrape.interval (%s); rates over it would be noise", time.Duration(c.Scrape.Interval))
+	p.add(c.Analysis.MaxDataAge < 2*c.Scrape.Interval, "analysis.max_data_age", "is shorter than twice scrape.interval (%s); one late scrape would stop everything", time.Duration(c.Scrape.Interval))
+}
+
+func (c Config) checkTokens(p *problems) {
+	seen := map[string]bool{}
+	for i, t := range c.API.Tokens {
+		key := fmt.Sprintf("api.tokens[%d]", i)
+		p.add(t.Name == "" || seen[t.Name], key+".name", "is missing or stands twice; it is how the journal names who decided")
+		seen[t.Name] = true
+		p.add(t.File == "", key+".file", "is missing; name the file that holds the token")
+	}
+}
+
+func (c Config) checkRules(p *problems) {
+	known := map[string]bool{}
+	for _, h := range c.Hosts {
+		known[h.Name] = true
+	}
+	seen := map[string]bool{}
+	for i, r := range c.Rules {
+		key := fmt.Sprintf("rules[%d]", i)
+		kind := cluster.RuleKind(r.Kind)
+		hostRule := kind == cluster.VMHostAffinity || kind == cluster.VMHostAntiAffinity
+		p.add(r.Name == "" || seen[r.Name], key+".name", "is missing or stands twice")
+		seen[r.Name] = true
+		p.add(kind == cluster.RuleNone, key+".kind", "is missing; use vm-vm-affinity, vm-vm-anti-affinity, vm-host-affinity or vm-host-anti-affinity")
+		p.add(len(r.VMs) == 0, key+".vms", "is empty; list VMs by name or UUID")
+		p.add(kind != cluster.RuleNone && !hostRule && len(r.VMs) == 1, key+".vms", "holds one VM; a %s rule needs two or more", kind)
+		p.add(hostRule && len(r.Hosts) == 0, key+".hosts", "is empty; a %s rule needs hosts", kind)
+		p.add(kind != cluster.RuleNone && !hostRule && len(r.Hosts) > 0, key+".hosts", "is given; a %s rule takes no hosts", kind)
+		for j, h := range r.Hosts {
+			p.add(!known[h], fmt.Sprintf("%s.hosts[%d]", key, j), "%q is not under hosts", h)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+)
+
+// Duration is written as Prometheus writes it: 30s, 5m, 15d.
+type Duration time.Duration
+
+// UnmarshalYAML reads a duration.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := model.ParseDuration(n.Value)
+	if err != nil {
+		return at(n, fmt.Errorf("%q is no duration; write for example 30s, 5m or 15d", n.Value))
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Bytes is written with its unit: 4GiB, 512MiB.
+type Bytes int64
+
+// UnmarshalYAML reads a size.
+func (b *Bytes) UnmarshalYAML(n *yaml.Node) error {
+	v, err := units.ParseStrictBytes(n.Value)
+	if err != nil || v < 0 {
+		return at(n, fmt.Errorf("%q is no size; write for example 512MiB or 4GiB", n.Value))
+	}
+	*b = Bytes(v)
+	return nil
+}
+
+// Level is an automation level.
+type Level cluster.Level
+
+// UnmarshalYAML reads an automation level.
+func (l *Level) UnmarshalYAML(n *yaml.Node) error { return text(n, (*cluster.Level)(l)) }
+
+// RuleKind is the kind of a rule.
+type RuleKind cluster.RuleKind
+
+// UnmarshalYAML reads the kind of a rule.
+func (k *RuleKind) UnmarshalYAML(n *yaml.Node) error { return text(n, (*cluster.RuleKind)(k)) }
+
+// RuleStrength says whether a rule must or should hold.
+type RuleStrength cluster.RuleStrength
+
+// UnmarshalYAML reads the strength of a rule.
+func (r *RuleStrength) UnmarshalYAML(n *yaml.Node) error { return text(n, (*cluster.RuleStrength)(r)) }
+
+// text reads a word. YAML takes off and on for booleans in places; the word as written counts.
+func text(n *yaml.Node, into encoding.TextUnmarshaler) error {
+	if err := into.UnmarshalText([]byte(n.Value)); err != nil {
+		return at(n, err)
+	}
+	return nil
+}
+
+// at makes an error that the decoder collects with its own, line first.
+func at(n *yaml.Node, err error) error {
+	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %v", n.Line, err)}}
+}

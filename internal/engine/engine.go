@@ -1,0 +1,154 @@
+// Package engine embeds the Prometheus engine: a time series database on disk,
+// the scrape manager, PromQL and the query API, version v0.315.0 exactly.
+//
+// Prometheus offers no stable Go API for these parts, so everything that knows
+// them stays in this package, behind a handful of functions. The rest of
+// evenkeel reads metrics through Engine.RoundTripper or over HTTP, with the
+// same client as from an external Prometheus.
+//
+// It does not evaluate rules, send alerts, discover targets, accept remote
+// write, offer the admin API or federate. It never judges what it stores.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/scrape"
+)
+
+// ErrClosed says that the engine has been closed, or is just closing.
+var ErrClosed = errors.New("engine is closed")
+
+// Engine is one embedded Prometheus. All its methods are safe for concurrent
+// use. It answers queries from Open on and scrapes while Run runs.
+type Engine struct {
+	opts     Options
+	logger   *slog.Logger
+	registry *prometheus.Registry // what Prometheus itself exports
+	store    *store
+	scraper  *scrape.Manager
+	door     *frontDoor
+	opened   time.Time
+
+	// groups carries the newest target set to the scraper. It holds at most
+	// one: a newer set replaces one that has not been read yet.
+	groups chan map[string][]*targetgroup.Group
+
+	mu     sync.Mutex                      // guards the fields below
+	jobs   map[string]*config.ScrapeConfig // every job ever set, see SetTargets
+	closed bool
+
+	running atomic.Bool
+}
+
+// Open opens or creates the database in o.Dir and makes it ready to answer
+// queries; nothing is scraped before Run. The directory stays locked until Run
+// has returned, so an engine that is not needed after all is closed by Run with
+// a cancelled context. The error of Open says what to change: an option, the
+// permissions of the directory, or the other process that uses it.
+func Open(o Options) (*Engine, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, fmt.Errorf("engine options: %w", err)
+	}
+	e := &Engine{
+		opts:     o,
+		logger:   o.Logger,
+		registry: prometheus.NewRegistry(),
+		opened:   time.Now(),
+		groups:   make(chan map[string][]*targetgroup.Group, 1),
+		jobs:     map[string]*config.ScrapeConfig{},
+	}
+	e.store, err = openStore(o, e.registry)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.assemble(); err != nil {
+		return nil, errors.Join(err, e.store.close())
+	}
+	return e, nil
+}
+
+// assemble builds what stands on the open store. The metrics of Prometheus are
+// handed to the caller's Registerer last and as one collector: two engines with
+// one Registerer are then an error instead of a panic inside Prometheus.
+func (e *Engine) assemble() error {
+	scraper, err := scrape.NewManager(scrapeOptions(), e.logger.With("component", "scrape"), nil, nil, e.store.guard, e.registry)
+	if err != nil {
+		return fmt.Errorf("create scrape manager: %w", err)
+	}
+	e.scraper = scraper
+	e.door = &frontDoor{
+		api:     newAPI(e, newQueryEngine(e.opts, e.registry)),
+		gate:    newRequestGate(),
+		timeout: e.opts.QueryTimeout,
+		logger:  e.logger,
+	}
+	if e.opts.Registerer == nil {
+		return nil
+	}
+	if err := e.opts.Registerer.Register(e.registry); err != nil {
+		return fmt.Errorf("register metrics of the embedded Prometheus: %w", err)
+	}
+	return nil
+}
+
+// Run scrapes the targets until ctx ends, then stops scraping, ends the queries
+// that are under way and closes the database. A scrape in progress is let
+// finish, so Run returns at the latest one ScrapeTimeout after ctx has ended;
+// cutting it off would store a false up=0. It can be called once; its error is
+// that of closing the database, or that it was called before.
+func (e *Engine) Run(ctx context.Context) error {
+	if !e.running.CompareAndSwap(false, true) {
+		return errors.New("engine: Run called a second time")
+	}
+	scraped := make(chan error, 1)
+	go func() { scraped <- e.scraper.Run(e.groups) }()
+	<-ctx.Done()
+	e.stopScraping()
+	if err := <-scraped; err != nil {
+		e.logger.Error("Scrape manager ended with an error", "err", err)
+	}
+	return e.close()
+}
+
+// stopScraping ends all scrape loops. Stop alone would leave a gap: a target
+// set that is still waiting could start new loops after it. Without a single
+// scrape config left there is nothing that could be started.
+func (e *Engine) stopScraping() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	if err := e.applyJobs(nil); err != nil {
+		e.logger.Warn("Cannot withdraw the scrape jobs", "err", err)
+	}
+	e.scraper.Stop()
+}
+
+// close waits for the requests that are being answered before it closes the
+// database: a query must not read a file that is no longer mapped.
+func (e *Engine) close() error {
+	e.door.gate.close()
+	if e.opts.Registerer != nil {
+		e.opts.Registerer.Unregister(e.registry)
+	}
+	if err := e.store.close(); err != nil {
+		return fmt.Errorf("close engine: %w", err)
+	}
+	return nil
+}
+
+// Handler serves the Prometheus query API under /api/v1/, and nothing else; see
+// served for the list. Mount it with http.StripPrefix where Grafana is to find
+// it. It answers 503 once the engine is closing and 500 instead of panicking.
+func (e *Engine) Handler() http.Handler { return e.door }

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestFullDiskStopsStoringAndNothingElse fills and empties a pretended disk.
+func TestFullDiskStopsStoringAndNothingElse(t *testing.T) {
+	t.Parallel()
+	var log logBuffer
+	e := openEngine(t, Options{Logger: log.logger()})
+	var free atomic.Int64
+	free.Store(minFreeBytes)
+	e.store.guard.free = func(string) (uint64, error) {
+		if n := free.Load(); n >= 0 {
+			return uint64(n), nil
+		}
+		return 0, errors.New("stale file handle")
+	}
+	var beat atomic.Int64
+	address := exporter(t, func() string { beat.Add(1); return "alive 1\n" })
+	if err := e.SetTargets([]Target{{Job: "hosts", Address: address}}); err != nil {
+		t.Fatal(err)
+	}
+	start(t, e)
+	c := client(t, e)
+	eventually(t, c, `sum(alive)`, `{} 1`)
+	for _, full := range []struct {
+		free   int64
+		reason string
+	}{
+		{minFreeBytes - 1, "has only 255 MiB free, less than 256 MiB"},
+		{-1, "stale file handle"},
+	} {
+		free.Store(full.free)
+		poll(t, func() bool { return strings.Contains(lastError(t, e), full.reason) },
+			func() string { return "target shows the error " + lastError(t, e) })
+		eventually(t, c, `count_over_time(alive[1s])`, ``) // nothing is stored
+		before := beat.Load()
+		poll(t, func() bool { return beat.Load() > before+2 }, func() string { return "scraping has stopped" })
+
+		free.Store(minFreeBytes)
+		eventually(t, c, `sum(alive)`, `{} 1`) // and it goes on
+		eventually(t, c, `sum(count_over_time(alive[1s])) > bool 2`, `{} 1`)
+	}
+	for _, once := range []string{"Storing stops: free some disk space", "Storing resumes"} {
+		if n := strings.Count(log.String(), once); n != 2 {
+			t.Errorf("the log says %q %d times, want 2", once, n)
+		}
+	}
+}
+
+func lastError(t *testing.T, e *Engine) string {
+	t.Helper()
+	result, err := client(t, e).Targets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.Active[0].LastError
+}
+
+func TestFreeBytes(t *testing.T) {
+	t.Parallel()
+	if n, err := freeBytes(t.TempDir()); err != nil || n == 0 {
+		t.Errorf("free space here is %d, error %v", n, err)
+	}
+	if _, err := freeBytes("/nonexistent"); err == nil {
+		t.Error("no error for a directory that does not exist")
+	}
+}

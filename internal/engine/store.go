@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/tsdbutil"
+	"github.com/prometheus/prometheus/util/compression"
+)
+
+const (
+	// maxDiskPercent is the share of the file system that blocks may fill
+	// before the oldest are deleted: fresh data matter more than history.
+	maxDiskPercent = 80
+	// maxBlockSpan bounds the blocks that compaction makes of smaller ones, as
+	// in Prometheus itself.
+	maxBlockSpan = 31 * 24 * time.Hour
+)
+
+// store is the database on disk together with the lock on its directory.
+type store struct {
+	db    *tsdb.DB
+	guard *diskGuard // in front of db for everything that is written
+	lock  *tsdbutil.DirLocker
+}
+
+// openStore locks and opens the database. The lock is taken here and not by
+// tsdb.Open, because that deletes temporary files before it looks at the lock:
+// they might be those of the running process that holds it.
+func openStore(o Options, reg prometheus.Registerer) (*store, error) {
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := tsdb.Open(o.Dir, o.Logger.With("component", "tsdb"), reg, storeOptions(o), nil)
+	if err != nil {
+		return nil, errors.Join(explainDir(o.Dir, err), lock.Release())
+	}
+	return &store{db: db, guard: newDiskGuard(db, o.Dir, o.Logger), lock: lock}, nil
+}
+
+func storeOptions(o Options) *tsdb.Options {
+	opts := tsdb.DefaultOptions()
+	opts.RetentionDuration = o.Retention.Milliseconds()
+	opts.MaxPercentage = maxDiskPercent
+	opts.MaxBlockDuration = min(maxBlockSpan, o.Retention/10).Milliseconds()
+	opts.WALCompression = compression.Snappy
+	opts.NoLockfile = true
+	return opts
+}
+
+// lockDir creates dir if need be and locks it, in the way that Prometheus and
+// promtool do, so that they keep each other out as well.
+func lockDir(dir string) (*tsdbutil.DirLocker, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, explainDir(dir, err)
+	}
+	lock, err := tsdbutil.NewDirLocker(dir, "tsdb", slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return nil, explainDir(dir, err)
+	}
+	if err := lock.Lock(); err != nil {
+		return nil, explainDir(dir, err)
+	}
+	return lock, nil
+}
+
+// explainDir says what a person can do about err.
+func explainDir(dir string, err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return fmt.Errorf("storage directory %s is in use by another process, which holds %s: stop that process or choose another directory: %w",
+			dir, filepath.Join(dir, "lock"), err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		advice = "make it writable for the user that evenkeel runs as, or choose another directory"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		advice = "free space on its file system or choose another directory"
+	case errors.Is(err, syscall.ENOTDIR):
+		advice = "a part of this path is a file; choose another directory"
+	default:
+		advice = "if the data are damaged, move the directory away and start with an empty one"
+	}
+	return fmt.Errorf("cannot open storage directory %s: %s: %w", dir, advice, err)
+}
+
+// close closes the database and gives up the lock, also if closing fails.
+func (s *store) close() error {
+	return errors.Join(s.db.Close(), s.lock.Release())
+}

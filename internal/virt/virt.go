@@ -1,0 +1,243 @@
+// Package virt keeps connections to libvirt daemons and puts a deadline on every call. A call into
+// libvirt cannot be cancelled: when its deadline passes, the caller is told so and goes on, while
+// the call is left to end by itself on a connection that nobody else uses any more. A hung daemon
+// therefore costs a bounded number of goroutines and nothing else. The package knows no domain, no
+// host and no metric.
+package virt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"libvirt.org/go/libvirt"
+)
+
+const (
+	// maxHanging is how many calls to one daemon may hang before further ones are refused at once.
+	maxHanging = 8
+	// A daemon that answers no keepalive for 5 s x 3 is given up.
+	keepaliveSeconds, keepaliveCount = 5, 3
+)
+
+// Conn is a connection to one daemon, opened when it is first needed and again after it was lost.
+type Conn struct {
+	uri string
+
+	mu      sync.Mutex
+	current *session
+	opening chan struct{}
+	openErr error
+	hanging int
+	closed  bool
+}
+
+// session is one opened connection. It is closed when it has been given up and its last call ended.
+type session struct {
+	conn   *libvirt.Connect
+	calls  int
+	gaveUp bool
+}
+
+// New returns a connection to the daemon at the libvirt URI. Nothing is opened yet.
+func New(uri string) *Conn { return &Conn{uri: uri} }
+
+// URI returns the libvirt URI.
+func (c *Conn) URI() string { return c.uri }
+
+// Call runs f with an open connection and returns its error. It returns ctx's error, with what was
+// being done, when ctx ends first; f then goes on in the background and its result is lost, so f
+// must write only to variables that nobody reads after an error.
+func (c *Conn) Call(ctx context.Context, what string, f func(*libvirt.Connect) error) error {
+	s, err := c.acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := f(s.conn)
+		c.release(s)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			c.giveUpIfDead(s)
+			return fmt.Errorf("%s: %w", what, plain(err))
+		}
+		return nil
+	case <-ctx.Done():
+		c.hang(s, done)
+		return fmt.Errorf("%s: libvirt at %s does not answer: %w", what, c.uri, ctx.Err())
+	}
+}
+
+// Close gives the connection up. Calls under way end by themselves.
+func (c *Conn) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.giveUp(c.current)
+}
+
+func (c *Conn) acquire(ctx context.Context) (*session, error) {
+	for {
+		c.mu.Lock()
+		switch {
+		case c.closed:
+			c.mu.Unlock()
+			return nil, errors.New("the connection was closed")
+		case c.hanging >= maxHanging:
+			c.mu.Unlock()
+			return nil, fmt.Errorf("%d calls to libvirt at %s still hang; is libvirtd stuck?", maxHanging, c.uri)
+		case c.current != nil:
+			s := c.current
+			s.calls++
+			c.mu.Unlock()
+			return s, nil
+		case c.opening == nil:
+			c.opening = make(chan struct{})
+			go c.open(c.opening)
+		}
+		wait := c.opening
+		c.mu.Unlock()
+		select {
+		case <-wait:
+			c.mu.Lock()
+			err := c.openErr
+			c.mu.Unlock()
+			if err != nil {
+				return nil, err
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("libvirt at %s does not let us in: %w", c.uri, ctx.Err())
+		}
+	}
+}
+
+func (c *Conn) open(done chan struct{}) {
+	err := eventLoop()
+	var conn *libvirt.Connect
+	if err == nil {
+		conn, err = libvirt.NewConnect(c.uri)
+	}
+	if err == nil {
+		// Drivers without keepalive (test:///) say so; they are local and need none.
+		_ = conn.SetKeepAlive(keepaliveSeconds, keepaliveCount)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(done)
+	c.opening, c.openErr = nil, nil
+	if err != nil {
+		c.openErr = fmt.Errorf("open %s: %w", c.uri, plain(err))
+		return
+	}
+	c.current = &session{conn: conn}
+	if c.closed {
+		c.giveUp(c.current)
+	}
+}
+
+func (c *Conn) release(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.calls--
+	c.closeIfUnused(s)
+}
+
+func (c *Conn) giveUpIfDead(s *session) {
+	if alive, err := s.alive(c); err == nil && alive {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.giveUp(s)
+}
+
+// alive asks the library, not the daemon: it knows whether the socket and keepalive still stand.
+func (s *session) alive(c *Conn) (bool, error) {
+	c.mu.Lock()
+	if s.gaveUp {
+		c.mu.Unlock()
+		return false, nil
+	}
+	s.calls++
+	c.mu.Unlock()
+	defer c.release(s)
+	return s.conn.IsAlive()
+}
+
+// hang counts a call that outlived its deadline until it ends after all.
+func (c *Conn) hang(s *session, done <-chan error) {
+	c.mu.Lock()
+	c.hanging++
+	c.giveUp(s)
+	c.mu.Unlock()
+	go func() {
+		<-done
+		c.mu.Lock()
+		c.hanging--
+		c.mu.Unlock()
+	}()
+}
+
+func (c *Conn) giveUp(s *session) {
+	if s == nil {
+		return
+	}
+	if c.current == s {
+		c.current = nil
+	}
+	if !s.gaveUp {
+		s.gaveUp = true
+		c.closeIfUnused(s)
+	}
+}
+
+func (c *Conn) closeIfUnused(s *session) {
+	if s.gaveUp && s.calls == 0 && s.conn != nil {
+		conn := s.conn
+		s.conn = nil
+		go func() { _, _ = conn.Close() }() // closing talks to the daemon and may hang as well
+	}
+}
+
+// plain strips libvirt's error of its numbers: people get the message.
+func plain(err error) error {
+	var lv libvirt.Error
+	if errors.As(err, &lv) && lv.Message != "" {
+		return &Error{Code: lv.Code, Message: lv.Message}
+	}
+	return err
+}
+
+// Error is libvirt's error with its message alone as text.
+type Error struct {
+	Code    libvirt.ErrorNumber
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Is lets errors.Is compare with a libvirt.ErrorNumber.
+func (e *Error) Is(target error) bool {
+	code, ok := target.(libvirt.ErrorNumber)
+	return ok && code == e.Code
+}
+
+// eventLoop starts libvirt's event loop once in the process: without it no keepalive is sent.
+func eventLoop() error { return startLoop() }
+
+var startLoop = sync.OnceValue(func() error {
+	if err := libvirt.EventRegisterDefaultImpl(); err != nil {
+		return fmt.Errorf("register libvirt's event loop: %w", err)
+	}
+	go func() {
+		for {
+			_ = libvirt.EventRunDefaultImpl() // an error here concerns one descriptor; the loop goes on
+		}
+	}()
+	return nil
+})
