@@ -14,6 +14,9 @@ func freshness(q Question) cluster.Verdict {
 	if q.SnapshotError != "" {
 		return refuse("stale", "no snapshot could be taken: "+q.SnapshotError)
 	}
+	if q.Snapshot.At.IsZero() {
+		return refuse("stale", "there is no snapshot")
+	}
 	if age := q.Now.Sub(q.Snapshot.At); age < 0 || age > q.Policy.MaxDataAge {
 		return refuse("stale", fmt.Sprintf("the newest snapshot is %s old, the limit is %s; is Prometheus reachable?",
 			age.Round(time.Second), q.Policy.MaxDataAge))

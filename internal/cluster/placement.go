@@ -202,10 +202,7 @@ func (p *Placement) Illegal(vm, to string, l Limits) string {
 	if why := p.overfull(v, h, l); why != "" {
 		return why
 	}
-	if more := p.violationsAt(v, h) - p.violationsOf(v); more > 0 {
-		return "a rule would be broken on " + to
-	}
-	return ""
+	return p.against(v, h)
 }
 
 func unreachable(v VM, h Host) string {

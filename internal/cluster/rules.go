@@ -1,5 +1,7 @@
 package cluster
 
+import "fmt"
+
 // violations counts how far a rule is from holding: the VMs that would have to move.
 // VMs that run nowhere break nothing.
 func (p *Placement) violations(r Rule) int {
@@ -44,6 +46,30 @@ func (p *Placement) violationsOf(v int) int {
 		sum += p.violations(p.snap.Rules[r])
 	}
 	return sum
+}
+
+// against names a rule that forbids the VM on the host: a must rule that would be further from
+// holding, or should rules that together would be.
+func (p *Placement) against(v, host int) string {
+	was, should, name := p.place[v], 0, ""
+	for _, i := range p.rulesOf[v] {
+		r := p.snap.Rules[i]
+		now := p.violations(r)
+		p.place[v] = host
+		more := p.violations(r) - now
+		p.place[v] = was
+		if more > 0 && r.Strength == Must {
+			return fmt.Sprintf("rule %s (%s, must) would be broken", r.Name, r.Kind)
+		}
+		if more > 0 {
+			name = r.Name
+		}
+		should += more
+	}
+	if should > 0 {
+		return fmt.Sprintf("rule %s (should) would be broken", name)
+	}
+	return ""
 }
 
 // violationsAt counts them as they would be with the VM on another host.

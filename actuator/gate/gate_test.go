@@ -1,0 +1,242 @@
+package gate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/clustertest"
+	"pgregory.net/rapid"
+)
+
+const gib = 1 << 30
+
+// good is a question that every gate passes. Tests spoil one thing each.
+func good() gate.Question {
+	now := clustertest.At()
+	host := func(id string) cluster.Host {
+		return cluster.Host{ID: id, State: cluster.HostUp, CPUCores: 4, MemoryBytes: 16 * gib, Storage: []string{"nfs1"}, Networks: []string{"br0"}}
+	}
+	return gate.Question{
+		Now: now,
+		Policy: gate.Policy{Level: cluster.LevelManual, MaxDataAge: time.Minute, FailureCoolDown: 15 * time.Minute,
+			Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}},
+		Rec: cluster.Recommendation{ID: "abc", Priority: 2, Made: now.Add(-time.Minute), Expires: now.Add(10 * time.Minute),
+			Action: cluster.Action{Kind: cluster.Migrate, VM: "v1", Name: "web1", From: "h1", To: "h2"}},
+		Approval: &cluster.Approval{Who: "alice", Via: "api", At: now},
+		Snapshot: cluster.Snapshot{Cluster: "c", At: now.Add(-time.Second), Hosts: []cluster.Host{host("h1"), host("h2"), host("h3")},
+			VMs: []cluster.VM{
+				{ID: "v1", Name: "web1", Host: "h1", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 1, Movable: true, Storage: []string{"nfs1"}, Networks: []string{"br0"}},
+				{ID: "v2", Name: "db1", Host: "h2", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 1, Movable: true},
+			}},
+		Sighting: cluster.Sighting{VM: "v1", Hosts: []cluster.SightingHost{{Host: "h1", State: cluster.VMRunning}, {Host: "h2", State: cluster.VMShutoff}}},
+	}
+}
+
+func TestTheGoodQuestionPasses(t *testing.T) {
+	if v := gate.Ask(gate.All(), good()); !gate.Open(v) {
+		t.Fatalf("refused: %+v", gate.Refusals(v))
+	}
+}
+
+func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
+	manual := cluster.LevelManual
+	off := cluster.LevelOff
+	cases := map[string]struct {
+		spoil        func(*gate.Question)
+		gate, reason string
+		detail       string
+		retry        time.Duration
+		othersToo    bool
+	}{
+		"level off":              {spoil: func(q *gate.Question) { q.Policy.Level = off }, gate: "level", reason: "off"},
+		"the VM's own level off": {spoil: func(q *gate.Question) { q.Snapshot.VMs[0].Automation = &off }, gate: "level", reason: "off"},
+		"nobody approved":        {spoil: func(q *gate.Question) { q.Approval = nil }, gate: "approval", reason: "not-approved"},
+		"partial, not mandatory": {spoil: func(q *gate.Question) { q.Policy.Level = cluster.LevelPartial; q.Approval = nil }, gate: "approval", reason: "not-approved"},
+		"full, but the VM manual": {spoil: func(q *gate.Question) {
+			q.Policy.Level = cluster.LevelFull
+			q.Approval = nil
+			q.Snapshot.VMs[0].Automation = &manual
+		}, gate: "approval", reason: "not-approved"},
+		"expired":                {spoil: func(q *gate.Question) { q.Rec.Expires = q.Now }, gate: "expiry", reason: "expired"},
+		"no Prometheus":          {spoil: func(q *gate.Question) { q.SnapshotError = "connection refused" }, gate: "freshness", reason: "stale", detail: "connection refused"},
+		"old snapshot":           {spoil: func(q *gate.Question) { q.Snapshot.At = q.Now.Add(-61 * time.Second) }, gate: "freshness", reason: "stale", detail: "1m1s"},
+		"snapshot of the future": {spoil: func(q *gate.Question) { q.Snapshot.At = q.Now.Add(time.Second) }, gate: "freshness", reason: "stale"},
+		"source not seen":        {spoil: gap("host/h1"), gate: "freshness", reason: "gap", othersToo: true},
+		"target not seen":        {spoil: gap("host/h2"), gate: "freshness", reason: "gap", othersToo: true},
+		"VM contradictory":       {spoil: gap("vm/v1"), gate: "freshness", reason: "gap", othersToo: true},
+		"cluster not seen":       {spoil: gap("cluster"), gate: "freshness", reason: "gap"},
+		"target silent": {spoil: func(q *gate.Question) {
+			q.Sighting.Hosts = q.Sighting.Hosts[:1]
+			q.Sighting.Silent = []cluster.Gap{{Subject: "host/h2", Reason: "no route"}}
+		}, gate: "world", reason: "target-silent", detail: "no route"},
+		"source silent": {spoil: func(q *gate.Question) { q.Sighting.Hosts = q.Sighting.Hosts[1:] }, gate: "world", reason: "source-silent"},
+		"moved by hand": {spoil: func(q *gate.Question) {
+			q.Sighting.Hosts[0].State = cluster.VMShutoff
+			q.Sighting.Hosts = append(q.Sighting.Hosts, cluster.SightingHost{Host: "h3", State: cluster.VMRunning})
+		}, gate: "world", reason: "moved", detail: "h3"},
+		"already there": {spoil: func(q *gate.Question) {
+			q.Sighting.Hosts[0].State = cluster.VMShutoff
+			q.Sighting.Hosts[1].State = cluster.VMRunning
+		}, gate: "world", reason: "moved", detail: "h2"},
+		"paused copy at target":   {spoil: func(q *gate.Question) { q.Sighting.Hosts[1].State = cluster.VMPaused }, gate: "world", reason: "moved"},
+		"paused":                  {spoil: func(q *gate.Question) { q.Sighting.Hosts[0].State = cluster.VMPaused }, gate: "world", reason: "not-running"},
+		"backup under way":        {spoil: func(q *gate.Question) { q.Sighting.Hosts[0].Job = true }, gate: "world", reason: "job"},
+		"another VM was asked of": {spoil: func(q *gate.Question) { q.Sighting.VM = "v2" }, gate: "world", reason: "not-seen"},
+		"Prometheus has it moved": {spoil: func(q *gate.Question) { q.Snapshot.VMs[0].Host = "h3" }, gate: "world", reason: "moved"},
+		"VM unknown":              {spoil: func(q *gate.Question) { q.Snapshot.VMs = q.Snapshot.VMs[1:] }, gate: "world", reason: "moved"},
+		"target full of memory":   {spoil: func(q *gate.Question) { q.Snapshot.VMs[1].MemoryBytes = 12 * gib }, gate: "world", reason: "no-fit", detail: "memory"},
+		"target full of work":     {spoil: func(q *gate.Question) { q.Snapshot.VMs[1].CPUDemandCores = 3.5 }, gate: "world", reason: "no-fit", detail: "CPU"},
+		"full with one in flight": {spoil: func(q *gate.Question) {
+			q.Snapshot.VMs = append(q.Snapshot.VMs, cluster.VM{ID: "v3", Host: "h3", MigratingTo: "h2", State: cluster.VMRunning, MemoryBytes: 8 * gib})
+		}, gate: "world", reason: "no-fit", detail: "memory"},
+		"target in maintenance": {spoil: func(q *gate.Question) { q.Snapshot.Hosts[1].State = cluster.HostMaintenance }, gate: "world", reason: "no-fit", detail: "maintenance"},
+		"storage out of reach":  {spoil: func(q *gate.Question) { q.Snapshot.Hosts[1].Storage = nil }, gate: "world", reason: "no-fit", detail: "nfs1"},
+		"network out of reach":  {spoil: func(q *gate.Question) { q.Snapshot.Hosts[1].Networks = nil }, gate: "world", reason: "no-fit", detail: "br0"},
+		"a must rule": {spoil: func(q *gate.Question) {
+			q.Snapshot.Rules = []cluster.Rule{{Name: "apart", Kind: cluster.VMVMAntiAffinity, VMs: []string{"v1", "v2"}}}
+		}, gate: "world", reason: "no-fit", detail: "apart"},
+		"immovable":          {spoil: func(q *gate.Question) { q.Snapshot.VMs[0].Movable = false }, gate: "world", reason: "no-fit"},
+		"no migration":       {spoil: func(q *gate.Question) { q.Rec.Action.Kind = cluster.KindNone }, gate: "world", reason: "unknown-action"},
+		"nowhere to go":      {spoil: func(q *gate.Question) { q.Rec.Action.To = q.Rec.Action.From }, gate: "world", reason: "unknown-action"},
+		"failed once":        {spoil: failed(5 * time.Minute), gate: "failures", reason: "cool-down", retry: 10 * time.Minute},
+		"failed three times": {spoil: failed(3*time.Hour, 2*time.Hour, 50*time.Minute), gate: "failures", reason: "cool-down", retry: 10 * time.Minute},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			q := good()
+			c.spoil(&q)
+			refusals := gate.Refusals(gate.Ask(gate.All(), q))
+			if len(refusals) == 0 {
+				t.Fatal("nothing refuses")
+			}
+			if len(refusals) > 1 && !c.othersToo {
+				t.Errorf("more than one gate refuses: %+v", refusals)
+			}
+			v := refusals[0]
+			if v.Gate != c.gate || v.Reason != c.reason || !strings.Contains(v.Detail, c.detail) || v.Detail == "" {
+				t.Errorf("got %+v, want gate %s, reason %s, detail with %q", v, c.gate, c.reason, c.detail)
+			}
+			if c.retry != 0 && !v.RetryAfter.Equal(q.Now.Add(c.retry)) {
+				t.Errorf("retry after %v, want in %v", v.RetryAfter.Sub(q.Now), c.retry)
+			}
+		})
+	}
+}
+
+func gap(subject string) func(*gate.Question) {
+	return func(q *gate.Question) { q.Snapshot.Gaps = []cluster.Gap{{Subject: subject, Reason: "exporter down"}} }
+}
+
+func failed(ago ...time.Duration) func(*gate.Question) {
+	return func(q *gate.Question) {
+		for _, d := range ago {
+			q.Failures = append(q.Failures, q.Now.Add(-d))
+		}
+	}
+}
+
+func TestWhatNeedsNoPerson(t *testing.T) {
+	for name, c := range map[string]struct {
+		level    cluster.Level
+		priority int
+	}{"full": {cluster.LevelFull, 5}, "partial and mandatory": {cluster.LevelPartial, 1}} {
+		q := good()
+		q.Approval, q.Policy.Level, q.Rec.Priority = nil, c.level, c.priority
+		if v := gate.Ask(gate.All(), q); !gate.Open(v) {
+			t.Errorf("%s: refused: %+v", name, gate.Refusals(v))
+		}
+	}
+}
+
+// questions draws questions about random clusters, most of which something is wrong with.
+func questions() *rapid.Generator[gate.Question] {
+	return rapid.Custom(func(t *rapid.T) gate.Question {
+		q := good()
+		q.Snapshot = clustertest.Snapshots().Draw(t, "cluster")
+		q.Now = q.Snapshot.At.Add(time.Duration(rapid.IntRange(-5, 90).Draw(t, "age")) * time.Second)
+		q.Rec.Expires = q.Now.Add(time.Duration(rapid.IntRange(-10, 60).Draw(t, "left")) * time.Second)
+		q.Policy.Level = cluster.Level(rapid.IntRange(0, 3).Draw(t, "level"))
+		if rapid.Bool().Draw(t, "unapproved") {
+			q.Approval = nil
+		}
+		if len(q.Snapshot.VMs) > 0 {
+			v := rapid.SampledFrom(q.Snapshot.VMs).Draw(t, "vm")
+			to := rapid.SampledFrom(q.Snapshot.Hosts).Draw(t, "to")
+			q.Rec.Action = cluster.Action{Kind: cluster.Migrate, VM: v.ID, Name: v.Name, From: v.Host, To: to.ID}
+			q.Sighting = cluster.Sighting{VM: v.ID, Hosts: []cluster.SightingHost{{Host: v.Host, State: v.State}, {Host: to.ID, State: cluster.VMShutoff}}}
+		}
+		return q
+	})
+}
+
+func TestLawOneMoreGateNeverLetsMoreThrough(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := questions().Draw(t, "question")
+		var some []gate.Gate
+		for _, g := range gate.All() {
+			if rapid.Bool().Draw(t, "with "+g.Name) {
+				some = append(some, g)
+			}
+		}
+		if gate.Open(gate.Ask(gate.All(), q)) && len(some) > 0 && !gate.Open(gate.Ask(some, q)) {
+			t.Fatal("all gates let through what fewer of them refuse")
+		}
+		extra := gate.Gate{Name: "extra", Check: func(gate.Question) cluster.Verdict { return cluster.Verdict{} }}
+		if gate.Open(gate.Ask(append(gate.All(), extra), q)) {
+			t.Fatal("a gate that gives the zero verdict must refuse")
+		}
+		if gate.Open(nil) {
+			t.Fatal("no gates at all must not let anything through")
+		}
+	})
+}
+
+func TestLawWhatPassesIsSafe(t *testing.T) {
+	opened := 0
+	rapid.Check(t, func(t *rapid.T) {
+		q := questions().Draw(t, "question")
+		if !gate.Open(gate.Ask(gate.All(), q)) {
+			return
+		}
+		opened++
+		a := q.Rec.Action
+		age := q.Now.Sub(q.Snapshot.At)
+		vm, _ := q.Snapshot.VM(a.VM)
+		to, _ := q.Snapshot.Host(a.To)
+		switch {
+		case q.Policy.Level == cluster.LevelOff:
+			t.Fatal("level off")
+		case q.Approval == nil && q.Policy.Level != cluster.LevelFull && q.Rec.Priority != 1:
+			t.Fatal("nobody approved")
+		case !q.Now.Before(q.Rec.Expires):
+			t.Fatal("expired")
+		case age < 0 || age > q.Policy.MaxDataAge:
+			t.Fatal("stale")
+		case q.Snapshot.GapOf("vm/"+a.VM)+q.Snapshot.GapOf("host/"+a.From)+q.Snapshot.GapOf("host/"+a.To) != "":
+			t.Fatal("gap")
+		case vm.State != cluster.VMRunning || !vm.Movable || vm.Host != a.From || a.From == a.To || to.State != cluster.HostUp:
+			t.Fatal("the VM or the target is not fit for it")
+		}
+		var memory int64 = to.ReservedMemoryBytes + vm.MemoryBytes
+		for _, v := range q.Snapshot.VMs {
+			if v.Host == a.To && v.State.Active() {
+				memory += v.MemoryBytes
+			}
+		}
+		if float64(memory) > float64(to.MemoryBytes)*q.Policy.Limits.MaxMemoryUtilisation {
+			t.Fatal("the target has not the memory")
+		}
+	})
+	t.Logf("%d questions passed", opened)
+}
+
+func TestNoGatePassesAnEmptyQuestionButTheOneAboutFailures(t *testing.T) {
+	for _, v := range gate.Ask(gate.All(), gate.Question{}) {
+		if v.Pass && v.Gate != "failures" {
+			t.Errorf("gate %s lets an empty question through", v.Gate)
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package plan_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/detect"
+	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/clustertest"
+	"pgregory.net/rapid"
+)
+
+func policy(t *rapid.T) plan.Policy {
+	return plan.Policy{
+		Threshold: rapid.IntRange(1, 5).Draw(t, "threshold"), MaxMoves: rapid.IntRange(1, 20).Draw(t, "max moves"),
+		Limits:                  cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95},
+		BandwidthBytesPerSecond: 1 << 30, Lifetime: 15 * time.Minute,
+	}
+}
+
+func judge(s cluster.Snapshot, p plan.Policy) plan.Plan {
+	return plan.Make(s, detect.Findings(s, detect.Policy{Threshold: p.Threshold}), p)
+}
+
+// law runs the check on random clusters and their plans.
+func law(t *testing.T, check func(*rapid.T, cluster.Snapshot, plan.Policy, plan.Plan)) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		s, p := clustertest.Snapshots().Draw(t, "cluster"), policy(t)
+		check(t, s, p, judge(s, p))
+	})
+}
+
+// apply returns the snapshot after the steps.
+func apply(s cluster.Snapshot, steps []plan.Step) cluster.Snapshot {
+	s.VMs = slices.Clone(s.VMs)
+	for _, step := range steps {
+		for i := range s.VMs {
+			if s.VMs[i].ID == step.VM {
+				s.VMs[i].Host = step.To
+			}
+		}
+	}
+	return s
+}
+
+func TestLawAPlanNeverWorsensTheScoreAndEachStepRaisesIt(t *testing.T) {
+	law(t, func(t *rapid.T, s cluster.Snapshot, _ plan.Policy, p plan.Plan) {
+		before := cluster.NewPlacement(s).Assess().Score
+		for i := range p.Actions {
+			after := cluster.NewPlacement(apply(s, p.Actions[:i+1])).Assess().Score
+			if after <= before {
+				t.Fatalf("step %d takes the score from %v to %v", i+1, before, after)
+			}
+			before = after
+		}
+		if diff := p.After.Score - before; diff > 1e-6 || diff < -1e-6 {
+			t.Fatalf("the plan promises %v, its steps give %v", p.After.Score, before)
+		}
+	})
+}
+
+func TestLawEachStepEarnsItsCost(t *testing.T) {
+	least := map[int]float64{2: 10, 3: 4, 4: 2, 5: 0.5}
+	law(t, func(t *rapid.T, s cluster.Snapshot, pol plan.Policy, p plan.Plan) {
+		before := cluster.NewPlacement(s).Assess().Score
+		for i, step := range p.Actions {
+			after := cluster.NewPlacement(apply(s, p.Actions[:i+1])).Assess().Score
+			net := (after-before)*max(1, float64(len(s.Hosts))/2) - step.PredictedSeconds/60
+			if net < least[step.Priority]-1e-6 || step.Priority > pol.Threshold {
+				t.Fatalf("step %d has priority %d at threshold %d and brings %v points net of its cost", i+1, step.Priority, pol.Threshold, net)
+			}
+			before = after
+		}
+	})
+}
+
+func TestLawEveryIntermediateStateIsLegal(t *testing.T) {
+	law(t, func(t *rapid.T, s cluster.Snapshot, pol plan.Policy, p plan.Plan) {
+		for i, step := range p.Actions {
+			if why := illegal(apply(s, p.Actions[:i]), apply(s, p.Actions[:i+1]), step, pol); why != "" {
+				t.Fatalf("step %d (%s from %s to %s): %s", i+1, step.VM, step.From, step.To, why)
+			}
+			if len(step.DependsOn) == 0 {
+				if why := illegal(s, apply(s, []plan.Step{step}), step, pol); why != "" {
+					t.Fatalf("step %d says that it depends on nothing: %s", i+1, why)
+				}
+			}
+		}
+	})
+}
+
+// illegal is an obvious, slow twin of Placement.Illegal.
+func illegal(before, after cluster.Snapshot, step plan.Step, p plan.Policy) string {
+	vm, _ := before.VM(step.VM)
+	to, _ := after.Host(step.To)
+	from, _ := before.Host(step.From)
+	switch {
+	case vm.Host != step.From || step.From == step.To:
+		return "it does not start where the VM is"
+	case vm.State != cluster.VMRunning || !vm.Movable || before.GapOf("vm/"+vm.ID) != "":
+		return "the VM cannot be moved"
+	case to.State != cluster.HostUp || before.GapOf("host/"+to.ID) != "" || from.State != cluster.HostUp || before.GapOf("host/"+from.ID) != "":
+		return "a host is not up or not seen"
+	case vm.CPUCompat != "" && vm.CPUCompat != to.CPUCompat:
+		return "the CPUs differ"
+	}
+	for _, need := range vm.Storage {
+		if !slices.Contains(to.Storage, need) {
+			return "storage out of reach"
+		}
+	}
+	for _, need := range vm.Networks {
+		if !slices.Contains(to.Networks, need) {
+			return "network out of reach"
+		}
+	}
+	cpu, memory := to.ReservedCPUCores, to.ReservedMemoryBytes
+	for _, v := range after.VMs {
+		if v.Host == to.ID && v.State.Active() {
+			cpu += v.CPUDemandCores
+			memory += v.MemoryBytes
+		}
+	}
+	if cpu > to.CPUCores*p.Limits.MaxCPUUtilisation+1e-9 || float64(memory) > float64(to.MemoryBytes)*p.Limits.MaxMemoryUtilisation {
+		return fmt.Sprintf("%s is overfull: %v cores, %d bytes", to.ID, cpu, memory)
+	}
+	for _, r := range before.Rules {
+		if r.Strength == cluster.Must && broken(after, r) > broken(before, r) {
+			return "must rule " + r.Name + " is broken by it"
+		}
+	}
+	return ""
+}
+
+func broken(s cluster.Snapshot, r cluster.Rule) int {
+	on := map[string]int{}
+	wrong, placed := 0, 0
+	for _, id := range r.VMs {
+		v, ok := s.VM(id)
+		if !ok || v.Host == "" || !v.State.Active() {
+			continue
+		}
+		placed++
+		on[v.Host]++
+		if slices.Contains(r.Hosts, v.Host) != (r.Kind == cluster.VMHostAffinity) {
+			wrong++
+		}
+	}
+	switch r.Kind {
+	case cluster.VMVMAffinity:
+		return max(0, len(on)-1)
+	case cluster.VMVMAntiAffinity:
+		return placed - len(on)
+	}
+	return wrong
+}
+
+func TestLawNothingUnseenIsTouched(t *testing.T) {
+	law(t, func(t *rapid.T, s cluster.Snapshot, _ plan.Policy, p plan.Plan) {
+		blind := 0
+		for _, h := range s.Hosts {
+			if h.State == cluster.HostUnknown || s.GapOf("host/"+h.ID) != "" {
+				blind++
+			}
+		}
+		if 3*blind > len(s.Hosts) && len(p.Actions) > 0 {
+			t.Fatalf("%d of %d hosts cannot be seen and %d moves are planned", blind, len(s.Hosts), len(p.Actions))
+		}
+		for _, step := range p.Actions {
+			for _, subject := range []string{"vm/" + step.VM, "host/" + step.From, "host/" + step.To} {
+				if s.GapOf(subject) != "" {
+					t.Fatalf("%s was not seen properly and is touched", subject)
+				}
+			}
+		}
+	})
+}
+
+func TestLawTheSameInputGivesTheSamePlanByteForByte(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, pol := clustertest.Snapshots().Draw(t, "cluster"), policy(t)
+		first := text(t, s, pol)
+		shuffled := s
+		shuffled.Hosts, shuffled.VMs = slices.Clone(s.Hosts), slices.Clone(s.VMs)
+		r := rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed")))
+		r.Shuffle(len(shuffled.Hosts), func(i, j int) { shuffled.Hosts[i], shuffled.Hosts[j] = shuffled.Hosts[j], shuffled.Hosts[i] })
+		r.Shuffle(len(shuffled.VMs), func(i, j int) { shuffled.VMs[i], shuffled.VMs[j] = shuffled.VMs[j], shuffled.VMs[i] })
+		shuffled.Sort()
+		if again := text(t, shuffled, pol); !bytes.Equal(first, again) {
+			t.Fatalf("two answers for one cluster:\n%s\n%s", first, again)
+		}
+	})
+}
+
+func text(t *rapid.T, s cluster.Snapshot, pol plan.Policy) []byte {
+	findings := detect.Findings(s, detect.Policy{Threshold: pol.Threshold})
+	p := plan.Make(s, findings, pol)
+	b, err := json.Marshal(struct {
+		Plan plan.Plan
+		Recs []cluster.Recommendation
+	}{p, p.Recommendations(findings, pol)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestLawPlanningAgainAfterAPlanIsSilence(t *testing.T) {
+	law(t, func(t *rapid.T, s cluster.Snapshot, pol plan.Policy, p plan.Plan) {
+		if len(p.Actions) == pol.MaxMoves {
+			return // the cap ended it, not the planner
+		}
+		if again := judge(apply(s, p.Actions), pol); len(again.Actions) > 0 {
+			t.Fatalf("after %d steps the planner wants %d more: %+v", len(p.Actions), len(again.Actions), again.Actions)
+		}
+	})
+}
+
+func TestLawCapsAndThresholdHold(t *testing.T) {
+	law(t, func(t *rapid.T, _ cluster.Snapshot, pol plan.Policy, p plan.Plan) {
+		if len(p.Actions) > pol.MaxMoves {
+			t.Fatalf("%d moves, the cap is %d", len(p.Actions), pol.MaxMoves)
+		}
+		if pol.Threshold == 1 && len(p.Actions) > 0 {
+			t.Fatal("threshold 1 allows only what is mandatory, and balance never is")
+		}
+		if p.StoppedBecause == "" {
+			t.Fatal("a plan must say why it stops")
+		}
+	})
+}
+
+func TestLawARecommendationIsNamedByItsContent(t *testing.T) {
+	law(t, func(t *rapid.T, s cluster.Snapshot, pol plan.Policy, p plan.Plan) {
+		seen := map[string]bool{}
+		for _, r := range p.Recommendations(nil, pol) {
+			if seen[r.ID] {
+				t.Fatalf("two recommendations are called %s", r.ID)
+			}
+			seen[r.ID] = true
+			for _, d := range r.DependsOn {
+				if !seen[d] {
+					t.Fatalf("%s depends on %s, which does not stand before it", r.ID, d)
+				}
+			}
+			changed := r
+			changed.Action.To += "x"
+			if changed.Identified().ID == r.ID || r.Identified().ID != r.ID {
+				t.Fatal("the ID is not a function of the content")
+			}
+		}
+	})
+}
+
+// The laws would hold of a planner that never plans.
+func TestPlansAreMadeAtAll(t *testing.T) {
+	made, dependent := 0, 0
+	for seed := range 300 {
+		s := clustertest.Snapshots().Example(seed)
+		p := judge(s, plan.Policy{Threshold: 5, MaxMoves: 20, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}, BandwidthBytesPerSecond: 1 << 30})
+		if len(p.Actions) > 0 {
+			made++
+		}
+		for _, step := range p.Actions {
+			if len(step.DependsOn) > 0 {
+				dependent++
+			}
+		}
+	}
+	if made < 30 {
+		t.Errorf("only %d of 300 random clusters lead to a plan: the laws prove little", made)
+	}
+	t.Logf("%d plans, %d steps that depend on others", made, dependent)
+}

@@ -1,0 +1,274 @@
+// Package layers holds the map of the house as a test: which room stands on which level, and what
+// each level may import and touch. The files are parsed rather than listed by the go command, so
+// that no test cache serves an old answer.
+package layers
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/evenkeel/evenkeel/"
+
+// room is one directory with its level and, beside level 0, the rooms that it may know.
+type room struct {
+	level int
+	knows []string
+	why   string
+}
+
+// house is the map. A new room is a line here and a note in docs/decisions.
+func house() map[string]room {
+	return map[string]room{
+		"internal/cluster": {level: 0, why: "the vocabulary"},
+		"exporter/stat":    {level: 0, knows: []string{"internal/cluster"}, why: "plain values of a reading"},
+
+		"analyzer/detect": {level: 1, why: "judgement: what is wrong"},
+		"analyzer/plan":   {level: 1, why: "judgement: what would help"},
+		"actuator/gate":   {level: 1, why: "judgement: may we, now"},
+
+		"exporter": {level: 2, why: "frame of the metric families"},
+		"analyzer": {level: 2, knows: []string{"analyzer/detect", "analyzer/plan"}, why: "the loop and the board"},
+		"actuator": {level: 2, knows: []string{"actuator/gate"}, why: "the loop and the inbox"},
+
+		"internal/virt":       {level: 3, why: "libvirt connections with deadlines, under the two rooms that speak libvirt"},
+		"exporter/libvirt":    {level: 3, knows: []string{"internal/virt"}, why: "adapter: reads libvirt"},
+		"actuator/hypervisor": {level: 3, knows: []string{"internal/virt"}, why: "adapter: migrates through libvirt"},
+		"analyzer/promql":     {level: 3, why: "adapter: Prometheus to snapshot"},
+		"actuator/journal":    {level: 3, why: "adapter: bbolt"},
+		"internal/engine":     {level: 3, why: "adapter: the embedded Prometheus"},
+		"internal/config":     {level: 3, why: "adapter: the configuration file"},
+		"internal/api":        {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator"}, why: "face: HTTP server and client of what the loops show"},
+
+		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
+
+		"cmd/evenkeel": {level: 4, why: "wiring: knows every room"},
+	}
+}
+
+// pureImports is the standard library that levels 0 and 1 may use: nothing that touches the world.
+func pureImports() []string {
+	return []string{"bytes", "cmp", "crypto/sha256", "encoding", "encoding/hex", "encoding/json", "errors", "fmt", "io", "iter", "maps",
+		"math", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8"}
+}
+
+// loopImports is what level 2 may use beyond that: contexts, timers, logs, locks, and the metrics
+// library, whose values are the exporter's product and the loops' own report.
+func loopImports() []string {
+	return append(pureImports(), "context", "log/slog", "sync", "sync/atomic", "github.com/prometheus/client_golang/prometheus")
+}
+
+// worldly are the calls that read a clock or start something although their package may be used.
+func worldly() []string {
+	return []string{"time.Now", "time.Since", "time.Until", "time.After", "time.AfterFunc", "time.Sleep", "time.Tick",
+		"time.NewTimer", "time.NewTicker", "fmt.Print", "fmt.Printf", "fmt.Println", "fmt.Scan", "fmt.Scanln", "fmt.Scanf"}
+}
+
+func TestEveryRoomStandsOnTheMap(t *testing.T) {
+	rooms := house()
+	seen := map[string]bool{}
+	for dir := range sources(t) {
+		seen[dir] = true
+		if _, ok := rooms[dir]; !ok && dir != "internal/layers" {
+			t.Errorf("%s is not on the map: add it to house with its level and why, and a note in docs/decisions", dir)
+		}
+	}
+	for dir := range rooms {
+		if !seen[dir] {
+			t.Errorf("%s is on the map and not in the house", dir)
+		}
+	}
+}
+
+func TestImportsFollowTheLevels(t *testing.T) {
+	for dir, files := range sources(t) {
+		r, ok := house()[dir]
+		if !ok {
+			continue
+		}
+		for name, f := range files {
+			for _, path := range imports(f) {
+				if why := forbidden(r, path); why != "" {
+					t.Errorf("%s imports %s: %s", name, path, why)
+				}
+			}
+		}
+	}
+}
+
+func TestPureRoomsReadNoClock(t *testing.T) {
+	for dir, files := range sources(t) {
+		if r, ok := house()[dir]; !ok || r.level > 1 {
+			continue
+		}
+		for name, f := range files {
+			for _, w := range offences(f) {
+				t.Errorf("%s: %s", name, w)
+			}
+		}
+	}
+}
+
+func TestTheRulesCatchOffenders(t *testing.T) {
+	cases := []struct {
+		room, path string
+		bad        bool
+	}{
+		{"analyzer/detect", "os", true},
+		{"analyzer/detect", "net/http", true},
+		{"analyzer/detect", module + "internal/cluster", false},
+		{"analyzer/detect", module + "analyzer/plan", true},
+		{"analyzer", module + "actuator", true},
+		{"actuator", module + "analyzer", true},
+		{"exporter", module + "analyzer", true},
+		{"analyzer", module + "analyzer/promql", true},
+		{"analyzer/promql", module + "internal/engine", true},
+		{"actuator/hypervisor", module + "internal/virt", false},
+		{"internal/api", module + "actuator", false},
+	}
+	for _, c := range cases {
+		if got := forbidden(house()[c.room], c.path) != ""; got != c.bad {
+			t.Errorf("forbidden(%s, %s) = %v, want %v", c.room, c.path, got, c.bad)
+		}
+	}
+	src := `package p
+import "time"
+var cache = map[string]int{}
+func f() time.Time { return time.Now() }
+func init() {}`
+	f, err := parser.ParseFile(token.NewFileSet(), "p.go", src, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := offences(f); len(got) != 3 {
+		t.Errorf("offences found %q, want the clock, the variable and the init", got)
+	}
+}
+
+// forbidden says why a room may not import the path, or "".
+func forbidden(r room, path string) string {
+	if own, ok := strings.CutPrefix(path, module); ok {
+		if r.level == 4 || own == "internal/cluster" || slices.Contains(r.knows, own) {
+			return ""
+		}
+		if r.level >= 2 && house()[own].level == 0 {
+			return ""
+		}
+		return fmt.Sprintf("a room of level %d knows level 0 and %v only", r.level, r.knows)
+	}
+	switch r.level {
+	case 0, 1:
+		if !slices.Contains(pureImports(), path) {
+			return "levels 0 and 1 are pure: see pureImports"
+		}
+	case 2:
+		if !slices.Contains(loopImports(), path) {
+			return "loops reach the world through their own interfaces: see loopImports"
+		}
+	}
+	return ""
+}
+
+// offences lists what a pure room may not contain: clocks, output, package variables and init.
+func offences(f *ast.File) []string {
+	var found []string
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.GenDecl:
+			if d.Tok == token.VAR {
+				found = append(found, "it has a package variable; use a function or a constant")
+			}
+		case *ast.FuncDecl:
+			if d.Name.Name == "init" && d.Recv == nil {
+				found = append(found, "it has an init function")
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if pkg, ok := sel.X.(*ast.Ident); ok && slices.Contains(worldly(), pkg.Name+"."+sel.Sel.Name) {
+			found = append(found, "it calls "+pkg.Name+"."+sel.Sel.Name+"; take it as an argument")
+		}
+		return true
+	})
+	return found
+}
+
+func imports(f *ast.File) []string {
+	var paths []string
+	for _, i := range f.Imports {
+		path, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			panic(err)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// sources parses every Go file that is not a test, by directory.
+func sources(t *testing.T) map[string]map[string]*ast.File {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	found := map[string]map[string]*ast.File{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(rel))
+		if found[dir] == nil {
+			found[dir] = map[string]*ast.File{}
+		}
+		found[dir][rel] = f
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 {
+		t.Fatal("no Go file found: the test looks in the wrong place")
+	}
+	return found
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for dir, files := range sources(t) {
+		documented := false
+		for _, f := range files {
+			documented = documented || f.Doc != nil
+		}
+		if !documented {
+			t.Errorf("%s has no package comment", dir)
+		}
+	}
+}
