@@ -49,6 +49,9 @@ func DecodeSnapshot(b []byte) (Snapshot, error) {
 }
 
 func errorLine(b []byte, d *json.Decoder, err error) int {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return line(b, int64(len(b)))
+	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return line(b, syntax.Offset)

@@ -22,21 +22,21 @@ const minFreeBytes = 256 << 20
 // is nearly full. Scraping goes on: each target shows the reason as its error,
 // and storing resumes by itself when there is room again.
 type diskGuard struct {
-	db     storage.AppendableV2
+	next   storage.AppendableV2
 	dir    string
 	free   func(dir string) (bytes uint64, err error) // freeBytes, but in tests
 	logger *slog.Logger
 	full   atomic.Bool // what the log said last
 }
 
-func newDiskGuard(db storage.AppendableV2, dir string, logger *slog.Logger) *diskGuard {
-	return &diskGuard{db: db, dir: dir, free: freeBytes, logger: logger}
+func newDiskGuard(next storage.AppendableV2, dir string, logger *slog.Logger) *diskGuard {
+	return &diskGuard{next: next, dir: dir, free: freeBytes, logger: logger}
 }
 
-// AppenderV2 returns the database's appender, or one that refuses. It is called
-// once or twice a scrape, so asking the file system each time costs nothing.
+// AppenderV2 returns the next appender, or one that refuses. It is called once
+// or twice a scrape, so asking the file system each time costs nothing.
 func (g *diskGuard) AppenderV2(ctx context.Context) storage.AppenderV2 {
-	app := g.db.AppenderV2(ctx)
+	app := g.next.AppenderV2(ctx)
 	err := g.check()
 	if was := g.full.Swap(err != nil); was != (err != nil) {
 		if err != nil {

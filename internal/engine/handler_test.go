@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/prometheus/promql"
 )
 
 // TestServed asks for all that is served and for what must not be.
@@ -225,27 +226,20 @@ func TestCancelledQueryStops(t *testing.T) {
 
 func TestTurnstile(t *testing.T) {
 	t.Parallel()
-	e := openEngine(t, Options{QueryTimeout: 300 * time.Millisecond})
-	errs := make(chan error)
-	for range 2 * maxConcurrentQueries {
-		go func() {
-			_, _, _, err := client(t, e).Query(context.Background(), slowQuery, time.Now())
-			errs <- err
-		}()
+	places := make(turnstile, 1)
+	if _, err := places.Insert(t.Context(), "first"); err != nil {
+		t.Fatal(err)
 	}
-	waited := 0
-	for range 2 * maxConcurrentQueries {
-		switch got := detail(<-errs); {
-		case strings.Contains(got, "timed out in queue"):
-			waited++
-		case !strings.Contains(got, "timed out in expression evaluation"):
-			t.Errorf("slow query: %q", got)
-		}
+	timeout, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := places.Insert(timeout, "second"); !errors.As(err, new(promql.ErrQueryTimeout)) {
+		t.Errorf("a query that waited too long: %v", err)
 	}
-	if waited != maxConcurrentQueries {
-		t.Errorf("%d queries had to wait for their turn, want %d", waited, maxConcurrentQueries)
+	if _, err := places.Insert(closedContext(), "third"); !errors.As(err, new(promql.ErrQueryCanceled)) {
+		t.Errorf("a query that was cancelled: %v", err)
 	}
-	if got := vector(t, client(t, e), `vector(1)`, time.Now()); got != "{} 1" {
-		t.Errorf("afterwards a query gives %q", got)
+	places.Delete(0)
+	if _, err := places.Insert(t.Context(), "fourth"); err != nil {
+		t.Errorf("a query after the first had gone: %v", err)
 	}
 }

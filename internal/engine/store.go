@@ -25,10 +25,12 @@ const (
 	maxBlockSpan = 31 * 24 * time.Hour
 )
 
-// store is the database on disk together with the lock on its directory.
+// store is the database on disk together with the lock on its directory. What
+// is scraped goes through guard and churn to db; queries read db.
 type store struct {
 	db    *tsdb.DB
-	guard *diskGuard // in front of db for everything that is written
+	churn *churnLimit
+	guard *diskGuard
 	lock  *tsdbutil.DirLocker
 }
 
@@ -44,7 +46,8 @@ func openStore(o Options, reg prometheus.Registerer) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(explainDir(o.Dir, err), lock.Release())
 	}
-	return &store{db: db, guard: newDiskGuard(db, o.Dir, o.Logger), lock: lock}, nil
+	churn := newChurnLimit(db)
+	return &store{db: db, churn: churn, guard: newDiskGuard(churn, o.Dir, o.Logger), lock: lock}, nil
 }
 
 func storeOptions(o Options) *tsdb.Options {

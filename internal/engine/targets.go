@@ -18,13 +18,14 @@ import (
 
 // What one target may send in one scrape. A scrape that exceeds a limit fails
 // as a whole and stores up=0. A large host, 300 VMs of 60 series, sends about
-// 18,000 samples in 3 MB, so these stop a broken or hostile exporter only.
+// 18,000 samples in 3 MB, so these stop a broken or hostile exporter only. See
+// churnLimit for one that sends something else each time.
 const (
-	maxBodyBytes       = 32 << 20 // uncompressed; held in memory while it is parsed
-	maxSamples         = 250_000  // a few hundred bytes each in the database's head
+	maxBodyBytes       = 16 << 20 // uncompressed; held in memory while it is parsed
+	maxTargetSamples   = 50_000   // some 2 KB of memory for each that is new
 	maxLabels          = 64       // per series
 	maxLabelNameBytes  = 256
-	maxLabelValueBytes = 4096 // a libvirt domain's name or an image path is far shorter
+	maxLabelValueBytes = 4096 // the path of a disk image is far shorter
 )
 
 // reloadInterval is how often the scraper looks for a new target set. It is the
@@ -162,7 +163,7 @@ func (e *Engine) scrapeConfig(job string) *config.ScrapeConfig {
 	c.ScrapeTimeout = model.Duration(e.opts.ScrapeTimeout)
 	c.HTTPClientConfig = e.opts.HTTPClient
 	c.BodySizeLimit = maxBodyBytes
-	c.SampleLimit = maxSamples
+	c.SampleLimit = maxTargetSamples
 	c.LabelLimit = maxLabels
 	c.LabelNameLengthLimit = maxLabelNameBytes
 	c.LabelValueLengthLimit = maxLabelValueBytes
