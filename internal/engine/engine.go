@@ -103,22 +103,27 @@ func (e *Engine) assemble() error {
 	return nil
 }
 
-// Run scrapes the targets until ctx ends, then stops scraping, ends the queries
-// that are under way and closes the database. A scrape in progress is let
-// finish, so Run returns at the latest one ScrapeTimeout after ctx has ended;
-// cutting it off would store a false up=0. It can be called once; its error is
-// that of closing the database, or that it was called before.
+// Run scrapes the targets until ctx ends, then stops scraping, cancels the
+// queries that are under way and closes the database. Scrapes in progress are
+// let finish, for up to ScrapeTimeout: cutting them off would store a false
+// up=0. Run can be called once; its error is that of closing the database, or
+// that it was called before.
 func (e *Engine) Run(ctx context.Context) error {
 	if !e.running.CompareAndSwap(false, true) {
 		return errors.New("engine: Run called a second time")
 	}
-	scraped := make(chan error, 1)
-	go func() { scraped <- e.scraper.Run(e.groups) }()
+	var loops sync.WaitGroup
+	watching, unwatch := context.WithCancel(context.Background())
+	loops.Go(func() { e.store.guard.watch(watching) })
+	loops.Go(func() {
+		if err := e.scraper.Run(e.groups); err != nil {
+			e.logger.Error("Scrape manager ended with an error", "err", err)
+		}
+	})
 	<-ctx.Done()
 	e.stopScraping()
-	if err := <-scraped; err != nil {
-		e.logger.Error("Scrape manager ended with an error", "err", err)
-	}
+	unwatch()
+	loops.Wait()
 	return e.close()
 }
 

@@ -2,21 +2,37 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 )
 
-// minFreeBytes is the free space below which nothing more is stored. The
-// database panics, in a goroutine that nobody can guard, if it cannot write a
-// chunk that it has accepted. What it has accepted but not written yet is some
-// tens of megabytes even for thousands of VMs; the rest is for compaction.
-const minFreeBytes = 256 << 20
+// The database panics, in a goroutine of its own where nobody can recover, if
+// it cannot write a chunk of samples that it has accepted. It writes chunks
+// once a minute, through a buffer of 4 MB. So before the disk is full storing
+// must stop, and what has been accepted must be written out.
+const (
+	// minFreeBytes is the free space below which nothing more is stored. At
+	// twice as much storing resumes.
+	minFreeBytes = 128 << 20
+	// ballastBytes is how much room is kept occupied, and given up for what has
+	// been accepted, in case the disk fills faster than guardInterval. A
+	// million series make 5 MB of chunks a minute.
+	ballastBytes = 16 << 20
+	ballastName  = "ballast"
+	// guardInterval is the time between two looks at the free space.
+	guardInterval = time.Second
+)
 
 // diskGuard stands in front of the database and refuses samples while the disk
 // is nearly full. Scraping goes on: each target shows the reason as its error,
@@ -24,41 +40,102 @@ const minFreeBytes = 256 << 20
 type diskGuard struct {
 	next   storage.AppendableV2
 	dir    string
+	flush  func()                                     // writes out what next has accepted
 	free   func(dir string) (bytes uint64, err error) // freeBytes, but in tests
+	every  time.Duration                              // guardInterval, but in tests
 	logger *slog.Logger
-	full   atomic.Bool // what the log said last
+
+	refusal atomic.Pointer[error] // why nothing is stored; nil while it is
 }
 
-func newDiskGuard(next storage.AppendableV2, dir string, logger *slog.Logger) *diskGuard {
-	return &diskGuard{next: next, dir: dir, free: freeBytes, logger: logger}
+func newDiskGuard(next storage.AppendableV2, flush func(), dir string, logger *slog.Logger) *diskGuard {
+	g := &diskGuard{next: next, dir: dir, flush: flush, free: freeBytes, every: guardInterval, logger: logger}
+	g.takeBallast()
+	return g
 }
 
-// AppenderV2 returns the next appender, or one that refuses. It is called once
-// or twice a scrape, so asking the file system each time costs nothing.
+// AppenderV2 returns the next appender, or one that refuses.
 func (g *diskGuard) AppenderV2(ctx context.Context) storage.AppenderV2 {
 	app := g.next.AppenderV2(ctx)
-	err := g.check()
-	if was := g.full.Swap(err != nil); was != (err != nil) {
-		if err != nil {
-			g.logger.Error("Storing stops: free some disk space", "err", err)
-		} else {
-			g.logger.Info("Storing resumes", "dir", g.dir)
-		}
-	}
-	if err != nil {
-		return refusingAppender{app, err}
+	if err := g.refusal.Load(); err != nil {
+		return refusingAppender{app, *err}
 	}
 	return app
 }
 
-// check refuses also when the free space cannot be found out.
-func (g *diskGuard) check() error {
-	free, err := g.free(g.dir)
-	if err != nil {
-		return fmt.Errorf("ask for the free space of %s: %w", g.dir, err)
+// watch looks at the free space until ctx ends.
+func (g *diskGuard) watch(ctx context.Context) {
+	ticker := time.NewTicker(g.every)
+	defer ticker.Stop()
+	for {
+		g.look()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
 	}
-	if free < minFreeBytes {
-		return fmt.Errorf("file system of %s has only %d MiB free, less than %d MiB", g.dir, free>>20, minFreeBytes>>20)
+}
+
+// look looks at the free space once and stops or resumes storing.
+func (g *diskGuard) look() {
+	full := g.refusal.Load() != nil
+	need := uint64(minFreeBytes)
+	if full {
+		need = 2 * minFreeBytes
+	}
+	err := checkFree(g.dir, g.free, need)
+	if err == nil {
+		if full {
+			g.takeBallast()
+			g.refusal.Store(nil)
+			g.logger.Info("Storing resumes", "dir", g.dir)
+		}
+		return
+	}
+	g.refusal.Store(&err)
+	if !full {
+		g.logger.Error("Storing stops until there is more free space", "err", err)
+		g.dropBallast()
+	}
+	// Again each time: a scrape that was under way may have stored more.
+	g.flush()
+}
+
+// takeBallast occupies some space. Without it the guard is still worth having.
+func (g *diskGuard) takeBallast() {
+	f, err := os.OpenFile(filepath.Join(g.dir, ballastName), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = errors.Join(syscall.Fallocate(int(f.Fd()), 0, 0, ballastBytes), f.Close())
+	}
+	if err != nil {
+		g.logger.Warn("Cannot set space aside for a full disk", "err", err)
+	}
+}
+
+func (g *diskGuard) dropBallast() {
+	if err := dropBallast(g.dir); err != nil {
+		g.logger.Error("Cannot give up the space set aside for a full disk", "err", err)
+	}
+}
+
+func dropBallast(dir string) error {
+	err := os.Remove(filepath.Join(dir, ballastName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// checkFree returns an error if dir has less free space than need, and also if
+// that cannot be found out.
+func checkFree(dir string, free func(string) (uint64, error), need uint64) error {
+	n, err := free(dir)
+	if err != nil {
+		return fmt.Errorf("ask for the free space of %s: %w", dir, err)
+	}
+	if n < need {
+		return fmt.Errorf("file system of %s has only %d MiB free, need %d MiB: %w", dir, n>>20, need>>20, syscall.ENOSPC)
 	}
 	return nil
 }

@@ -2,9 +2,14 @@ package engine
 
 import (
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // TestFullDiskStopsStoringAndNothingElse fills and empties a pretended disk.
@@ -14,6 +19,7 @@ func TestFullDiskStopsStoringAndNothingElse(t *testing.T) {
 	e := openEngine(t, Options{Logger: log.logger()})
 	var free atomic.Int64
 	free.Store(minFreeBytes)
+	e.store.guard.every = 20 * time.Millisecond
 	e.store.guard.free = func(string) (uint64, error) {
 		if n := free.Load(); n >= 0 {
 			return uint64(n), nil
@@ -28,29 +34,54 @@ func TestFullDiskStopsStoringAndNothingElse(t *testing.T) {
 	start(t, e)
 	c := client(t, e)
 	eventually(t, c, `sum(alive)`, `{} 1`)
+	if !ballast(t, e) {
+		t.Error("there is no ballast")
+	}
 	for _, full := range []struct {
 		free   int64
 		reason string
 	}{
-		{minFreeBytes - 1, "has only 255 MiB free, less than 256 MiB"},
+		{minFreeBytes - 1, "has only 127 MiB free, need"},
 		{-1, "stale file handle"},
 	} {
 		free.Store(full.free)
 		poll(t, func() bool { return strings.Contains(lastError(t, e), full.reason) },
 			func() string { return "target shows the error " + lastError(t, e) })
 		eventually(t, c, `count_over_time(alive[1s])`, ``) // nothing is stored
+		if ballast(t, e) {
+			t.Error("the ballast is still there")
+		}
 		before := beat.Load()
 		poll(t, func() bool { return beat.Load() > before+2 }, func() string { return "scraping has stopped" })
 
-		free.Store(minFreeBytes)
-		eventually(t, c, `sum(alive)`, `{} 1`) // and it goes on
+		free.Store(2*minFreeBytes - 1) // not enough yet, or it would flap
+		poll(t, func() bool { return strings.Contains(lastError(t, e), "has only 255 MiB free, need 256 MiB") },
+			func() string { return "target shows the error " + lastError(t, e) })
+		free.Store(2 * minFreeBytes)
+		eventually(t, c, `sum(alive)`, `{} 1`)
 		eventually(t, c, `sum(count_over_time(alive[1s])) > bool 2`, `{} 1`)
+		if !ballast(t, e) {
+			t.Error("there is no ballast again")
+		}
 	}
-	for _, once := range []string{"Storing stops: free some disk space", "Storing resumes"} {
+	for _, once := range []string{"Storing stops until there is more free space", "Storing resumes"} {
 		if n := strings.Count(log.String(), once); n != 2 {
 			t.Errorf("the log says %q %d times, want 2", once, n)
 		}
 	}
+}
+
+// ballast tells whether the ballast occupies space.
+func ballast(t *testing.T, e *Engine) bool {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(e.opts.Dir, ballastName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Sys().(*syscall.Stat_t).Blocks*512 >= ballastBytes
 }
 
 func lastError(t *testing.T, e *Engine) string {

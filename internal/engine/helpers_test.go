@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +78,8 @@ func client(t *testing.T, e *Engine) promv1.API {
 	return promv1.NewAPI(c)
 }
 
-// vector returns the answer to an instant query as text, one series a line.
+// vector returns the answer to an instant query as text, one series a line,
+// in alphabetical order.
 func vector(t *testing.T, c promv1.API, query string, at time.Time) string {
 	t.Helper()
 	v, _, _, err := c.Query(context.Background(), query, at)
@@ -88,6 +90,7 @@ func vector(t *testing.T, c promv1.API, query string, at time.Time) string {
 	for _, s := range v.(model.Vector) {
 		lines = append(lines, fmt.Sprintf("%s %s", s.Metric, s.Value))
 	}
+	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
 

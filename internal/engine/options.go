@@ -25,8 +25,8 @@ const (
 
 // Options say how an Engine stores, scrapes and answers. Only Dir is required.
 type Options struct {
-	// Dir is the directory of the database. It is created when missing. A
-	// local file system is needed, with at least minFreeBytes to spare.
+	// Dir is the directory of the database, on a local file system with at
+	// least 256 MiB free. It is created when missing.
 	Dir string
 	// Retention is how long samples are kept at least, by default
 	// DefaultRetention. The unit of deletion is a block of two hours or more.

@@ -40,14 +40,27 @@ type store struct {
 func openStore(o Options, reg prometheus.Registerer) (*store, error) {
 	lock, err := lockDir(o.Dir)
 	if err != nil {
-		return nil, err
+		return nil, explainDir(o.Dir, err)
 	}
-	db, err := tsdb.Open(o.Dir, o.Logger.With("component", "tsdb"), reg, storeOptions(o), nil)
+	db, err := openDB(o, reg)
 	if err != nil {
 		return nil, errors.Join(explainDir(o.Dir, err), lock.Release())
 	}
 	churn := newChurnLimit(db)
-	return &store{db: db, churn: churn, guard: newDiskGuard(churn, o.Dir, o.Logger), lock: lock}, nil
+	guard := newDiskGuard(churn, db.ForceHeadMMap, o.Dir, o.Logger)
+	return &store{db: db, churn: churn, guard: guard, lock: lock}, nil
+}
+
+// openDB opens the database if there is room. Reading the log of the last run
+// writes chunks already, see minFreeBytes.
+func openDB(o Options, reg prometheus.Registerer) (*tsdb.DB, error) {
+	if err := dropBallast(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := checkFree(o.Dir, freeBytes, 2*minFreeBytes); err != nil {
+		return nil, err
+	}
+	return tsdb.Open(o.Dir, o.Logger.With("component", "tsdb"), reg, storeOptions(o), nil)
 }
 
 func storeOptions(o Options) *tsdb.Options {
@@ -64,16 +77,13 @@ func storeOptions(o Options) *tsdb.Options {
 // promtool do, so that they keep each other out as well.
 func lockDir(dir string) (*tsdbutil.DirLocker, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, explainDir(dir, err)
+		return nil, err
 	}
 	lock, err := tsdbutil.NewDirLocker(dir, "tsdb", slog.New(slog.DiscardHandler), nil)
 	if err != nil {
-		return nil, explainDir(dir, err)
+		return nil, err
 	}
-	if err := lock.Lock(); err != nil {
-		return nil, explainDir(dir, err)
-	}
-	return lock, nil
+	return lock, lock.Lock()
 }
 
 // explainDir says what a person can do about err.
@@ -95,7 +105,15 @@ func explainDir(dir string, err error) error {
 	return fmt.Errorf("cannot open storage directory %s: %s: %w", dir, advice, err)
 }
 
-// close closes the database and gives up the lock, also if closing fails.
-func (s *store) close() error {
-	return errors.Join(s.db.Close(), s.lock.Release())
+// close closes the database and gives up the lock, whatever happens. Closing
+// writes chunks, so a full disk can make it panic; what could not be written is
+// still in the write-ahead log.
+func (s *store) close() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("close database: %v", p)
+		}
+		err = errors.Join(err, s.lock.Release())
+	}()
+	return s.db.Close()
 }

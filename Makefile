@@ -1,0 +1,56 @@
+# make demo and make test need nothing but a Debian 12 machine: they install what is missing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+# With this tag the libvirt binding opens libvirt.so.0 when it runs, so that one binary runs with any
+# libvirt and builds without its headers.
+TAGS := libvirt_dlopen
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+GO := GOFLAGS='-mod=readonly -tags=$(TAGS)' CGO_ENABLED=1 go
+# Each recipe puts the Go that test/install found or fetched first on its PATH.
+with = dir=$$(test/install $(1)) && export PATH="$${dir:+$$dir:}$$PATH"
+# The tests on real hypervisors make namespaces, which takes root.
+EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
+PURE := ./internal/cluster/... ./analyzer/detect/... ./analyzer/plan/... ./actuator/gate/...
+FUZZTIME := 20s
+
+.PHONY: build demo test check lint unit race laws e2e lab bench fuzz clean
+
+build: ## the binary, bin/evenkeel
+	@$(call with,build) && $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/evenkeel ./cmd/evenkeel
+
+demo: build ## the whole loop on three real libvirt hosts on this machine
+	@test/demo
+
+test: lint race laws unit e2e ## every test, those on real hypervisors included
+
+check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
+
+lint:
+	@$(call with,build) && test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) tool staticcheck ./...
+
+unit: ## every test that needs no hypervisor
+	@$(call with,test) && $(GO) test $$($(GO) list ./... | grep -v /test/e2e)
+
+race: ## the pure rooms and the loops under the race detector
+	@$(call with,test) && $(GO) test -race $(PURE) ./analyzer ./actuator ./exporter
+
+laws: ## break the laws on purpose: each planted fault must make its test fail
+	@$(call with,test) && GO="$$(type -P go)" test/broken
+
+e2e: build ## the whole loop on the lab
+	@$(call with,test demo) && $(GO) test $(EXEC) -count=1 -timeout 18m -v ./test/e2e/...
+
+lab: ## the lab's own checks
+	@test/install demo >/dev/null && test/lab/labtest
+
+bench: ## the figures of docs/benchmarks.md
+	@$(call with,test) && $(GO) test -run '^$$' -bench . -benchmem ./analyzer/plan ./exporter
+
+fuzz: ## the decoders of files and requests, for FUZZTIME each
+	@$(call with,test) && $(GO) test -run '^$$' -fuzz FuzzDecodeSnapshot -fuzztime $(FUZZTIME) ./internal/cluster && \
+	  $(GO) test -run '^$$' -fuzz FuzzRequests -fuzztime $(FUZZTIME) ./internal/api && \
+	  $(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./internal/config
+
+clean:
+	rm -rf bin
