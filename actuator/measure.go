@@ -2,6 +2,7 @@ package actuator
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -28,31 +29,46 @@ func (a *Actuator) measure(ctx context.Context) {
 		a.log.Warn("effect not measured yet", "err", err)
 		return
 	}
+	done := a.List(func(c cluster.Case) bool { return c.State == cluster.CaseDone })
 	for _, c := range due {
-		m := measured(snap, c.Recommendation)
+		m := measured(snap, c, done)
 		if _, err := a.record(c.Recommendation.ID, cluster.Entry{At: time.Now(), Kind: cluster.EntryMeasured, Measured: &m}); err != nil {
 			a.log.Error("measurement not recorded", "id", c.Recommendation.ID, "err", err)
 			continue
 		}
-		a.log.Info("measured", "id", c.Recommendation.ID, "score_predicted", c.Recommendation.After.Score, "score_measured", m.Cluster.Score)
+		a.log.Info("measured", "id", c.Recommendation.ID, "score_predicted", m.PredictedScore, "score_measured", m.Cluster.Score)
 	}
 }
 
-func measured(s cluster.Snapshot, r cluster.Recommendation) cluster.Measurement {
+// measured holds a snapshot against a promise. What is done meanwhile by other actions shows in the
+// same numbers, so the promise is that of the last action done: of all for the score, and of those
+// that touched the host for each host.
+func measured(s cluster.Snapshot, c cluster.Case, done []cluster.Case) cluster.Measurement {
 	p := cluster.NewPlacement(s)
-	m := cluster.Measurement{At: s.At, Cluster: p.Assess()}
+	m := cluster.Measurement{At: s.At, Cluster: p.Assess(), PredictedScore: c.Recommendation.After.Score}
 	m.Cluster.StealCPUCores = s.MeasuredSteal()
-	for _, e := range r.Effects {
-		load := p.Load(e.Host)
-		seen := load.CPUUtilisation
-		if e.Name == "memory_utilisation" {
-			seen = load.MemoryUtilisation
+	promised := slices.Clone(c.Recommendation.Effects)
+	slices.SortStableFunc(done, func(x, y cluster.Case) int { return x.Outcome.Finished.Compare(y.Outcome.Finished) })
+	for _, later := range done {
+		if !later.Outcome.Finished.After(c.Outcome.Finished) {
+			continue
 		}
-		m.Effects = append(m.Effects, cluster.Effect{Host: e.Host, Name: e.Name, Before: e.After, After: seen})
+		m.Others++
+		m.PredictedScore = later.Recommendation.After.Score
+		for i, e := range promised {
+			for _, l := range later.Recommendation.Effects {
+				if l.Host == e.Host && l.Name == e.Name {
+					promised[i] = l
+				}
+			}
+		}
 	}
-	if vm, ok := s.VM(r.Action.VM); ok {
+	for _, e := range promised {
+		m.Effects = append(m.Effects, cluster.Effect{Host: e.Host, Name: e.Name, Before: e.After, After: e.Seen(p.Load(e.Host))})
+	}
+	if vm, ok := s.VM(c.Recommendation.Action.VM); ok {
 		m.StealRatioAfter = vm.CPUStealRatio
 	}
-	m.StealRatioBefore = r.StealRatio
+	m.StealRatioBefore = c.Recommendation.StealRatio
 	return m
 }

@@ -109,7 +109,7 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 		return fmt.Errorf("take a snapshot: %w", err)
 	}
 	next := Judge(snap, a.policy)
-	next.Recommendations = settle(next.Recommendations, a.board.Recommendations, at)
+	next.Recommendations = settle(next, a.board.Recommendations, a.policy.Plan.Limits)
 	for _, r := range next.Recommendations {
 		if !slices.ContainsFunc(a.board.Recommendations, func(old cluster.Recommendation) bool { return old.ID == r.ID }) {
 			a.log.Info("recommended", "id", r.ID, "policy", r.Policy, "priority", r.Priority, "action", r.Action.String(), "reason", r.Reason)
@@ -117,28 +117,6 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	}
 	a.board = next
 	return nil
-}
-
-// settle keeps advice that stands: a recommendation for the same action as one that has not yet
-// expired is that one, with its ID and its numbers, so that a person can approve what was read.
-func settle(fresh, old []cluster.Recommendation, now time.Time) []cluster.Recommendation {
-	kept := map[string]string{}
-	settled := make([]cluster.Recommendation, 0, len(fresh))
-	for _, r := range fresh {
-		was := r.ID
-		for i, d := range r.DependsOn {
-			r.DependsOn[i] = kept[d]
-		}
-		r = r.Identified()
-		for _, o := range old {
-			if o.Policy == r.Policy && o.Action == r.Action && slices.Equal(o.DependsOn, r.DependsOn) && now.Before(o.Expires) {
-				r = o
-			}
-		}
-		kept[was] = r.ID
-		settled = append(settled, r)
-	}
-	return settled
 }
 
 // Board returns the newest judgement, and the error of the last pass if that failed.

@@ -146,10 +146,10 @@ func (b *balancing) take(vm cluster.VM, to string, seq, priority int, seconds fl
 			to, 100*toBefore.CPUUtilisation, 100*toAfter.CPUUtilisation, before.Score, after.Score),
 		Priority: priority, PredictedSeconds: seconds, before: before, after: after, steal: vm.CPUStealRatio,
 		effects: []cluster.Effect{
-			{Host: from, Name: "cpu_utilisation", Before: fromBefore.CPUUtilisation, After: fromAfter.CPUUtilisation},
-			{Host: from, Name: "memory_utilisation", Before: fromBefore.MemoryUtilisation, After: fromAfter.MemoryUtilisation},
-			{Host: to, Name: "cpu_utilisation", Before: toBefore.CPUUtilisation, After: toAfter.CPUUtilisation},
-			{Host: to, Name: "memory_utilisation", Before: toBefore.MemoryUtilisation, After: toAfter.MemoryUtilisation},
+			{Host: from, Name: cluster.CPUUtilisation, Before: fromBefore.CPUUtilisation, After: fromAfter.CPUUtilisation},
+			{Host: from, Name: cluster.MemoryUtilisation, Before: fromBefore.MemoryUtilisation, After: fromAfter.MemoryUtilisation},
+			{Host: to, Name: cluster.CPUUtilisation, Before: toBefore.CPUUtilisation, After: toAfter.CPUUtilisation},
+			{Host: to, Name: cluster.MemoryUtilisation, Before: toBefore.MemoryUtilisation, After: toAfter.MemoryUtilisation},
 		},
 	}
 }

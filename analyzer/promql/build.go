@@ -250,6 +250,8 @@ func (b *vmBuilder) remember(places map[string][]place) {
 // numbers are the VMs' numbers by UUID.
 type numbers struct {
 	vcpus, memory, demand, memoryDemand, steal, movable map[string]float64
+	earlier                                             map[string]float64
+	window                                              time.Duration
 	tied, compat                                        map[string]string
 	compatKnown                                         map[string]bool
 	networks                                            map[string][]string
@@ -262,6 +264,7 @@ func (b *vmBuilder) numbers() numbers {
 	n := numbers{
 		vcpus: by(r.vmVCPUs, "vm"), memory: by(r.vmMemory, "vm"), demand: by(r.vmDemand, "vm"),
 		memoryDemand: by(r.vmMemoryDemand, "vm"), steal: by(r.vmSteal, "vm"), movable: by(r.vmMovable, "vm"),
+		earlier: by(r.vmsEarlier, "vm"), window: b.opts.Window,
 		tied: map[string]string{}, compat: map[string]string{}, compatKnown: map[string]bool{},
 		networks: listBy(r.vmNetworks, "vm", "network"), disks: map[string]string{},
 	}
@@ -322,6 +325,9 @@ func (n numbers) missing(vm cluster.VM) string {
 	}
 	if _, ok := n.demand[vm.ID]; !ok {
 		return "its CPU use is not known yet; it takes two scrapes"
+	}
+	if _, ok := n.earlier[vm.ID]; !ok {
+		return fmt.Sprintf("it has been seen for less than the window of %s that use is averaged over", n.window)
 	}
 	if vm.MemoryBytes == 0 || vm.VCPUs == 0 {
 		return "its exporter does not say how many vCPUs and how much memory it has"

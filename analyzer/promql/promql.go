@@ -71,7 +71,7 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 	}{
 		{q.hosts, &r.hosts}, {q.hostSeen, &r.hostSeen}, {q.hostCPUs, &r.hostCPUs}, {q.hostMemory, &r.hostMemory},
 		{q.hostCPUUsed, &r.hostCPUUsed}, {q.hostVMCPU, &r.hostVMCPU}, {q.pools, &r.pools}, {q.networks, &r.networks},
-		{q.vms, &r.vms}, {q.vmsRemembered, &r.vmsRemembered}, {q.vmState, &r.vmState}, {q.vmVCPUs, &r.vmVCPUs},
+		{q.vms, &r.vms}, {q.vmsRemembered, &r.vmsRemembered}, {q.vmsEarlier, &r.vmsEarlier}, {q.vmState, &r.vmState}, {q.vmVCPUs, &r.vmVCPUs},
 		{q.vmMemory, &r.vmMemory}, {q.vmCPU, &r.vmCPU}, {q.vmDisks, &r.vmDisks}, {q.vmNetworks, &r.vmNetworks},
 		{q.vmDemand, &r.vmDemand}, {q.vmMemoryDemand, &r.vmMemoryDemand}, {q.vmSteal, &r.vmSteal},
 		{q.vmMovable, &r.vmMovable}, {q.vmTied, &r.vmTied},
@@ -96,11 +96,12 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 
 // raw is what the queries gave.
 type raw struct {
-	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU  model.Vector
-	pools, networks                                                model.Vector
-	vms, vmsRemembered, vmState, vmVCPUs, vmMemory, vmCPU, vmDisks model.Vector
-	vmNetworks, vmDemand, vmMemoryDemand, vmSteal                  model.Vector
-	vmMovable, vmTied                                              model.Vector
+	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU model.Vector
+	pools, networks                                               model.Vector
+	vms, vmsRemembered, vmsEarlier, vmState, vmVCPUs, vmMemory    model.Vector
+	vmCPU, vmDisks                                                model.Vector
+	vmNetworks, vmDemand, vmMemoryDemand, vmSteal                 model.Vector
+	vmMovable, vmTied                                             model.Vector
 }
 
 // fetch runs queries side by side.

@@ -19,7 +19,8 @@ const memory = "1h"
 type queries struct {
 	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU    string
 	pools, networks                                                  string
-	vms, vmsRemembered, vmState, vmVCPUs, vmMemory, vmCPU, vmDisks   string
+	vms, vmsRemembered, vmsEarlier, vmState, vmVCPUs, vmMemory       string
+	vmCPU, vmDisks                                                   string
 	vmNetworks, vmDemand, vmMemoryDemand, vmSteal, vmMovable, vmTied string
 }
 
@@ -40,6 +41,7 @@ func newQueries(window time.Duration) queries {
 
 		vms:           q(`evenkeel_vm_info`),
 		vmsRemembered: q(`last_over_time(evenkeel_vm_info[$memory])`),
+		vmsEarlier:    q(`group by (vm) (evenkeel_vm_info offset $window)`),
 		vmState:       q(`evenkeel_vm_state == 1`),
 		vmVCPUs:       q(`max by (vm) (evenkeel_vm_vcpus)`),
 		vmMemory:      q(`max by (vm) (evenkeel_vm_memory_bytes)`),

@@ -39,7 +39,7 @@ func newHistory() *cobra.Command {
 func drawEnded(t *table, c cluster.Case) {
 	r := c.Recommendation
 	who, took, reason := "-", "-", ""
-	measured := "not yet"
+	promised, measured := r.After.Score, "not yet"
 	if c.Approval != nil {
 		who = c.Approval.Who
 		reason = c.Approval.Reason
@@ -51,10 +51,10 @@ func drawEnded(t *table, c cluster.Case) {
 		}
 	}
 	if c.Measured != nil {
-		measured = fmt.Sprintf("%.0f", c.Measured.Cluster.Score)
+		promised, measured = c.Measured.PredictedScore, fmt.Sprintf("%.0f", c.Measured.Cluster.Score)
 	} else if c.State != cluster.CaseDone {
 		measured = "-"
 	}
 	t.row(clock(c.Updated), r.ID, r.Action.String(), c.State.String(), who, took,
-		fmt.Sprintf("%.0f / %.0f / %s", r.Before.Score, r.After.Score, measured), reason)
+		fmt.Sprintf("%.0f / %.0f / %s", r.Before.Score, promised, measured), reason)
 }

@@ -106,17 +106,19 @@ func drawCase(t *table, c cluster.Case) {
 
 func drawEffects(t *table, c cluster.Case) {
 	r := c.Recommendation
-	measured := func(int) string { return "" }
-	if m := c.Measured; m != nil {
-		measured = func(i int) string { return fmt.Sprintf(", measured %s", percent(m.Effects[i].After)) }
+	for _, e := range r.Effects {
+		t.line("  %s %s: %s -> %s", e.Host, strings.ReplaceAll(e.Name, "_", " "), percent(e.Before), percent(e.After))
 	}
-	for i, e := range r.Effects {
-		t.line("  %s %s: %s -> %s predicted%s", e.Host, strings.ReplaceAll(e.Name, "_", " "), percent(e.Before), percent(e.After), measured(i))
+	m := c.Measured
+	if m == nil {
+		return
 	}
-	if m := c.Measured; m != nil {
-		t.line("  score: %.0f -> %.0f predicted, measured %.0f; the VM waited %s of its time before, %s after", r.Before.Score, r.After.Score,
-			m.Cluster.Score, ratio(m.StealRatioBefore), ratio(m.StealRatioAfter))
+	t.line("  measured at %s, with %d other moves done meanwhile:", clock(m.At), m.Others)
+	for _, e := range m.Effects {
+		t.line("    %s %s: %s promised, %s seen", e.Host, strings.ReplaceAll(e.Name, "_", " "), percent(e.Before), percent(e.After))
 	}
+	t.line("    score: %.0f before, %.0f promised, %.0f seen", r.Before.Score, m.PredictedScore, m.Cluster.Score)
+	t.line("    the VM waited %s of its time before, %s after", ratio(m.StealRatioBefore), ratio(m.StealRatioAfter))
 }
 
 func until(t time.Time) string {

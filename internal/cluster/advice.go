@@ -81,6 +81,20 @@ type Effect struct {
 	After  float64 `json:"after"`
 }
 
+// The names of the numbers that effects are about.
+const (
+	CPUUtilisation    = "cpu_utilisation"
+	MemoryUtilisation = "memory_utilisation"
+)
+
+// Seen picks the number that the effect is about from a host's load.
+func (e Effect) Seen(l Load) float64 {
+	if e.Name == MemoryUtilisation {
+		return l.MemoryUtilisation
+	}
+	return l.CPUUtilisation
+}
+
 // Identified returns the recommendation with its ID set: the first 12 hexadecimal digits of the
 // SHA-256 of its content.
 func (r Recommendation) Identified() Recommendation {

@@ -67,10 +67,15 @@ type Case struct {
 // Measurement holds what was promised against what was seen.
 type Measurement struct {
 	At time.Time `json:"at"`
-	// Cluster is the whole cluster as measured; compare with Recommendation.After.
+	// Cluster is the whole cluster as measured.
 	Cluster Assessment `json:"cluster"`
-	// Effects are the two hosts as measured: Before is what was predicted, After what was seen.
+	// PredictedScore is the score that was promised by the last of the actions done until then.
+	PredictedScore float64 `json:"predicted_score"`
+	// Effects are the two hosts: Before is what was predicted by the last action done until then that
+	// touched the host, After what was seen.
 	Effects []Effect `json:"effects"`
+	// Others is how many other actions were done meanwhile. Their effect is in the numbers as well.
+	Others int `json:"others"`
 	// StealRatioBefore and StealRatioAfter are the moved VM's own waiting.
 	StealRatioBefore Number `json:"steal_ratio_before,omitzero"`
 	StealRatioAfter  Number `json:"steal_ratio_after,omitzero"`

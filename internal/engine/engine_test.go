@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,7 +53,7 @@ func TestSecondEngineOnOneDirIsRefused(t *testing.T) {
 	if err == nil {
 		t.Fatal("a second engine opened the same directory")
 	}
-	for _, want := range []string{dir, "in use by another process", "stop that process or choose another directory"} {
+	for _, want := range []string{dir, "in use by another process, stop that or choose another directory"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}
@@ -90,6 +92,22 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
+		}
+	}
+}
+
+func TestDirectoryErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]string{
+		syscall.EACCES: "make it writable",
+		syscall.EROFS:  "make it writable",
+		syscall.ENOSPC: "free some space",
+		syscall.EDQUOT: "free some space",
+		syscall.EIO:    "if its data are damaged",
+	} {
+		got := explainDir("/data", &fs.PathError{Op: "open", Path: "/data/wal", Err: err})
+		if !strings.Contains(got.Error(), want) || !errors.Is(got, err) {
+			t.Errorf("%v: %q does not say %q", err, got, want)
 		}
 	}
 }

@@ -8,12 +8,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 )
 
@@ -155,7 +158,14 @@ type refusingAppender struct {
 	err error
 }
 
-// Append returns the reason for the refusal.
-func (a refusingAppender) Append(storage.SeriesRef, labels.Labels, int64, int64, float64, *histogram.Histogram, *histogram.FloatHistogram, storage.AppendV2Options) (storage.SeriesRef, error) {
+// Append returns the reason for the refusal; the target shows it. The samples
+// that the scraper itself adds, about the scrape and of series that end, get an
+// error that it expects and does not log: a line for every scrape would fill
+// the rest of the disk.
+func (a refusingAppender) Append(_ storage.SeriesRef, ls labels.Labels, _, _ int64, v float64, _ *histogram.Histogram, _ *histogram.FloatHistogram, _ storage.AppendV2Options) (storage.SeriesRef, error) {
+	name := ls.Get(model.MetricNameLabel)
+	if value.IsStaleNaN(v) || name == "up" || strings.HasPrefix(name, "scrape_") {
+		return 0, storage.ErrOutOfOrderSample
+	}
 	return 0, a.err
 }

@@ -47,7 +47,7 @@ func TestFullDiskStopsStoringAndNothingElse(t *testing.T) {
 		free.Store(full.free)
 		poll(t, func() bool { return strings.Contains(lastError(t, e), full.reason) },
 			func() string { return "target shows the error " + lastError(t, e) })
-		eventually(t, c, `count_over_time(alive[1s])`, ``) // nothing is stored
+		eventually(t, c, `count_over_time(alive[500ms])`, ``) // nothing is stored
 		if ballast(t, e) {
 			t.Error("the ballast is still there")
 		}
@@ -59,10 +59,13 @@ func TestFullDiskStopsStoringAndNothingElse(t *testing.T) {
 			func() string { return "target shows the error " + lastError(t, e) })
 		free.Store(2 * minFreeBytes)
 		eventually(t, c, `sum(alive)`, `{} 1`)
-		eventually(t, c, `sum(count_over_time(alive[1s])) > bool 2`, `{} 1`)
+		eventually(t, c, `sum(count_over_time(alive[500ms])) > bool 2`, `{} 1`)
 		if !ballast(t, e) {
 			t.Error("there is no ballast again")
 		}
+	}
+	if strings.Contains(log.String(), "component=scrape") {
+		t.Errorf("the log fills the rest of the disk:\n%s", log.String())
 	}
 	for _, once := range []string{"Storing stops until there is more free space", "Storing resumes"} {
 		if n := strings.Count(log.String(), once); n != 2 {

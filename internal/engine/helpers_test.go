@@ -3,10 +3,12 @@ package engine
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +25,16 @@ const testInterval = 100 * time.Millisecond
 
 // patience is how long a test waits for what should come soon.
 const patience = 15 * time.Second
+
+// TestMain lets more tests run at once than there are processors: most of the
+// time they wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "5"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // openEngine opens an engine that is closed when the test ends.
 func openEngine(t *testing.T, o Options) *Engine {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -86,23 +85,24 @@ func lockDir(dir string) (*tsdbutil.DirLocker, error) {
 	return lock, lock.Lock()
 }
 
-// explainDir says what a person can do about err.
+// explainDir says of an error with dir what a person can do about it.
 func explainDir(dir string, err error) error {
-	advice := ""
+	return fmt.Errorf("cannot open storage directory %s: %s: %w", dir, advice(err), err)
+}
+
+func advice(err error) string {
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("storage directory %s is in use by another process, which holds %s: stop that process or choose another directory: %w",
-			dir, filepath.Join(dir, "lock"), err)
+		return "it is in use by another process, stop that or choose another directory"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		advice = "make it writable for the user that evenkeel runs as, or choose another directory"
+		return "make it writable for the user that evenkeel runs as, or choose another directory"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		advice = "free space on its file system or choose another directory"
+		return "free some space on its file system or choose another directory"
 	case errors.Is(err, syscall.ENOTDIR):
-		advice = "a part of this path is a file; choose another directory"
+		return "a part of its path is a file, choose another directory"
 	default:
-		advice = "if the data are damaged, move the directory away and start with an empty one"
+		return "if its data are damaged, move it away and start with an empty one"
 	}
-	return fmt.Errorf("cannot open storage directory %s: %s: %w", dir, advice, err)
 }
 
 // close closes the database and gives up the lock, whatever happens. Closing

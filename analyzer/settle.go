@@ -1,0 +1,61 @@
+package analyzer
+
+import (
+	"math"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+const (
+	// stillTrue is how far the utilisations that a recommendation speaks of may drift, as a ratio
+	// of a host, before it is made anew with fresh numbers.
+	stillTrue = 0.10
+	// stillGood is how many points of score the advice on the board may fall short of fresh advice.
+	stillGood = 3.0
+)
+
+// settle keeps the advice on the board as long as it stands: none of it has expired, it can be
+// followed to its end from here, its numbers are still true, and it is about as good as fresh advice.
+// Two hosts that are equally good targets would otherwise take turns with every sample, and nobody
+// could approve what was read a moment ago.
+func settle(fresh Judgement, old []cluster.Recommendation, l cluster.Limits) []cluster.Recommendation {
+	if len(fresh.Recommendations) == 0 {
+		return nil
+	}
+	p := cluster.NewPlacement(fresh.Snapshot)
+	var kept []cluster.Recommendation
+	for _, r := range old {
+		if p.HostOf(r.Action.VM) == r.Action.To {
+			continue // it is done, or on its way
+		}
+		if !stands(p, r, fresh, l) {
+			return fresh.Recommendations
+		}
+		kept = append(kept, r)
+	}
+	if len(kept) == 0 || p.Assess().Score < fresh.Plan.After.Score-stillGood {
+		return fresh.Recommendations
+	}
+	return kept
+}
+
+// stands follows one recommendation on paper, and tells whether it could and found its numbers true.
+func stands(p *cluster.Placement, r cluster.Recommendation, fresh Judgement, l cluster.Limits) bool {
+	a := r.Action
+	if !fresh.Snapshot.At.Before(r.Expires) || p.HostOf(a.VM) != a.From || p.Illegal(a.VM, a.To, l) != "" {
+		return false
+	}
+	before := near(p, r.Effects, func(e cluster.Effect) float64 { return e.Before })
+	p.Move(a.VM, a.To)
+	return before && near(p, r.Effects, func(e cluster.Effect) float64 { return e.After })
+}
+
+// near tells whether the hosts carry what the recommendation says that they carry.
+func near(p *cluster.Placement, effects []cluster.Effect, want func(cluster.Effect) float64) bool {
+	for _, e := range effects {
+		if math.Abs(e.Seen(p.Load(e.Host))-want(e)) > stillTrue {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,185 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// slow makes a migration of a guest take about twenty seconds.
+const slow = "migration: {tls: require, bandwidth: 4MiB, timeout: 2m, allow_unsafe: true}"
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin approves the first recommendation and returns when its migration copies memory.
+func begin(t *testing.T, s *instance) cluster.Case {
+	t.Helper()
+	c := s.open()[0]
+	if err := s.approve(c.Recommendation.ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "the migration's progress", func() error {
+		now, err := s.client.Recommendation(ctx(), c.Recommendation.ID)
+		if err == nil && now.Progress.TransferredBytes == 0 {
+			err = os.ErrNotExist
+		}
+		c = now
+		return err
+	})
+	return c
+}
+
+func TestTheServerKilledDuringAMigrationFindsOutAndRepeatsNothing(t *testing.T) {
+	home(t)
+	exporters(t)
+	s := server(t, config(slow))
+	c := begin(t, s)
+	a := c.Recommendation.Action
+	s.end(syscall.SIGKILL)
+	if on := running(a.Name); len(on) != 1 || on[0] != a.From {
+		t.Fatalf("the kill came too late: %s runs on %v", a.Name, on)
+	}
+	s.start()
+	got := s.ended(c.Recommendation.ID, 90*time.Second)
+	if got.State != cluster.CaseDone || got.Outcome.RunsOn != a.To || !strings.Contains(got.Outcome.Reason, "server ended") {
+		t.Errorf("it ended as %s: %+v", got.State, got.Outcome)
+	}
+	wantOn(t, a.Name, a.To)
+	if n := s.metric(`evenkeel_recommendations{state="done"}`); n != "1" {
+		t.Errorf("the metrics count %s done, want 1", n)
+	}
+	// Nothing is repeated: the VM stays where it is and no other action begins.
+	time.Sleep(3 * time.Second)
+	wantOn(t, a.Name, a.To)
+	all, err := s.client.Recommendations(ctx(), "all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := 0
+	for _, one := range all {
+		if one.Outcome != nil || one.State == cluster.CaseRunning {
+			begun++
+		}
+	}
+	if begun != 1 {
+		t.Errorf("%d actions were begun, want 1", begun)
+	}
+}
+
+func TestAMigrationCutOffFailsAndIsNotRepeatedBlindly(t *testing.T) {
+	home(t)
+	exporters(t)
+	s := server(t, config(slow))
+	c := begin(t, s)
+	a := c.Recommendation.Action
+	lab(t, "cut", a.To, "mgmt")
+	healed := false
+	defer func() {
+		if !healed {
+			lab(t, "heal", a.To, "mgmt")
+		}
+	}()
+	got := s.ended(c.Recommendation.ID, 90*time.Second)
+	if got.State != cluster.CaseFailed || got.Outcome.RunsOn != a.From || got.Outcome.Reason == "" {
+		t.Errorf("it ended as %s: %+v", got.State, got.Outcome)
+	}
+	t.Logf("libvirt's reason: %s", got.Outcome.Reason)
+	lab(t, "heal", a.To, "mgmt")
+	healed = true
+	wantOn(t, a.Name, a.From)
+	if n := s.metric(`evenkeel_actions_total{kind="migrate",result="failed"}`); n != "1" {
+		t.Errorf("the metrics count %s failed actions, want 1", n)
+	}
+	if err := s.approve(c.Recommendation.ID); err == nil || !strings.Contains(err.Error(), "is failed") {
+		t.Errorf("approving what failed gives %v", err)
+	}
+	// When it is advised anew, the gate that remembers failures refuses it for a while.
+	s.end(syscall.SIGTERM)
+	writeFile(t, strings.TrimPrefix(s.args[1], "--config.file="), config(slow, "analysis: {interval: 1s, window: 8s, max_data_age: 4s, recommendation_lifetime: 5s}"))
+	s.start()
+	eventually(t, time.Minute, "new advice for "+a.Name, func() error {
+		for _, fresh := range s.open() {
+			if fresh.Recommendation.Action.Name != a.Name {
+				continue
+			}
+			if err := s.approve(fresh.Recommendation.ID); err == nil || !strings.Contains(err.Error(), "failures: moving this VM failed 1 times") {
+				return errOr(err, "it was let through")
+			}
+			return nil
+		}
+		return os.ErrNotExist
+	})
+	wantOn(t, a.Name, a.From)
+}
+
+func errOr(err error, text string) error {
+	if err == nil {
+		return &os.PathError{Op: text, Err: os.ErrInvalid}
+	}
+	return err
+}
+
+func TestAMigrationOverItsTimeLimitIsAborted(t *testing.T) {
+	home(t)
+	exporters(t)
+	s := server(t, config("migration: {tls: require, bandwidth: 2MiB, timeout: 3s, allow_unsafe: true}"))
+	c := begin(t, s)
+	got := s.ended(c.Recommendation.ID, time.Minute)
+	if got.State != cluster.CaseFailed || !strings.Contains(got.Outcome.Reason, "aborted after the time limit of 3s") {
+		t.Errorf("it ended as %s: %+v", got.State, got.Outcome)
+	}
+	wantOn(t, c.Recommendation.Action.Name, c.Recommendation.Action.From)
+}
+
+func TestAClearTextMigrationIsRefusedWhereTLSIsRequired(t *testing.T) {
+	home(t)
+	exporters(t)
+	s := server(t, strings.ReplaceAll(config(), "qemu+tls://host", "qemu+tcp://host"))
+	c := s.open()[0]
+	if err := s.approve(c.Recommendation.ID); err != nil {
+		t.Fatal(err)
+	}
+	got := s.ended(c.Recommendation.ID, time.Minute)
+	if got.State != cluster.CaseFailed || !strings.Contains(got.Outcome.Reason, "would not be encrypted") {
+		t.Errorf("it ended as %s: %+v", got.State, got.Outcome)
+	}
+	wantOn(t, c.Recommendation.Action.Name, "host1")
+}
+
+// The same analyzer on a real external Prometheus plans the same.
+func TestAnExternalPrometheusServesTheSameAnalyzer(t *testing.T) {
+	home(t)
+	exporters(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	writeFile(t, file, "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: evenkeel-exporter, static_configs: [{targets: ['10.77.0.11:9177', '10.77.0.12:9177', '10.77.0.13:9177']}]}]\n")
+	start(t, "prometheus", "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address=127.0.0.1:19090")
+	s := server(t, config(), "--prometheus.url=http://127.0.0.1:19090")
+	open := s.open()
+	if open[0].Recommendation.Action.From != "host1" {
+		t.Errorf("it advises %s", open[0].Recommendation.Action)
+	}
+	out, err := exec.Command(binary(), "plan", "-o", "json", "--prometheus.url=http://127.0.0.1:19090", s.args[1]).CombinedOutput()
+	if err != nil {
+		t.Fatal(err, string(out))
+	}
+	if p := decode[plan.Plan](t, string(out)); len(p.Actions) == 0 || p.Actions[0].From != "host1" {
+		t.Errorf("the plan from the command line: %+v", p)
+	}
+	if out := mustCLI(t, s, "snapshot"); !strings.Contains(out, `"version": 1`) {
+		t.Errorf("the snapshot is %s", out)
+	}
+	s.end(syscall.SIGTERM)
+}
