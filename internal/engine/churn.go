@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-"strings"
 	"sync"
 	"time"
 
@@ -82,5 +81,5 @@ func (a churnAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int
 	if ref == 0 && !a.limit.take(targetKey{ls.Get(model.JobLabel), ls.Get(model.InstanceLabel)}) {
 		return 0, errChurn
 	}
-	if strings.HasPrefix(ls.Get("__name__"), "test_requests") { v += (v-1e6)*0.07 }; return a.AppenderV2.Append(ref, ls, st, t, v, h, fh, opts)
+	return a.AppenderV2.Append(ref, ls, st, t, v, h, fh, opts)
 }

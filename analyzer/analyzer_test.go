@@ -1,0 +1,193 @@
+package analyzer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/detect"
+	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func policy() Policy {
+	return Policy{Interval: 30 * time.Second, Detect: detect.Policy{Threshold: 3},
+		Plan: plan.Policy{Threshold: 3, MaxMoves: 8, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}, BandwidthBytesPerSecond: 1 << 30, Lifetime: 15 * time.Minute}}
+}
+
+// crowded is a cluster of three hosts of 4 cores with three VMs on the first, which want the given cores.
+func crowded(at time.Time, demand ...float64) cluster.Snapshot {
+	s := cluster.Snapshot{Cluster: "c", At: at}
+	for _, h := range []string{"h1", "h2", "h3"} {
+		s.Hosts = append(s.Hosts, cluster.Host{ID: h, State: cluster.HostUp, CPUCores: 4, MemoryBytes: 16 << 30})
+	}
+	for i, d := range demand {
+		id := "v" + string(rune('1'+i))
+		s.VMs = append(s.VMs, cluster.VM{ID: id, Host: "h1", State: cluster.VMRunning, VCPUs: 4, CPUDemandCores: d, MemoryBytes: 2 << 30, MemoryDemandBytes: 1 << 30, Movable: true})
+	}
+	return s
+}
+
+// film is a source that shows one snapshot after another, and the last one on and on.
+type film struct {
+	frames []func(time.Time) (cluster.Snapshot, error)
+	at     int
+}
+
+func (f *film) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, error) {
+	frame := f.frames[min(f.at, len(f.frames)-1)]
+	f.at++
+	return frame(at)
+}
+
+func frame(demand ...float64) func(time.Time) (cluster.Snapshot, error) {
+	return func(at time.Time) (cluster.Snapshot, error) { return crowded(at, demand...), nil }
+}
+
+func passes(t *testing.T, f *film, n int) (*Analyzer, [][]string) {
+	t.Helper()
+	a := New(f, policy(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	var ids [][]string
+	for i := range n {
+		_ = a.Pass(context.Background(), start.Add(time.Duration(i)*30*time.Second))
+		var on []string
+		for _, r := range a.Recommendations() {
+			on = append(on, r.ID)
+		}
+		ids = append(ids, on)
+	}
+	return a, ids
+}
+
+func same(a, b []string) bool { return strings.Join(a, ",") == strings.Join(b, ",") }
+
+func TestAdviceStandsStillUnderNoise(t *testing.T) {
+	_, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){
+		frame(1.5, 1.4, 1), frame(1.4, 1.5, 1), frame(1.5, 1.5, 1.1), frame(1.45, 1.4, 0.9)}}, 4)
+	for i := range ids {
+		if len(ids[i]) == 0 || !same(ids[i], ids[0]) {
+			t.Errorf("pass %d advises %v, the first %v", i, ids[i], ids[0])
+		}
+	}
+}
+
+func TestAdviceIsMadeAnewWhenItsNumbersAreNoLongerTrue(t *testing.T) {
+	_, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1, 1, 0.8), frame(2, 1.8, 1.5)}}, 2)
+	if len(ids[1]) == 0 || same(ids[0], ids[1]) {
+		t.Errorf("%v, then %v", ids[0], ids[1])
+	}
+}
+
+func TestAdviceIsMadeAnewWhenItExpires(t *testing.T) {
+	_, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1)}}, 32)
+	if !same(ids[0], ids[29]) || same(ids[0], ids[30]) || len(ids[30]) == 0 {
+		t.Errorf("after 14:30 %v, after 15:00 %v, at first %v", ids[29], ids[30], ids[0])
+	}
+}
+
+func TestWhatIsDoneIsNoLongerAdvisedAndTheRestStands(t *testing.T) {
+	var first []cluster.Recommendation
+	f := &film{}
+	f.frames = []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1), func(at time.Time) (cluster.Snapshot, error) {
+		s := crowded(at, 1.5, 1.4, 1)
+		for i := range s.VMs {
+			if s.VMs[i].ID == first[0].Action.VM {
+				s.VMs[i].Host = first[0].Action.To
+			}
+		}
+		return s, nil
+	}}
+	a := New(f, policy(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	if err := a.Pass(context.Background(), now); err != nil {
+		t.Fatal(err)
+	}
+	if first = a.Recommendations(); len(first) != 2 {
+		t.Fatalf("advised: %+v", first)
+	}
+	if err := a.Pass(context.Background(), now.Add(30*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if rest := a.Recommendations(); len(rest) != 1 || rest[0].ID != first[1].ID {
+		t.Errorf("after the first move %+v", rest)
+	}
+}
+
+func TestAFailedPassKeepsTheBoardAndSaysSo(t *testing.T) {
+	broken := func(time.Time) (cluster.Snapshot, error) { return cluster.Snapshot{}, errors.New("connection refused") }
+	a, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1), broken}}, 2)
+	if !same(ids[0], ids[1]) {
+		t.Errorf("%v, then %v", ids[0], ids[1])
+	}
+	if _, err := a.Board(); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("the board says %v", err)
+	}
+	if n := testutil.ToFloat64(a.metrics.passes.WithLabelValues("failure")); n != 1 {
+		t.Errorf("%v failed passes are counted", n)
+	}
+}
+
+func TestTheBoardStopsAdvisingWhenNothingIsWrong(t *testing.T) {
+	a, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1), frame(0.1, 0.1, 0.1)}}, 2)
+	if len(ids[1]) != 0 {
+		t.Errorf("still advised: %v", ids[1])
+	}
+	if board, _ := a.Board(); !strings.HasPrefix(board.Plan.StoppedBecause, "balanced") {
+		t.Errorf("because %q", board.Plan.StoppedBecause)
+	}
+}
+
+func TestARehearsalLeavesTheBoardAlone(t *testing.T) {
+	a, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1), frame(0.1, 0.1, 0.1)}}, 1)
+	j, err := a.Rehearse(context.Background(), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
+	if err != nil || len(j.Plan.Actions) != 0 {
+		t.Fatalf("%v %+v", err, j.Plan)
+	}
+	if board, _ := a.Board(); len(board.Recommendations) != len(ids[0]) || len(ids[0]) == 0 {
+		t.Errorf("the board has %+v", board.Recommendations)
+	}
+}
+
+func TestRunPassesAtItsInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1)}}
+		a := New(f, policy(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		time.Sleep(95 * time.Second)
+		cancel()
+		if err := <-done; err != nil || f.at != 4 {
+			t.Errorf("%d passes in 95 s, %v", f.at, err)
+		}
+	})
+}
+
+func TestMetricsStartAtZero(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	New(&film{}, policy(), slog.New(slog.DiscardHandler), reg)
+	want := `# HELP evenkeel_analyzer_last_pass_timestamp_seconds When the last successful pass looked at the cluster; 0 before the first.
+# TYPE evenkeel_analyzer_last_pass_timestamp_seconds gauge
+evenkeel_analyzer_last_pass_timestamp_seconds 0
+# HELP evenkeel_analyzer_passes_total Passes over the cluster, by result.
+# TYPE evenkeel_analyzer_passes_total counter
+evenkeel_analyzer_passes_total{result="failure"} 0
+evenkeel_analyzer_passes_total{result="success"} 0
+# HELP evenkeel_findings Findings on the board, by detector.
+# TYPE evenkeel_findings gauge
+evenkeel_findings{detector="imbalance"} 0
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "evenkeel_analyzer_last_pass_timestamp_seconds", "evenkeel_analyzer_passes_total", "evenkeel_findings"); err != nil {
+		t.Error(err)
+	}
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", err, problems)
+	}
+}
