@@ -114,7 +114,7 @@ func (s *server) build(c config.Config) error {
 		s.engine, err = engine.Open(engine.Options{
 			Dir: filepath.Join(s.flags.storage, "tsdb"), Retention: time.Duration(c.Scrape.Retention),
 			ScrapeInterval: time.Duration(c.Scrape.Interval), ScrapeTimeout: time.Duration(c.Scrape.Timeout),
-			Scheme: c.Scrape.Scheme, HTTPClient: c.Scrape.HTTP, Logger: s.log.With("room", "engine"), Registerer: s.registry,
+			Scheme: c.Scrape.Scheme, HTTPClient: c.Scrape.HTTP.HTTPClientConfig, Logger: s.log.With("room", "engine"), Registerer: s.registry,
 		})
 		if err != nil {
 			return err

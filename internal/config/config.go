@@ -58,9 +58,8 @@ type Scrape struct {
 	Timeout   Duration `yaml:"timeout"`
 	Retention Duration `yaml:"retention"`
 	// Scheme is http or https.
-	Scheme string `yaml:"scheme"`
-	// HTTP holds basic_auth, tls_config and so on, as in a scrape_config of Prometheus.
-	HTTP promconfig.HTTPClientConfig `yaml:"http"`
+	Scheme string     `yaml:"scheme"`
+	HTTP   HTTPClient `yaml:"http"`
 }
 
 // Analysis says how the cluster is judged.
@@ -125,7 +124,7 @@ func Default() Config {
 	return Config{
 		Cluster: "default",
 		Scrape: Scrape{Interval: Duration(15 * time.Second), Timeout: Duration(10 * time.Second),
-			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: promconfig.DefaultHTTPClientConfig},
+			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: HTTPClient{promconfig.DefaultHTTPClientConfig}},
 		Analysis: Analysis{
 			Interval: Duration(30 * time.Second), Window: Duration(5 * time.Minute), MaxDataAge: Duration(time.Minute),
 			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),

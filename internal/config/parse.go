@@ -45,18 +45,19 @@ type keys struct {
 	paths []path
 }
 
+// path is one key or value: its dotted path, where it stands, and its text if it is a scalar.
 type path struct {
-	key  string
-	line int
+	key          string
+	line, column int
+	text         string
 }
 
 func (k *keys) collect(at string, n *yaml.Node) {
 	if k.lines == nil {
 		k.lines = map[string]int{}
 	}
-	if at != "" && k.lines[at] == 0 {
-		k.lines[at] = n.Line
-		k.paths = append(k.paths, path{at, n.Line})
+	if at != "" {
+		k.note(at, n, n.Value)
 	}
 	switch n.Kind {
 	case yaml.DocumentNode:
@@ -66,8 +67,7 @@ func (k *keys) collect(at string, n *yaml.Node) {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := strings.TrimPrefix(at+"."+n.Content[i].Value, ".")
-			k.lines[key] = n.Content[i].Line
-			k.paths = append(k.paths, path{key, n.Content[i].Line})
+			k.note(key, n.Content[i], "")
 			k.collect(key, n.Content[i+1])
 		}
 	case yaml.SequenceNode:
@@ -76,6 +76,13 @@ func (k *keys) collect(at string, n *yaml.Node) {
 		}
 	case yaml.ScalarNode, yaml.AliasNode:
 	}
+}
+
+func (k *keys) note(key string, n *yaml.Node, text string) {
+	if k.lines[key] == 0 {
+		k.lines[key] = n.Line
+	}
+	k.paths = append(k.paths, path{key, n.Line, n.Column, text})
 }
 
 // line returns where the key stands or, when it is missing, where the nearest key around it does.
@@ -89,58 +96,84 @@ func (k keys) line(key string) int {
 	return 1
 }
 
-// at returns the innermost key on the line.
-func (k keys) at(line int) string {
+// find returns the key of the last place on the line that fits.
+func (k keys) find(line int, fits func(path) bool) string {
 	found := ""
 	for _, p := range k.paths {
-		if p.line == line {
+		if p.line == line && fits(p) {
 			found = p.key
 		}
 	}
 	return found
 }
 
-// The decoder's messages, which carry their line in the text.
-func patterns() (line, unknown, mistyped *regexp.Regexp) {
-	return regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`),
-		regexp.MustCompile(`^field (.+) not found in type .*$`),
-		regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (.*)$")
+// around returns the key that a key stands in.
+func around(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
+
+// message is what the decoder says, taken apart.
+type message struct {
+	line int
+	key  string
+	text string
 }
 
 func located(name string, k keys, err error) []error {
-	messages := []string{err.Error()}
+	texts := []string{err.Error()}
 	var typ *yaml.TypeError
 	if errors.As(err, &typ) {
-		messages = typ.Errors
+		texts = typ.Errors
 	}
 	var errs []error
-	for _, m := range messages {
-		errs = append(errs, locate(name, k, m))
+	for _, text := range texts {
+		m := k.locate(text)
+		switch {
+		case m.line == 0:
+			errs = append(errs, fmt.Errorf("%s: %s", name, m.text))
+		case m.key == "":
+			errs = append(errs, fmt.Errorf("%s:%d: %s", name, m.line, m.text))
+		default:
+			errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, m.line, m.key, m.text))
+		}
 	}
 	return errs
 }
 
-func locate(name string, k keys, message string) error {
-	withLine, unknown, mistyped := patterns()
-	parts := withLine.FindStringSubmatch(message)
-	if parts == nil {
-		return fmt.Errorf("%s: %s", name, strings.TrimPrefix(message, "yaml: "))
+// The decoder's messages carry their line in the text, ours a column or the key as well.
+var (
+	withKey   = regexp.MustCompile(`^key (\S+): (.*)$`)
+	withPlace = regexp.MustCompile(`^(?:yaml: )?line (\d+)(?: column (\d+))?: (.*)$`)
+	unknown   = regexp.MustCompile(`^field (.+) not found in type .*$`)
+	mistyped  = regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (.*)$")
+	// The parser, unlike the scanner under it, counts lines from 0.
+	fromZero = regexp.MustCompile(`^did not find expected (node content|key|'-' indicator|',' or|<)`)
+)
+
+func (k keys) locate(text string) message {
+	if m := withKey.FindStringSubmatch(text); m != nil {
+		return message{k.line(m[1]), m[1], m[2]}
 	}
-	line, err := strconv.Atoi(parts[1])
-	if err != nil {
-		return fmt.Errorf("%s: %s", name, message)
+	m := withPlace.FindStringSubmatch(text)
+	if m == nil {
+		return message{text: strings.TrimPrefix(text, "yaml: ")}
 	}
-	key, what := k.at(line), parts[2]
-	if m := unknown.FindStringSubmatch(what); m != nil {
-		what = fmt.Sprintf("there is no key %q here", m[1])
+	line, _ := strconv.Atoi(m[1])   // the pattern lets only digits through
+	column, _ := strconv.Atoi(m[2]) // the same, or nothing, which is 0
+	what := m[3]
+	if fromZero.MatchString(what) {
+		line++
 	}
-	if m := mistyped.FindStringSubmatch(what); m != nil {
-		what = fmt.Sprintf("%s is wanted here, not %s", wanted(m[3]), given(m[1], m[2]))
+	if u := unknown.FindStringSubmatch(what); u != nil {
+		key := k.find(line, func(p path) bool { return p.key == u[1] || strings.HasSuffix(p.key, "."+u[1]) })
+		if in := around(key); in != "" {
+			key = in
+		}
+		return message{line, key, fmt.Sprintf("there is no key %q here", u[1])}
 	}
-	if key == "" {
-		return fmt.Errorf("%s:%d: %s", name, line, what)
+	if t := mistyped.FindStringSubmatch(what); t != nil {
+		key := k.find(line, func(p path) bool { return t[2] == "" || strings.HasPrefix(p.text, strings.TrimSuffix(t[2], "...")) })
+		return message{line, key, fmt.Sprintf("%s is wanted here, not %s", wanted(t[3]), given(t[1], t[2]))}
 	}
-	return fmt.Errorf("%s:%d: %s: %s", name, line, key, what)
+	return message{line, k.find(line, func(p path) bool { return column == 0 || p.column == column }), what}
 }
 
 func wanted(goType string) string {

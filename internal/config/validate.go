@@ -36,9 +36,6 @@ func (c Config) problems() problems {
 	p.add(c.Migration.TLS != "require" && c.Migration.TLS != "auto" && c.Migration.TLS != "off", "migration.tls", "is %q; use require, auto or off", c.Migration.TLS)
 	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
-	if err := c.Scrape.HTTP.Validate(); err != nil {
-		p.add(true, "scrape.http", "%v", err)
-	}
 	c.checkTokens(&p)
 	c.checkRules(&p)
 	return p

@@ -2,11 +2,13 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/alecthomas/units"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
@@ -55,6 +57,20 @@ type RuleStrength cluster.RuleStrength
 // UnmarshalYAML reads the strength of a rule.
 func (r *RuleStrength) UnmarshalYAML(n *yaml.Node) error { return text(n, (*cluster.RuleStrength)(r)) }
 
+// HTTPClient holds basic_auth, tls_config and so on, as in a scrape_config of Prometheus.
+type HTTPClient struct{ promconfig.HTTPClientConfig }
+
+// UnmarshalYAML reads and validates the settings. It takes the decoder's older form, which passes
+// strictness on, and names the key because that form does not tell the line.
+func (h *HTTPClient) UnmarshalYAML(unmarshal func(any) error) error {
+	err := h.HTTPClientConfig.UnmarshalYAML(unmarshal)
+	var collected *yaml.TypeError
+	if err == nil || errors.As(err, &collected) {
+		return err
+	}
+	return &yaml.TypeError{Errors: []string{"key scrape.http: " + err.Error()}}
+}
+
 // text reads a word. YAML takes off and on for booleans in places; the word as written counts.
 func text(n *yaml.Node, into encoding.TextUnmarshaler) error {
 	if err := into.UnmarshalText([]byte(n.Value)); err != nil {
@@ -65,5 +81,5 @@ func text(n *yaml.Node, into encoding.TextUnmarshaler) error {
 
 // at makes an error that the decoder collects with its own, line first.
 func at(n *yaml.Node, err error) error {
-	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %v", n.Line, err)}}
+	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d column %d: %v", n.Line, n.Column, err)}}
 }

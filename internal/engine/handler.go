@@ -89,7 +89,8 @@ func (g *requestGate) enter(ctx context.Context) (inner context.Context, leave f
 // close turns new requests away, cancels those inside and waits for them.
 func (g *requestGate) close() {
 	g.shut()
-
+	g.inside.Lock()
+	defer g.inside.Unlock()
 }
 
 // recorder keeps a response in memory.

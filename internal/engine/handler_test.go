@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,9 +175,11 @@ func TestMaxSamples(t *testing.T) {
 func TestCancelledRequestReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, Options{})
-	release := make(chan struct{})
+	blocked := make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
+	defer release()
 	entered := make(chan struct{})
-	e.door.api = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-release })
+	e.door.api = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-blocked })
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() {
@@ -198,10 +201,10 @@ func TestCancelledRequestReturnsAtOnce(t *testing.T) {
 	go func() { closed <- e.Run(closedContext()) }()
 	select {
 	case <-closed:
-		t.Error("the database was closed under a request")
+		t.Fatal("the database was closed under a request")
 	case <-time.After(100 * time.Millisecond):
 	}
-	close(release)
+	release()
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}

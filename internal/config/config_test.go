@@ -1,0 +1,122 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+func TestEveryKeyIsRead(t *testing.T) {
+	c, err := Load(filepath.Join("testdata", "good.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Cluster != "prod" || len(c.Hosts) != 2 || c.Hosts[0].MigrationURI != "qemu+tls://host1/system" || c.Hosts[1].MigrationURI != "qemu+tls://host2/system" {
+		t.Errorf("hosts: %+v", c.Hosts)
+	}
+	if c.Automation.Level != Level(cluster.LevelOff) || c.Migration.Bandwidth != 512<<20 || c.Reserve.Memory != 4<<30 || time.Duration(c.Scrape.Retention) != 30*24*time.Hour {
+		t.Errorf("%+v", c)
+	}
+	if c.Scrape.HTTP.BasicAuth.Username != "evenkeel" || filepath.Base(c.Scrape.HTTP.BasicAuth.PasswordFile) != "good.yml" {
+		t.Errorf("basic auth: %+v", c.Scrape.HTTP.BasicAuth)
+	}
+	rules := c.ClusterRules()
+	if len(rules) != 2 || rules[0].Kind != cluster.VMVMAntiAffinity || rules[1].Strength != cluster.Should {
+		t.Errorf("rules: %+v", rules)
+	}
+	secret, err := c.API.Tokens[0].Read()
+	if err != nil || secret != "0123456789abcdef0123" {
+		t.Errorf("token: %q %v", secret, err)
+	}
+}
+
+func TestTheSmallestFileTakesTheDefaults(t *testing.T) {
+	c, err := Parse("f.yml", []byte("hosts: [{name: h1, uri: 'qemu:///system'}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Automation.Level != Level(cluster.LevelManual) || c.Analysis.MigrationThreshold != 3 || c.Migration.TLS != "auto" || c.Cluster != "default" {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Every fixture is named for its mistake and says in its first line what the error must say, after
+// the name of the file: line, key and what to do.
+func TestMistakesAreNamedByFileLineAndKey(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "bad", "*.yml"))
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d fixtures, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yml"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(string(text), "\n")
+			want, ok := strings.CutPrefix(first, "# want: ")
+			if !ok {
+				t.Fatal("the first line must be # want: ...")
+			}
+			if _, err := Load(file); err == nil || !strings.Contains(err.Error(), file+":"+want) {
+				t.Errorf("the error is\n%v\nwant\n%s:%s", err, file, want)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAreNamedAtOnce(t *testing.T) {
+	_, err := Parse("f.yml", []byte("hosts: [{name: h1}]\nanalysis:\n  max_moves: 0\n  migration_threshold: 9\n"))
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSecretsThatCannotBeReadAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "evenkeel.yml")
+	for name, c := range map[string]struct{ text, want string }{
+		"missing": {"", "no such file"}, "short": {"hunter2", "holds 7 characters, a token needs 16"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.text != "" {
+				if err := os.WriteFile(filepath.Join(dir, "t"), []byte(c.text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(file, []byte("hosts: [{name: h1, uri: 'qemu:///system'}]\napi: {tokens: [{name: a, file: t}]}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Load(file); err == nil || !strings.Contains(err.Error(), "api.tokens[0].file") || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	if _, err := Load(filepath.Join(dir, "nothing.yml")); err == nil || !strings.Contains(err.Error(), "nothing.yml") {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.yml"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range append(files, filepath.Join("testdata", "good.yml")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, err := Parse("f.yml", text)
+		if err != nil && !strings.Contains(err.Error(), "f.yml") {
+			t.Errorf("the error does not name the file: %v", err)
+		}
+	})
+}
