@@ -98,7 +98,7 @@ const (
 )
 
 func entryKinds() []string {
-	return []string{"", "approved", "rejected", "refused", "expired", "intent", "outcome", "measured"}
+	return []string{"none", "approved", "rejected", "refused", "expired", "intent", "outcome", "measured"}
 }
 
 func (k EntryKind) String() string { return nameOf(entryKinds(), k) }

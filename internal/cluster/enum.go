@@ -140,7 +140,7 @@ const (
 	Migrate
 )
 
-func kinds() []string { return []string{"", "migrate"} }
+func kinds() []string { return []string{"none", "migrate"} }
 
 // Kinds lists the names of all kinds of action.
 func Kinds() []string { return kinds()[1:] }
