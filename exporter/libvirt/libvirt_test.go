@@ -1,0 +1,108 @@
+package libvirt
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/exporter/stat"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestADefinitionIsReadForWhatMattersToMovingIt(t *testing.T) {
+	h := stat.Host{CPUCompat: "c0ffee00", Pools: []stat.Pool{{Name: "nfs", Path: "/nfs"}, {Name: "nfs-other", Path: "/nfs-other/"}}}
+	for name, c := range map[string]struct {
+		devices string
+		cpu     string
+		want    stat.Identity
+	}{
+		"disks": {
+			devices: `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/nfs/a.qcow2'/><target dev='vda'/></disk>
+				<disk type='file' device='disk'><source file='/nfs-other/b.img'/><target dev='vdb'/></disk>
+				<disk type='block' device='disk'><source dev='/dev/sdb'/><target dev='vdc'/></disk>
+				<disk type='volume' device='disk'><source pool='lvm' volume='c'/><target dev='vdd'/></disk>
+				<disk type='network' device='disk'><source protocol='rbd' name='pool/img'/><target dev='vde'/></disk>
+				<disk type='file' device='cdrom'><target dev='sda'/></disk>`,
+			want: stat.Identity{Machine: "q35", Disks: []stat.Disk{
+				{Type: "file", Device: "vda", Path: "/nfs/a.qcow2", Format: "qcow2", Pool: "nfs"}, {Type: "file", Device: "vdb", Path: "/nfs-other/b.img", Pool: "nfs-other"},
+				{Type: "block", Device: "vdc", Path: "/dev/sdb"}, {Type: "volume", Device: "vdd", Path: "c", Pool: "lvm"}, {Type: "network", Device: "vde", Path: "rbd:pool/img"}}},
+		},
+		"networks": {
+			devices: `<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface>
+				<interface type='network'><source network='default'/></interface><interface type='direct'><source dev='eth0'/></interface><interface type='user'/>`,
+			want: stat.Identity{Machine: "q35", NICs: []stat.NIC{{Index: 0, MAC: "52:54:00:00:00:01", Network: "br0"}, {Index: 1, Network: "default"}, {Index: 2, Network: "eth0"}, {Index: 3}}},
+		},
+		"the host's CPU":      {cpu: `<cpu mode='host-passthrough'/>`, want: stat.Identity{Machine: "q35", CPUMode: "host-passthrough", CPUCompat: "c0ffee00"}},
+		"a model":             {cpu: `<cpu mode='custom'><model>EPYC</model></cpu>`, want: stat.Identity{Machine: "q35", CPUMode: "custom", CPUModel: "EPYC", CPUCompat: "c0ffee00"}},
+		"passthrough":         {devices: `<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev>`, want: stat.Identity{Machine: "q35", Immovable: "it has a passed-through device"}},
+		"a shared directory":  {devices: `<filesystem type='mount'><source dir='/srv'/><target dir='srv'/></filesystem>`, want: stat.Identity{Machine: "q35", Immovable: "it has a file system of its host"}},
+		"shared memory":       {devices: `<shmem name='x'/>`, want: stat.Identity{Machine: "q35", Immovable: "it shares memory with its host"}},
+		"an SR-IOV interface": {devices: `<interface type='hostdev'><source><address type='pci' domain='0' bus='1' slot='0' function='1'/></source></interface>`, want: stat.Identity{Machine: "q35", NICs: []stat.NIC{{}}, Immovable: "it has a passed-through or vhost-user network interface"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			xml := "<domain type='kvm'><name>x</name><os><type machine='q35'>hvm</type></os>" + c.cpu + "<devices>" + c.devices + "</devices></domain>"
+			got, err := parseIdentity(xml, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if _, err := parseIdentity("<domain", h); err == nil {
+		t.Error("half a definition is read without an error")
+	}
+}
+
+func TestOnlyThisMachineIsLocal(t *testing.T) {
+	for uri, want := range map[string]bool{"qemu:///system": true, "test:///default": true, "xen:///system": true, "qemu+tcp://10.0.0.1/system": false, "qemu+tls://h1/system": false} {
+		if local(uri) != want {
+			t.Errorf("local(%s) is %v", uri, !want)
+		}
+	}
+}
+
+// libvirt's test driver is the real library and a host in a file: for the wiring, not for numbers.
+const testHost = `<node><domain type='test'><name>web1</name><uuid>11111111-1111-4111-8111-111111111111</uuid><memory>1048576</memory><vcpu>2</vcpu>
+	<os><type>hvm</type></os></domain>
+	<pool type='dir'><name>local</name><target><path>/local</path></target></pool><network><name>private</name><ip address='10.1.2.1'/></network></node>`
+
+func TestAHostIsReadThroughTheRealLibrary(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "node.xml")
+	if err := os.WriteFile(file, []byte(testHost), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := New("test://"+file, slog.New(slog.DiscardHandler))
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	h, err := r.Read(ctx)
+	if err != nil {
+		t.Fatalf("%v (Debian package libvirt0 is needed)", err)
+	}
+	if h.Hypervisor != "TEST" || h.Name == "" || h.CPUs == 0 || len(h.VMs) != 1 {
+		t.Fatalf("%+v", h)
+	}
+	if vm := h.VMs[0]; vm.Name != "web1" || vm.State != cluster.VMRunning || vm.Identity == nil {
+		t.Errorf("%+v", vm)
+	}
+	if len(h.Pools) != 1 || h.Pools[0] != (stat.Pool{Name: "local", Type: "dir", Path: "/local"}) || !strings.Contains(strings.Join(h.Networks, ","), "private") {
+		t.Errorf("pools %+v, networks %v", h.Pools, h.Networks)
+	}
+}
+
+func TestADaemonThatIsNotThereIsAnErrorThatNamesIt(t *testing.T) {
+	r := New("qemu+unix:///system?socket=/nonexistent/libvirt-sock", slog.New(slog.DiscardHandler))
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := r.Read(ctx); err == nil || !strings.Contains(err.Error(), "/nonexistent/libvirt-sock") {
+		t.Errorf("%v", err)
+	}
+}

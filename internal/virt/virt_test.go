@@ -1,0 +1,99 @@
+package virt
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"libvirt.org/go/libvirt"
+)
+
+func short(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestACallRunsAndReturnsItsError(t *testing.T) {
+	c := New("test:///default")
+	defer c.Close()
+	host := ""
+	if err := c.Call(short(t, 10*time.Second), "ask", func(conn *libvirt.Connect) error {
+		var err error
+		host, err = conn.GetHostname()
+		return err
+	}); err != nil || host == "" {
+		t.Fatalf("%q %v (Debian package libvirt0 is needed)", host, err)
+	}
+	err := c.Call(short(t, 10*time.Second), "look for a VM", func(conn *libvirt.Connect) error {
+		_, err := conn.LookupDomainByName("nobody")
+		return err
+	})
+	if !errors.Is(err, libvirt.ERR_NO_DOMAIN) || !strings.HasPrefix(err.Error(), "look for a VM: Domain not found") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A server that accepts and then says nothing is a libvirtd that hangs.
+func hung(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return "qemu+unix:///system?socket=" + path
+}
+
+func TestADaemonThatHangsCostsNoMoreThanTheDeadline(t *testing.T) {
+	c := New(hung(t))
+	defer c.Close()
+	for range 3 {
+		start := time.Now()
+		err := c.Call(short(t, 200*time.Millisecond), "ask", func(*libvirt.Connect) error { return nil })
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "does not let us in") {
+			t.Errorf("%v", err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	}
+}
+
+func TestCallsThatHangAreBoundedAndForgottenWhenTheyEnd(t *testing.T) {
+	c := New("test:///default")
+	defer c.Close()
+	release := make(chan struct{})
+	for range maxHanging {
+		err := c.Call(short(t, 20*time.Millisecond), "hang", func(*libvirt.Connect) error { <-release; return nil })
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("%v", err)
+		}
+	}
+	err := c.Call(short(t, time.Second), "one more", func(*libvirt.Connect) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "still hang; is libvirtd stuck?") {
+		t.Errorf("%v", err)
+	}
+	close(release)
+	deadline := time.Now().Add(10 * time.Second)
+	for err = errors.New("not tried"); err != nil && time.Now().Before(deadline); {
+		err = c.Call(short(t, time.Second), "ask again", func(*libvirt.Connect) error { return nil })
+	}
+	if err != nil {
+		t.Errorf("when the daemon is back: %v", err)
+	}
+}
+
+func TestAClosedConnectionRefuses(t *testing.T) {
+	c := New("test:///default")
+	c.Close()
+	if err := c.Call(short(t, time.Second), "ask", func(*libvirt.Connect) error { return nil }); err == nil || !strings.Contains(err.Error(), "was closed") {
+		t.Errorf("%v", err)
+	}
+}
