@@ -28,6 +28,7 @@ type stage struct {
 	job      map[string]bool
 	silent   map[string]bool
 	blind    error
+	slow     time.Duration // how long a look takes
 	migrated []string
 	// migrate is what a migration does; by default it takes 5 s and succeeds.
 	migrate func(ctx context.Context, a cluster.Action) error
@@ -83,7 +84,8 @@ func (s *stage) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, err
 	return snap, s.blind
 }
 
-func (s *stage) Look(_ context.Context, vm string, hosts []string) cluster.Sighting {
+func (s *stage) Look(ctx context.Context, vm string, hosts []string) cluster.Sighting {
+	pause(ctx, s.slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := cluster.Sighting{VM: vm}
@@ -375,6 +377,7 @@ func TestWhatCannotBeDecidedAnyMore(t *testing.T) {
 func TestManyApprovalsAtOnceActOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
+		s.slow = time.Second // all of them find the case open
 		id := s.advise("v1", time.Hour)
 		a, _, _ := running(t, s, cluster.LevelManual)
 		yes := make(chan error, 20)

@@ -169,10 +169,11 @@ func (b *balancing) predictSeconds(v cluster.VM) float64 {
 	return overheadSeconds + memory/b.policy.BandwidthBytesPerSecond/(1-dirty)
 }
 
-// dependencies returns the earlier steps that the step needs: none if it is legal in the snapshot
-// as it stands, else all of them.
+// dependencies returns the earlier steps that the step needs: none if it is possible and legal in
+// the snapshot as it stands, else all of them.
 func (b *balancing) dependencies(step Step, earlier []Step) []int {
-	if len(earlier) == 0 || b.start.Illegal(step.VM, step.To, b.policy.Limits) == "" {
+	first := b.start.HostOf(step.VM) == step.From
+	if len(earlier) == 0 || first && b.start.Illegal(step.VM, step.To, b.policy.Limits) == "" {
 		return nil
 	}
 	var all []int

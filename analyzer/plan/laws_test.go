@@ -3,8 +3,10 @@ package plan_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -15,6 +17,16 @@ import (
 	"github.com/evenkeel/evenkeel/internal/clustertest"
 	"pgregory.net/rapid"
 )
+
+// TestMain draws many clusters: most random ones lead to no plan, and few to one in which the last
+// constraint is the one that matters.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("rapid.checks", "3000"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func policy(t *rapid.T) plan.Policy {
 	return plan.Policy{

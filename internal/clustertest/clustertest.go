@@ -41,11 +41,13 @@ func Snapshots() *rapid.Generator[cluster.Snapshot] {
 }
 
 func host(t *rapid.T, id string) cluster.Host {
-	state := rapid.SampledFrom([]cluster.HostState{cluster.HostUp, cluster.HostUp, cluster.HostUp, cluster.HostUp, cluster.HostUp,
-		cluster.HostUnknown, cluster.HostDown, cluster.HostMaintenance}).Draw(t, "state")
+	state := cluster.HostUp
+	if rapid.IntRange(0, 9).Draw(t, "out of order") == 0 {
+		state = rapid.SampledFrom([]cluster.HostState{cluster.HostUnknown, cluster.HostDown, cluster.HostMaintenance}).Draw(t, "state")
+	}
 	return cluster.Host{
 		ID: id, State: state, CPUCores: float64(rapid.IntRange(1, 16).Draw(t, "cores")),
-		MemoryBytes:         int64(rapid.IntRange(4, 64).Draw(t, "memory")) * gib,
+		MemoryBytes:         int64(rapid.IntRange(4, 32).Draw(t, "memory")) * gib,
 		ReservedCPUCores:    float64(rapid.IntRange(0, 4).Draw(t, "reserved")) / 8,
 		ReservedMemoryBytes: int64(rapid.IntRange(0, 2).Draw(t, "reserved memory")) * gib,
 		CPUCompat:           rapid.SampledFrom([]string{"g1", "g1", "g1", "g2"}).Draw(t, "compat"),
@@ -60,11 +62,13 @@ func vm(t *rapid.T, id string, hosts []cluster.Host) cluster.VM {
 	memory := int64(rapid.IntRange(1, 12).Draw(t, "memory")) * gib
 	v := cluster.VM{
 		ID: id, Name: "vm-" + id, Host: at.ID, VCPUs: vcpus, MemoryBytes: memory,
-		State: rapid.SampledFrom([]cluster.VMState{cluster.VMRunning, cluster.VMRunning, cluster.VMRunning, cluster.VMRunning, cluster.VMRunning,
-			cluster.VMPaused, cluster.VMShutoff, cluster.VMUnknown}).Draw(t, "state"),
+		State:             cluster.VMRunning,
 		CPUDemandCores:    float64(vcpus) * float64(rapid.IntRange(0, 100).Draw(t, "use")) / 100,
 		MemoryDemandBytes: memory * int64(rapid.IntRange(0, 100).Draw(t, "memory use")) / 100,
 		Movable:           rapid.IntRange(0, 9).Draw(t, "movable") > 0,
+	}
+	if rapid.IntRange(0, 9).Draw(t, "not running") == 0 {
+		v.State = rapid.SampledFrom([]cluster.VMState{cluster.VMPaused, cluster.VMShutoff, cluster.VMUnknown}).Draw(t, "state")
 	}
 	if rapid.Bool().Draw(t, "steal known") {
 		v.CPUStealRatio = cluster.Known(float64(rapid.IntRange(0, 50).Draw(t, "steal")) / 100)
@@ -72,10 +76,10 @@ func vm(t *rapid.T, id string, hosts []cluster.Host) cluster.VM {
 	if rapid.Bool().Draw(t, "picky") { // what it needs is there where it stands
 		v.CPUCompat = at.CPUCompat
 		if len(at.Storage) > 0 {
-			v.Storage = at.Storage[:1]
+			v.Storage = []string{rapid.SampledFrom(at.Storage).Draw(t, "disk")}
 		}
 		if len(at.Networks) > 0 {
-			v.Networks = at.Networks[:1]
+			v.Networks = []string{rapid.SampledFrom(at.Networks).Draw(t, "plug")}
 		}
 	}
 	return v
@@ -117,7 +121,7 @@ func gaps(t *rapid.T, s cluster.Snapshot) []cluster.Gap {
 func subset(t *rapid.T, what string, of ...string) []string {
 	var some []string
 	for _, s := range of {
-		if rapid.IntRange(0, 4).Draw(t, what) > 0 {
+		if rapid.IntRange(0, 2).Draw(t, what) > 0 {
 			some = append(some, s)
 		}
 	}

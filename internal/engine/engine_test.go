@@ -233,11 +233,7 @@ func TestCloseEndsRunningQueries(t *testing.T) {
 		failed <- err
 	}()
 	poll(t, func() bool { return activeQueries(t, e) > 0 }, func() string { return "query has not begun" })
-	began := time.Now()
 	stop()
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("closing took %s", took)
-	}
 	if err := <-failed; err == nil {
 		t.Error("the query succeeded on a closed engine")
 	}

@@ -143,13 +143,9 @@ func TestPanicBecomes500(t *testing.T) {
 func TestQueryTimeout(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, Options{QueryTimeout: 200 * time.Millisecond})
-	began := time.Now()
 	_, _, _, err := client(t, e).Query(t.Context(), slowQuery, time.Now())
 	if !strings.Contains(detail(err), "timed out in expression evaluation") {
 		t.Errorf("slow query: %v, %s", err, detail(err))
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the time-out of 200ms took %s", took)
 	}
 }
 

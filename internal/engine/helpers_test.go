@@ -24,7 +24,7 @@ import (
 const testInterval = 100 * time.Millisecond
 
 // patience is how long a test waits for what should come soon.
-const patience = 15 * time.Second
+const patience = 30 * time.Second
 
 // TestMain lets more tests run at once than there are processors: most of the
 // time they wait.
