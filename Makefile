@@ -14,7 +14,10 @@ EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
 PURE := ./internal/cluster/... ./analyzer/detect/... ./analyzer/plan/... ./actuator/gate/...
 FUZZTIME := 20s
 
-.PHONY: build demo test check lint unit race laws e2e lab bench fuzz clean
+.PHONY: help build demo test check lint unit race laws e2e lab bench fuzz clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
 
 build: ## the binary, bin/evenkeel
 	@$(call with,build) && $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/evenkeel ./cmd/evenkeel

@@ -55,7 +55,7 @@ type Placement struct {
 	memory   []float64
 	promised []int64
 	vms      []int
-	demand   float64
+	totals   totals
 	broken   int
 }
 
@@ -98,11 +98,7 @@ func NewPlacement(s Snapshot) *Placement {
 		}
 		p.broken += p.violations(rule)
 	}
-	for i := range s.Hosts {
-		if p.usable[i] {
-			p.demand += p.cpu[i]
-		}
-	}
+	p.total()
 	return p
 }
 
@@ -167,12 +163,7 @@ func (p *Placement) Move(vm, to string) {
 	}
 	p.put(v, h, 1)
 	p.broken += p.violationsOf(v) - before
-	p.demand = 0
-	for i := range p.cpu {
-		if p.usable[i] {
-			p.demand += p.cpu[i]
-		}
-	}
+	p.total()
 }
 
 // Illegal returns why the VM may not be moved to the host in the state as planned so far, or "".
@@ -235,61 +226,98 @@ func (p *Placement) overfull(v, h int, l Limits) string {
 
 func gib(b float64) float64 { return b / (1 << 30) }
 
-// ScoreAfter is the score that the cluster would have with the VM on the host. It costs no more
-// than a look at every host, so that a planner can try many.
+// ScoreAfter is the score that the cluster would have with the VM on the host. Its cost does not
+// grow with the cluster, so that a planner can try many.
 func (p *Placement) ScoreAfter(vm, to string) float64 {
 	v, h := p.vmAt[vm], p.hostAt[to]
-	broken := p.broken + p.violationsAt(v, h) - p.violationsOf(v)
 	from := p.place[v]
-	restore := p.keep(from, h) // adding and subtracting again would leave rounding errors behind
-	if from >= 0 {
-		p.put(v, from, -1)
+	broken := p.broken + p.violationsAt(v, h) - p.violationsOf(v)
+	if from == h {
+		return p.totals.score(p.broken)
 	}
-	p.put(v, h, 1)
-	a := p.Assess()
-	restore()
-	p.place[v] = from
-	return Score(a.CPUUtilisationStddev, a.MemoryUtilisationStddev, a.ContendedCPUCores, p.demand, broken)
+	t := p.totals
+	if from >= 0 {
+		t.add(p.share(from, 0, 0), -1)
+		t.add(p.share(from, -p.snap.VMs[v].CPUDemandCores, -float64(p.snap.VMs[v].MemoryDemandBytes)), 1)
+	}
+	t.add(p.share(h, 0, 0), -1)
+	t.add(p.share(h, p.snap.VMs[v].CPUDemandCores, float64(p.snap.VMs[v].MemoryDemandBytes)), 1)
+	return t.score(broken)
 }
 
-// keep returns a function that gives the hosts the weights back that they have now.
-func (p *Placement) keep(hosts ...int) func() {
-	cpu, memory, promised, vms := make([]float64, len(hosts)), make([]float64, len(hosts)), make([]int64, len(hosts)), make([]int, len(hosts))
-	for i, h := range hosts {
-		if h >= 0 {
-			cpu[i], memory[i], promised[i], vms[i] = p.cpu[h], p.memory[h], p.promised[h], p.vms[h]
-		}
+// share is what one host adds to the totals.
+type share struct {
+	usable                         bool
+	cpu, memory, contended, demand float64
+}
+
+// share returns the host's share with so much more CPU (cores) and memory (bytes) in demand.
+func (p *Placement) share(h int, moreCPU, moreMemory float64) share {
+	host := p.snap.Hosts[h]
+	s := share{usable: p.usable[h], demand: p.cpu[h] + moreCPU, contended: max(0, p.cpu[h]+moreCPU-host.CPUCores)}
+	if host.CPUCores > 0 {
+		s.cpu = s.demand / host.CPUCores
 	}
-	return func() {
-		for i, h := range hosts {
-			if h >= 0 {
-				p.cpu[h], p.memory[h], p.promised[h], p.vms[h] = cpu[i], memory[i], promised[i], vms[i]
-			}
-		}
+	if host.MemoryBytes > 0 {
+		s.memory = (p.memory[h] + moreMemory) / float64(host.MemoryBytes)
+	}
+	return s
+}
+
+// totals are the sums over usable hosts that a score is made from.
+type totals struct {
+	hosts, cpu, cpuSquares, memory, memorySquares, contended, demand float64
+}
+
+func (t *totals) add(s share, sign float64) {
+	if !s.usable {
+		return
+	}
+	t.hosts += sign
+	t.cpu += sign * s.cpu
+	t.cpuSquares += sign * s.cpu * s.cpu
+	t.memory += sign * s.memory
+	t.memorySquares += sign * s.memory * s.memory
+	t.contended += sign * s.contended
+	t.demand += sign * s.demand
+}
+
+func (t totals) score(broken int) float64 {
+	return Score(deviation(t.hosts, t.cpu, t.cpuSquares), deviation(t.hosts, t.memory, t.memorySquares), t.contended, t.demand, broken)
+}
+
+// deviation is the population standard deviation of n numbers with that sum and sum of squares.
+func deviation(n, sum, squares float64) float64 {
+	if n == 0 {
+		return 0
+	}
+	return math.Sqrt(max(0, squares/n-sum/n*sum/n))
+}
+
+// total sums all hosts anew, in their order, so that moves leave no rounding errors behind.
+func (p *Placement) total() {
+	p.totals = totals{}
+	for i := range p.snap.Hosts {
+		p.totals.add(p.share(i, 0, 0), 1)
 	}
 }
 
 // Assess returns the placement in a few numbers, over the hosts that can be seen and are up.
 func (p *Placement) Assess() Assessment {
-	var a Assessment
-	var n, cpu1, cpu2, mem1, mem2 float64
-	for i, h := range p.snap.Hosts {
-		if !p.usable[i] {
-			continue
+	t := p.totals
+	a := Assessment{
+		Score: t.score(p.broken), ContendedCPUCores: t.contended, RuleViolations: p.broken,
+		CPUUtilisationStddev:    deviation(t.hosts, t.cpu, t.cpuSquares),
+		MemoryUtilisationStddev: deviation(t.hosts, t.memory, t.memorySquares),
+	}
+	for i := range p.snap.Hosts {
+		if s := p.share(i, 0, 0); s.usable {
+			a.MaxCPUUtilisation, a.MaxMemoryUtilisation = max(a.MaxCPUUtilisation, s.cpu), max(a.MaxMemoryUtilisation, s.memory)
 		}
-		c, m := p.utilisation(i)
-		n++
-		cpu1, cpu2, mem1, mem2 = cpu1+c, cpu2+c*c, mem1+m, mem2+m*m
-		a.MaxCPUUtilisation, a.MaxMemoryUtilisation = max(a.MaxCPUUtilisation, c), max(a.MaxMemoryUtilisation, m)
-		a.ContendedCPUCores += max(0, p.cpu[i]-h.CPUCores)
 	}
-	if n > 0 {
-		a.MeanCPUUtilisation, a.MeanMemoryUtilisation = cpu1/n, mem1/n
-		a.CPUUtilisationStddev = math.Sqrt(max(0, cpu2/n-a.MeanCPUUtilisation*a.MeanCPUUtilisation))
-		a.MemoryUtilisationStddev = math.Sqrt(max(0, mem2/n-a.MeanMemoryUtilisation*a.MeanMemoryUtilisation))
+	if t.hosts > 0 {
+		a.MeanCPUUtilisation, a.MeanMemoryUtilisation = t.cpu/t.hosts, t.memory/t.hosts
 	}
-	a.RuleViolations = p.broken
-	a.Score = Score(a.CPUUtilisationStddev, a.MemoryUtilisationStddev, a.ContendedCPUCores, p.demand, p.broken)
 	return a
 }
 
@@ -306,23 +334,12 @@ func Score(cpuStddev, memoryStddev, contended, demand float64, violations int) f
 	return max(0, 100*(1-share)*(1-spread)-5*float64(violations))
 }
 
-func (p *Placement) utilisation(h int) (cpu, memory float64) {
-	host := p.snap.Hosts[h]
-	if host.CPUCores > 0 {
-		cpu = p.cpu[h] / host.CPUCores
-	}
-	if host.MemoryBytes > 0 {
-		memory = p.memory[h] / float64(host.MemoryBytes)
-	}
-	return cpu, memory
-}
-
 // Loads returns what each host carries, in the snapshot's order.
 func (p *Placement) Loads() []Load {
 	loads := make([]Load, len(p.snap.Hosts))
 	for i, h := range p.snap.Hosts {
-		c, m := p.utilisation(i)
-		loads[i] = Load{Host: h.ID, State: h.State, VMs: p.vms[i], CPUUtilisation: c, MemoryUtilisation: m}
+		now := p.share(i, 0, 0)
+		loads[i] = Load{Host: h.ID, State: h.State, VMs: p.vms[i], CPUUtilisation: now.cpu, MemoryUtilisation: now.memory}
 	}
 	return loads
 }

@@ -60,7 +60,7 @@ func (t Target) check() error {
 		switch {
 		case name == model.JobLabel:
 			return errors.New("label job is set by the job")
-		case strings.HasPrefix(name, model.ReservedLabelPrefix) || !model.LabelName(name).IsValidLegacy():
+		case strings.HasPrefix(name, model.ReservedLabelPrefix) || !model.LegacyValidation.IsValidLabelName(name):
 			return fmt.Errorf("label name %q is reserved or has characters other than letters, digits and _", name)
 		case !utf8.ValidString(value):
 			return fmt.Errorf("label %s has a value that is not UTF-8", name)

@@ -286,13 +286,11 @@ func eventually(t *testing.T, within time.Duration, what string, f func() error)
 // instance is a server with its own data, which a test can kill and start again.
 type instance struct {
 	*process
-	t            *testing.T
-	dir, url     string
-	args         []string
-	client       *api.Client
-	stranger     *api.Client
-	configText   string
-	prometheusUp bool
+	t        *testing.T
+	dir, url string
+	args     []string
+	client   *api.Client
+	stranger *api.Client
 }
 
 // config is a configuration for the lab. Lines replace or add top-level keys.
