@@ -49,6 +49,20 @@ func newStage() *stage {
 	return s
 }
 
+// with changes the stage while actors are on it.
+func (s *stage) with(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// moves lists the VMs whose migrations were begun, in order.
+func (s *stage) moves() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.migrated)
+}
+
 func (s *stage) set(vm, host string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,7 +221,7 @@ func TestFromAdviceToMeasurement(t *testing.T) {
 		id := s.advise("v1", time.Hour)
 		a, reg, _ := running(t, s, cluster.LevelManual)
 		time.Sleep(10 * time.Second)
-		if len(s.migrated) > 0 || state(t, a, id) != cluster.CaseOpen {
+		if len(s.moves()) > 0 || state(t, a, id) != cluster.CaseOpen {
 			t.Fatal("it acts before anybody approved")
 		}
 		if err := approve(a, id); err != nil {
@@ -254,7 +268,7 @@ func TestNoJournalNoAct(t *testing.T) {
 					t.Errorf("the approval gives %v", err)
 				}
 				time.Sleep(time.Minute)
-				if len(s.migrated) > 0 {
+				if len(s.moves()) > 0 {
 					t.Error("it acted without a journal")
 				}
 			})
@@ -267,7 +281,7 @@ func TestAnOutcomeThatCannotBeWrittenIsKeptUntilItCan(t *testing.T) {
 		s := newStage()
 		id := s.advise("v1", time.Hour)
 		a, _, _ := running(t, s, cluster.LevelManual)
-		s.full, s.fullAt = errors.New("no space left on device"), cluster.EntryOutcome
+		s.with(func() { s.full, s.fullAt = errors.New("no space left on device"), cluster.EntryOutcome })
 		if err := approve(a, id); err != nil {
 			t.Fatal(err)
 		}
@@ -275,12 +289,10 @@ func TestAnOutcomeThatCannotBeWrittenIsKeptUntilItCan(t *testing.T) {
 		if got := state(t, a, id); got != cluster.CaseRunning {
 			t.Errorf("without a journal it is %s", got)
 		}
-		s.mu.Lock()
-		s.full = nil
-		s.mu.Unlock()
+		s.with(func() { s.full = nil })
 		time.Sleep(time.Minute)
-		if got := state(t, a, id); got != cluster.CaseDone || len(s.migrated) != 1 {
-			t.Errorf("it is %s after %d migrations", got, len(s.migrated))
+		if got := state(t, a, id); got != cluster.CaseDone || len(s.moves()) != 1 {
+			t.Errorf("it is %s after %d migrations", got, len(s.moves()))
 		}
 	})
 }
@@ -297,12 +309,12 @@ func TestTheGatesAreAskedAgainJustBeforeActing(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Second) // the first is under way, one at a time
-		moved := s.migrated[0]
+		moved := s.moves()[0]
 		other := map[string]string{"v1": "v2", "v2": "v1"}[moved]
 		s.set(other, "h2") // somebody moves the other by hand
 		time.Sleep(time.Minute)
-		if len(s.migrated) != 1 {
-			t.Errorf("migrated %v", s.migrated)
+		if len(s.moves()) != 1 {
+			t.Errorf("migrated %v", s.moves())
 		}
 		refused := a.List(func(c cluster.Case) bool { return c.State == cluster.CaseRefused })
 		if len(refused) != 1 || refused[0].Outcome.Result != cluster.ResultRefused || !strings.Contains(refused[0].Outcome.Reason, "somebody moved it") {
@@ -316,7 +328,7 @@ func TestARefusalAtTheClickLeavesTheCaseOpen(t *testing.T) {
 		s := newStage()
 		id := s.advise("v1", time.Hour)
 		a, reg, _ := running(t, s, cluster.LevelManual)
-		s.blind = errors.New("connection refused")
+		s.with(func() { s.blind = errors.New("connection refused") })
 		if err := approve(a, id); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "connection refused") {
 			t.Errorf("the approval gives %v", err)
 		}
@@ -328,7 +340,7 @@ func TestARefusalAtTheClickLeavesTheCaseOpen(t *testing.T) {
 			t.Errorf("the freshness gate counts %v refusals", n)
 		}
 		_ = reg
-		s.blind = nil
+		s.with(func() { s.blind = nil })
 		if err := approve(a, id); err != nil {
 			t.Errorf("when Prometheus is back: %v", err)
 		}
@@ -351,17 +363,15 @@ func TestWhatCannotBeDecidedAnyMore(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		withdrawn := s.advise("v1", time.Hour)
 		time.Sleep(2 * time.Second)
-		s.mu.Lock()
-		s.recs = nil
-		s.mu.Unlock()
+		s.with(func() { s.recs = nil })
 		for id, want := range map[string]string{expired: "it expired at", rejected: "rejected by bob", withdrawn: "not advised any longer", "nonsense": "no such recommendation"} {
 			if err := approve(a, id); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("approving %s gives %v, want %q", id, err, want)
 			}
 		}
 		time.Sleep(time.Minute)
-		if len(s.migrated) > 0 {
-			t.Errorf("migrated %v", s.migrated)
+		if len(s.moves()) > 0 {
+			t.Errorf("migrated %v", s.moves())
 		}
 		s.advise("v1", time.Hour)
 		time.Sleep(3 * time.Hour)
@@ -391,8 +401,8 @@ func TestManyApprovalsAtOnceActOnce(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if accepted != 1 || len(s.migrated) != 1 {
-			t.Errorf("%d approvals taken, %d migrations", accepted, len(s.migrated))
+		if accepted != 1 || len(s.moves()) != 1 {
+			t.Errorf("%d approvals taken, %d migrations", accepted, len(s.moves()))
 		}
 	})
 }
@@ -407,15 +417,15 @@ func TestWhatDependsOnAnotherWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if len(s.migrated) > 0 {
+		if len(s.moves()) > 0 {
 			t.Fatal("it did not wait")
 		}
 		if err := approve(a, first); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if !slices.Equal(s.migrated, []string{"v1", "v2"}) {
-			t.Errorf("migrated %v", s.migrated)
+		if !slices.Equal(s.moves(), []string{"v1", "v2"}) {
+			t.Errorf("migrated %v", s.moves())
 		}
 	})
 }
@@ -429,12 +439,12 @@ func TestAtLevelFullItActsByItselfAndRepeatsNoFailure(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		s.advise("v1", time.Hour) // the same advice, made anew
 		time.Sleep(10 * time.Minute)
-		if len(s.migrated) != 1 {
-			t.Fatalf("%d attempts within the cool-down", len(s.migrated))
+		if len(s.moves()) != 1 {
+			t.Fatalf("%d attempts within the cool-down", len(s.moves()))
 		}
 		time.Sleep(20 * time.Minute)
-		if len(s.migrated) != 2 {
-			t.Errorf("%d attempts after it", len(s.migrated))
+		if len(s.moves()) != 2 {
+			t.Errorf("%d attempts after it", len(s.moves()))
 		}
 		failed := a.List(func(c cluster.Case) bool { return c.State == cluster.CaseFailed })
 		if len(failed) != 2 || failed[0].Outcome.Reason != "host is full; it still runs on h1" {
@@ -487,8 +497,8 @@ func TestAfterARestart(t *testing.T) {
 				if err != nil || got.State != c.state || got.Outcome.RunsOn != c.runsOn || !strings.Contains(got.Outcome.Reason, c.reason) {
 					t.Errorf("%v: %s %+v", err, got.State, got.Outcome)
 				}
-				if len(s.migrated) != 1 {
-					t.Errorf("%d migrations", len(s.migrated))
+				if len(s.moves()) != 1 {
+					t.Errorf("%d migrations", len(s.moves()))
 				}
 			})
 		})
@@ -552,7 +562,7 @@ func liveThrough(t *testing.T, lives []int, takes int, goesOn, fails bool) strin
 	defer kill()
 	for _, vm := range []string{"v1", "v2"} {
 		begun := 0
-		for _, m := range s.migrated {
+		for _, m := range s.moves() {
 			if m == vm {
 				begun++
 			}
