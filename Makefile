@@ -36,7 +36,7 @@ unit: ## every test that needs no hypervisor
 	@$(call with,test) && $(GO) test $$($(GO) list ./... | grep -v /test/)
 
 race: ## the pure rooms and the loops under the race detector
-	@$(call with,test) && $(GO) test -race $(PURE) ./analyzer ./actuator ./exporter
+	@$(call with,test) && $(GO) test -race $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 
 laws: ## break the laws on purpose: each planted fault must make its test fail
 	@$(call with,test) && $(GO) test -count=1 -timeout 15m ./test/laws

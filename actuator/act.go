@@ -25,7 +25,7 @@ func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
 		if a.waits(c) || !a.due(c.Recommendation.ID) {
 			continue
 		}
-		if verdicts := gate.Ask(gate.All(), a.question(ctx, c, nil)); gate.Open(verdicts) {
+		if verdicts := gate.Ask(gate.All(), a.question(ctx, c, nil, false)); gate.Open(verdicts) {
 			return c, true
 		}
 	}
@@ -42,46 +42,70 @@ func (a *Actuator) waits(c cluster.Case) bool {
 	return false
 }
 
-// question gathers what the gates may know, afresh.
-func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.Approval) gate.Question {
-	rec := c.Recommendation
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	at := time.Now()
-	snap, err := a.world.Snapshot(ctx, at)
-	q := gate.Question{Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Snapshot: snap, Failures: a.failures(rec.Action.VM)}
+// question gathers what the gates may know, afresh. At the click, what the case depends on counts as
+// done when it has been approved; when it is to be done, only what is true counts.
+func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.Approval, click bool) gate.Question {
+	rec, at := c.Recommendation, time.Now()
+	snap, err := a.snapshot(ctx, at)
+	q := gate.Question{Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Snapshot: snap,
+		Failures: a.failures(rec.Action.VM), Rejected: a.rejected(rec.Action.VM)}
 	if err != nil {
 		q.SnapshotError = err.Error()
 	}
-	a.overlay(&q.Snapshot, rec.ID, at)
 	hosts := []string{rec.Action.From, rec.Action.To}
 	if vm, ok := snap.VM(rec.Action.VM); ok && vm.Host != "" && !slices.Contains(hosts, vm.Host) {
 		hosts = append(hosts, vm.Host)
 	}
-	q.Sighting = a.hypervisor.Look(ctx, rec.Action.VM, hosts)
+	a.overlay(&q.Snapshot, rec, at, click)
+	look, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	q.Sighting = a.hypervisor.Look(look, rec.Action.VM, hosts)
 	q.Now = time.Now()
 	return q
 }
 
-// overlay brings a snapshot up to date with what we did ourselves since its data were scraped.
-func (a *Actuator) overlay(s *cluster.Snapshot, except string, now time.Time) {
+// snapshot takes a fresh one, and gives up on a Prometheus that hangs.
+func (a *Actuator) snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return a.world.Snapshot(ctx, at)
+}
+
+// overlay brings a snapshot up to date with what we did ourselves since its data were scraped, and
+// with what may be happening: an action of unknown outcome takes room on its target.
+func (a *Actuator) overlay(s *cluster.Snapshot, rec cluster.Recommendation, now time.Time, click bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, c := range a.cases {
 		act := c.Recommendation.Action
 		for i := range s.VMs {
 			vm := &s.VMs[i]
-			if id == except || vm.ID != act.VM || vm.Host != act.From {
+			if id == rec.ID || vm.ID != act.VM || vm.Host != act.From {
 				continue
 			}
 			switch {
-			case c.State == cluster.CaseRunning:
+			case click && c.State == cluster.CaseApproved && slices.Contains(rec.DependsOn, id):
+				vm.Host = act.To
+			case c.State == cluster.CaseRunning || c.State == cluster.CaseUnknown:
 				vm.MigratingTo = act.To
 			case c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < a.policy.Gate.MaxDataAge:
 				vm.Host = act.To
 			}
 		}
 	}
+}
+
+// rejected returns the last no to moving the VM, or nil.
+func (a *Actuator) rejected(vm string) *cluster.Approval {
+	var last *cluster.Approval
+	for _, c := range a.List(func(c cluster.Case) bool {
+		return c.State == cluster.CaseRejected && c.Recommendation.Action.VM == vm && c.Approval != nil
+	}) {
+		if last == nil || c.Approval.At.After(last.At) {
+			last = c.Approval
+		}
+	}
+	return last
 }
 
 // failures lists when moving the VM failed since it last succeeded, oldest first.
@@ -101,26 +125,27 @@ func (a *Actuator) failures(vm string) []time.Time {
 	return failed
 }
 
-// act asks the gates once more, journals the intent, acts and concludes.
+// act asks the gates once more, journals the intent, acts and concludes. What was decided while the
+// gates were asked counts: the entry is taken only in the state that the case was found in.
 func (a *Actuator) act(ctx context.Context, c cluster.Case) {
-	rec, now := c.Recommendation, time.Now()
+	rec := c.Recommendation
 	log := a.log.With("id", rec.ID, "action", rec.Action.String())
-	verdicts := gate.Ask(gate.All(), a.question(ctx, c, c.Approval))
+	verdicts := gate.Ask(gate.All(), a.question(ctx, c, c.Approval, false))
 	if ctx.Err() != nil {
 		return
 	}
 	a.metrics.asked(verdicts)
 	if !gate.Open(verdicts) {
-		out := &cluster.Outcome{Result: cluster.ResultRefused, Reason: reasons(verdicts), Finished: time.Now()}
-		if _, err := a.record(rec.ID, cluster.Entry{At: now, Kind: cluster.EntryRefused, Recommendation: &rec, Verdicts: verdicts, Outcome: out}); err != nil {
+		out := cluster.Outcome{Result: cluster.ResultRefused, Reason: reasons(verdicts), Finished: time.Now()}
+		if _, err := a.record(rec.ID, cluster.Entry{At: out.Finished, Kind: cluster.EntryRefused, Verdicts: verdicts, Outcome: &out}, c.State); err != nil {
 			log.Error("refusal not recorded", "err", err)
 			return
 		}
-		a.metrics.ended(rec, *out)
+		a.metrics.ended(rec, out)
 		log.Warn("refused just before acting", "reason", out.Reason)
 		return
 	}
-	c, err := a.record(rec.ID, cluster.Entry{At: now, Kind: cluster.EntryIntent, Recommendation: &rec, Approval: c.Approval, Verdicts: verdicts})
+	c, err := a.record(rec.ID, cluster.Entry{At: time.Now(), Kind: cluster.EntryIntent, Approval: c.Approval, Verdicts: verdicts}, c.State)
 	if err != nil {
 		log.Error("not done: no journal, no act", "err", err)
 		return
@@ -136,16 +161,24 @@ func (a *Actuator) progress(id string, p cluster.Progress) {
 	a.cases[id].Progress = p
 }
 
-// conclude looks where the VM is until that is clear, and records the outcome. When ctx ends first
-// it records nothing: the next start concludes.
+// conclude looks where the VM is until that is clear, and records the outcome. It does not give up
+// while the migration is seen under way, and has it aborted when it is over its time. When ctx ends
+// first it records nothing: the next start concludes.
 func (a *Actuator) conclude(ctx context.Context, c cluster.Case, said error) {
 	act, started := c.Recommendation.Action, c.Updated
 	deadline := time.Now().Add(unknownAfter)
 	var seen finding
-	for {
-		seen = a.look(ctx, act, said)
-		if seen.settled || !time.Now().Before(deadline) {
+	for same := 1; ; same++ {
+		was := seen
+		if seen = a.look(ctx, act, said); seen != was {
+			same = 1
+		}
+		if seen.settled && same >= seen.looks || !seen.settled && !seen.job && !time.Now().Before(deadline) {
 			break
+		}
+		if seen.job && time.Since(started) > a.currentPolicy().Timeout {
+			said = fmt.Errorf("aborted after the time limit of %s", a.currentPolicy().Timeout)
+			a.abort(ctx, c)
 		}
 		if pause(ctx, lookAgain); ctx.Err() != nil {
 			return
@@ -155,6 +188,12 @@ func (a *Actuator) conclude(ctx context.Context, c cluster.Case, said error) {
 		return
 	}
 	a.finish(ctx, c, seen, started)
+}
+
+func (a *Actuator) abort(ctx context.Context, c cluster.Case) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	a.log.Warn("aborting a migration that is over its time limit", "id", c.Recommendation.ID, "err", a.hypervisor.Abort(ctx, c.Recommendation.Action))
 }
 
 func (a *Actuator) look(ctx context.Context, act cluster.Action, said error) finding {
@@ -175,7 +214,7 @@ func (a *Actuator) finish(ctx context.Context, c cluster.Case, seen finding, sta
 		cancel()
 	}
 	for {
-		_, err := a.record(rec.ID, cluster.Entry{At: out.Finished, Kind: cluster.EntryOutcome, Outcome: out})
+		_, err := a.record(rec.ID, cluster.Entry{At: out.Finished, Kind: cluster.EntryOutcome, Outcome: out}, cluster.CaseRunning, cluster.CaseUnknown)
 		if err == nil {
 			break
 		}

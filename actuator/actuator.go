@@ -34,6 +34,8 @@ type Hypervisor interface {
 	// Migrate moves the VM live and returns when the attempt is over, or when ctx ends and the
 	// attempt goes on by itself. Its word is not proof: Look is.
 	Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error
+	// Abort asks the host that the VM leaves to give the migration up.
+	Abort(ctx context.Context, a cluster.Action) error
 	// Completed returns the account of the migration that ended last on the host, if there is one.
 	Completed(ctx context.Context, vm, host string) (cluster.Progress, error)
 }
@@ -52,6 +54,8 @@ type Policy struct {
 	// Settle is how long after an action its effect is measured: the window that use is averaged
 	// over, and some scrapes.
 	Settle time.Duration
+	// Timeout is after how long a migration is aborted that was begun before the server's start.
+	Timeout time.Duration
 }
 
 // Timing of the loop. They are not policy: nobody needs to change them.
@@ -91,6 +95,10 @@ type Actuator struct {
 	log        *slog.Logger
 	metrics    *metrics
 	wake       chan struct{}
+
+	// deciding is held while an entry is written, so that one decision follows the other. The disk
+	// may be slow or hang: whoever only reads needs mu alone.
+	deciding sync.Mutex
 
 	mu     sync.Mutex
 	policy Policy
@@ -138,10 +146,6 @@ func (a *Actuator) currentPolicy() Policy {
 // Run works until ctx ends. An action under way then is left to the hypervisor; the next start
 // finds out what became of it.
 func (a *Actuator) Run(ctx context.Context) error {
-	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseRunning }) {
-		a.log.Warn("an action was under way when the server ended, looking what became of it", "id", c.Recommendation.ID, "action", c.Recommendation.Action.String())
-		a.conclude(ctx, c, errors.New("the server ended while the action was under way"))
-	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
@@ -150,6 +154,10 @@ func (a *Actuator) Run(ctx context.Context) error {
 			pause(ctx, tick)
 		}
 	})
+	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseRunning }) {
+		a.log.Warn("an action was under way when the server ended, looking what became of it", "id", c.Recommendation.ID, "action", c.Recommendation.Action.String())
+		a.conclude(ctx, c, errors.New("the server ended while the action was under way"))
+	}
 	for ctx.Err() == nil {
 		a.reconsider(ctx)
 		if c, ok := a.next(ctx); ok {
@@ -251,66 +259,57 @@ func (a *Actuator) Approve(ctx context.Context, id string, word cluster.Approval
 	if c.State != cluster.CaseOpen {
 		return c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(c))
 	}
-	verdicts := gate.Ask(gate.All(), a.question(ctx, c, &word))
+	verdicts := gate.Ask(gate.All(), a.question(ctx, c, &word, true))
 	a.metrics.asked(verdicts)
 	kind := cluster.EntryApproved
 	if !gate.Open(verdicts) {
 		kind = cluster.EntryRefused
 	}
-	c, err = a.decide(id, cluster.Entry{At: word.At, Kind: kind, Approval: &word, Verdicts: verdicts})
+	c, err = a.record(id, cluster.Entry{At: word.At, Kind: kind, Approval: &word, Verdicts: verdicts}, cluster.CaseOpen)
 	if err == nil && kind == cluster.EntryRefused {
 		err = fmt.Errorf("%w: %s", ErrRefused, reasons(verdicts))
 	}
 	return c, err
 }
 
-// Reject takes a person's no. The error is ErrNotFound, ErrNotOpen or the journal's.
+// Reject takes a person's no, also to what was approved and waits for its turn. The error is
+// ErrNotFound, ErrNotOpen or the journal's.
 func (a *Actuator) Reject(id string, word cluster.Approval) (cluster.Case, error) {
 	a.pull(word.At)
-	return a.decide(id, cluster.Entry{At: word.At, Kind: cluster.EntryRejected, Approval: &word})
+	return a.record(id, cluster.Entry{At: word.At, Kind: cluster.EntryRejected, Approval: &word}, cluster.CaseOpen, cluster.CaseApproved)
 }
 
-// decide records a decision about an open case. Two people who decide at once get one decision.
-func (a *Actuator) decide(id string, e cluster.Entry) (cluster.Case, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	c := a.cases[id]
-	if c == nil {
-		return cluster.Case{}, fmt.Errorf("%s: %w", id, ErrNotFound)
-	}
-	if c.State != cluster.CaseOpen {
-		return *c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(*c))
-	}
-	e.ID, e.Recommendation = id, &c.Recommendation
-	if err := a.write(c, e); err != nil {
-		return *c, err
-	}
-	if e.Kind == cluster.EntryRefused {
-		c.Approval = nil // the word was heard and did not count
-	}
-	a.metrics.decided(e)
-	a.log.Info("decided", "id", id, "decision", e.Kind.String(), "who", e.Approval.Who, "via", e.Approval.Via, "action", c.Recommendation.Action.String())
-	a.poke()
-	return *c, nil
-}
-
-// write puts the entry into the journal and then into the case. The caller holds the lock.
-func (a *Actuator) write(c *cluster.Case, e cluster.Entry) error {
-	e, err := a.journal.Append(e)
+// record writes an entry about a case that is in one of the states, and carries the case forward. Two
+// decisions at once become one after the other, and the second finds the state that the first left.
+func (a *Actuator) record(id string, e cluster.Entry, in ...cluster.CaseState) (cluster.Case, error) {
+	a.deciding.Lock()
+	defer a.deciding.Unlock()
+	c, err := a.Case(id)
 	if err != nil {
-		return fmt.Errorf("write the journal, without which nothing is done: %w", err)
+		return c, err
 	}
-	return c.Apply(e)
-}
-
-// record is write for the loop, which holds no lock.
-func (a *Actuator) record(id string, e cluster.Entry) (cluster.Case, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	c := a.cases[id]
+	if !slices.Contains(in, c.State) {
+		return c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(c))
+	}
 	e.ID = id
-	err := a.write(c, e)
-	return *c, err
+	if e.Kind != cluster.EntryOutcome && e.Kind != cluster.EntryMeasured {
+		e.Recommendation = &c.Recommendation
+	}
+	if e, err = a.journal.Append(e); err != nil {
+		return c, fmt.Errorf("write the journal, without which nothing is done: %w", err)
+	}
+	if err := c.Apply(e); err != nil {
+		return c, err
+	}
+	a.mu.Lock()
+	a.cases[id] = &c
+	a.mu.Unlock()
+	if word := e.Approval; word != nil && e.Kind != cluster.EntryIntent {
+		a.metrics.decided(e)
+		a.log.Info("decided", "id", id, "decision", e.Kind.String(), "who", word.Who, "via", word.Via, "action", c.Recommendation.Action.String())
+	}
+	a.poke()
+	return c, nil
 }
 
 // due tells whether a case may be looked into once more, and notes that it is.

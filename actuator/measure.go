@@ -22,22 +22,33 @@ func (a *Actuator) measure(ctx context.Context) {
 	if len(due) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	snap, err := a.world.Snapshot(ctx, time.Now())
+	snap, err := a.snapshot(ctx, time.Now())
 	if err != nil {
 		a.log.Warn("effect not measured yet", "err", err)
 		return
 	}
 	done := a.List(func(c cluster.Case) bool { return c.State == cluster.CaseDone })
 	for _, c := range due {
+		if blurred(snap, c.Recommendation.Action) {
+			continue // it is tried again until measureWithin has passed
+		}
 		m := measured(snap, c, done)
-		if _, err := a.record(c.Recommendation.ID, cluster.Entry{At: time.Now(), Kind: cluster.EntryMeasured, Measured: &m}); err != nil {
+		if _, err := a.record(c.Recommendation.ID, cluster.Entry{At: time.Now(), Kind: cluster.EntryMeasured, Measured: &m}, cluster.CaseDone); err != nil {
 			a.log.Error("measurement not recorded", "id", c.Recommendation.ID, "err", err)
 			continue
 		}
 		a.log.Info("measured", "id", c.Recommendation.ID, "score_predicted", m.PredictedScore, "score_measured", m.Cluster.Score)
 	}
+}
+
+// blurred tells whether the snapshot cannot be measured by: what the action touched is not seen.
+func blurred(s cluster.Snapshot, a cluster.Action) bool {
+	for _, subject := range []string{"cluster", cluster.HostSubject(a.From), cluster.HostSubject(a.To), cluster.VMSubject(a.VM)} {
+		if s.GapOf(subject) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // measured holds a snapshot against a promise. What is done meanwhile by other actions shows in the

@@ -16,7 +16,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, a *Actuator) *metrics {
 	m := &metrics{
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "evenkeel_actions_total", Help: "Actions that ended, by kind and result.",
+			Name: "evenkeel_actions_total", Help: "Actions that ended, by kind and result. Those of unknown outcome are not among them: see evenkeel_recommendations{state=\"unknown\"}.",
 		}, []string{"kind", "result"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "evenkeel_action_duration_seconds", Help: "Time from the intent to the outcome of actions that were begun.",
@@ -30,8 +30,8 @@ func newMetrics(reg prometheus.Registerer, a *Actuator) *metrics {
 		}, []string{"decision"}),
 	}
 	for _, kind := range cluster.Kinds() {
-		for _, result := range cluster.Results() {
-			m.actions.WithLabelValues(kind, result)
+		for _, result := range []cluster.Result{cluster.ResultDone, cluster.ResultRefused, cluster.ResultFailed} {
+			m.actions.WithLabelValues(kind, result.String())
 		}
 		m.duration.WithLabelValues(kind)
 	}
@@ -54,6 +54,9 @@ func (m *metrics) asked(verdicts []cluster.Verdict) {
 func (m *metrics) decided(e cluster.Entry) { m.decisions.WithLabelValues(e.Kind.String()).Inc() }
 
 func (m *metrics) ended(r cluster.Recommendation, o cluster.Outcome) {
+	if o.Result == cluster.ResultUnknown {
+		return // it is counted when it is known
+	}
 	m.actions.WithLabelValues(r.Action.Kind.String(), o.Result.String()).Inc()
 	if !o.Started.IsZero() {
 		m.duration.WithLabelValues(r.Action.Kind.String()).Observe(o.Finished.Sub(o.Started).Seconds())

@@ -20,7 +20,9 @@ type Policy struct {
 	// FailureCoolDown is how long a VM is left alone after its migration failed; it doubles with
 	// every further failure in a row.
 	FailureCoolDown time.Duration
-	Limits          cluster.Limits
+	// RejectionCoolDown is how long a VM is not moved without a person's word after a person said no.
+	RejectionCoolDown time.Duration
+	Limits            cluster.Limits
 }
 
 // Question is all that a gate may know.
@@ -39,6 +41,8 @@ type Question struct {
 	Sighting cluster.Sighting
 	// Failures are the times at which moving this VM failed, since it last succeeded, oldest first.
 	Failures []time.Time
+	// Rejected is the last no to moving this VM, or nil.
+	Rejected *cluster.Approval
 }
 
 // Gate is one condition.
@@ -53,6 +57,7 @@ func All() []Gate {
 	return []Gate{
 		{Name: "level", Check: level},
 		{Name: "approval", Check: approval},
+		{Name: "rejection", Check: rejection},
 		{Name: "expiry", Check: expiry},
 		{Name: "freshness", Check: freshness},
 		{Name: "world", Check: world},

@@ -21,7 +21,7 @@ func good() gate.Question {
 	}
 	return gate.Question{
 		Now: now,
-		Policy: gate.Policy{Level: cluster.LevelManual, MaxDataAge: time.Minute, FailureCoolDown: 15 * time.Minute,
+		Policy: gate.Policy{Level: cluster.LevelManual, MaxDataAge: time.Minute, FailureCoolDown: 15 * time.Minute, RejectionCoolDown: 24 * time.Hour,
 			Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}},
 		Rec: cluster.Recommendation{ID: "abc", Priority: 2, Made: now.Add(-time.Minute), Expires: now.Add(10 * time.Minute),
 			Action: cluster.Action{Kind: cluster.Migrate, VM: "v1", Name: "web1", From: "h1", To: "h2"}},
@@ -29,7 +29,8 @@ func good() gate.Question {
 		Snapshot: cluster.Snapshot{Cluster: "c", At: now.Add(-time.Second), Hosts: []cluster.Host{host("h1"), host("h2"), host("h3")},
 			VMs: []cluster.VM{
 				{ID: "v1", Name: "web1", Host: "h1", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 1, Movable: true, Storage: []string{"nfs1"}, Networks: []string{"br0"}},
-				{ID: "v2", Name: "db1", Host: "h2", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 1, Movable: true},
+				{ID: "v2", Name: "db1", Host: "h2", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 0.5, Movable: true},
+				{ID: "v9", Name: "big", Host: "h1", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 2},
 			}},
 		Sighting: cluster.Sighting{VM: "v1", Hosts: []cluster.SightingHost{{Host: "h1", State: cluster.VMRunning}, {Host: "h2", State: cluster.VMShutoff}}},
 	}
@@ -101,6 +102,8 @@ func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
 		"immovable":          {spoil: func(q *gate.Question) { q.Snapshot.VMs[0].Movable = false }, gate: "world", reason: "no-fit"},
 		"no migration":       {spoil: func(q *gate.Question) { q.Rec.Action.Kind = cluster.KindNone }, gate: "world", reason: "unknown-action"},
 		"nowhere to go":      {spoil: func(q *gate.Question) { q.Rec.Action.To = q.Rec.Action.From }, gate: "world", reason: "unknown-action"},
+		"no longer any good": {spoil: func(q *gate.Question) { q.Snapshot.VMs[2].CPUDemandCores = 0 }, gate: "world", reason: "no-gain", detail: "no longer help"},
+		"rejected since":     {spoil: func(q *gate.Question) { q.Rejected = &cluster.Approval{Who: "bob", At: q.Now} }, gate: "rejection", reason: "rejected", detail: "bob", retry: 24 * time.Hour},
 		"failed once":        {spoil: failed(5 * time.Minute), gate: "failures", reason: "cool-down", retry: 10 * time.Minute},
 		"failed three times": {spoil: failed(3*time.Hour, 2*time.Hour, 50*time.Minute), gate: "failures", reason: "cool-down", retry: 10 * time.Minute},
 	}
@@ -233,9 +236,9 @@ func TestLawWhatPassesIsSafe(t *testing.T) {
 	t.Logf("%d questions passed", opened)
 }
 
-func TestNoGatePassesAnEmptyQuestionButTheOneAboutFailures(t *testing.T) {
+func TestNoGatePassesAnEmptyQuestionButThoseAboutThePast(t *testing.T) {
 	for _, v := range gate.Ask(gate.All(), gate.Question{}) {
-		if v.Pass && v.Gate != "failures" {
+		if v.Pass && v.Gate != "failures" && v.Gate != "rejection" {
 			t.Errorf("gate %s lets an empty question through", v.Gate)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // world refuses when the world is not as the advice saw it: the VM must run where the advice says,
 // by the word of that hypervisor and of no other, no job may be under way, the target must answer,
-// and the VM must still fit there.
+// the VM must still fit there and, unless it is mandatory, the move must not make things worse.
 func world(q Question) cluster.Verdict {
 	a := q.Rec.Action
 	if a.Kind != cluster.Migrate || a.VM == "" || a.From == "" || a.To == "" || a.From == a.To {
@@ -24,7 +24,10 @@ func world(q Question) cluster.Verdict {
 	if why := p.Illegal(a.VM, a.To, q.Policy.Limits); why != "" {
 		return refuse("no-fit", why)
 	}
-	return pass(fmt.Sprintf("%s runs on %s and fits on %s", a.Name, a.From, a.To))
+	if now, after := p.Assess().Score, p.ScoreAfter(a.VM, a.To); q.Rec.Priority != 1 && after < now {
+		return refuse("no-gain", fmt.Sprintf("it would no longer help: the score is %.1f now and would be %.1f", now, after))
+	}
+	return pass(fmt.Sprintf("%s runs on %s, fits on %s and still helps", a.Name, a.From, a.To))
 }
 
 // seen looks at the hypervisors' own words.

@@ -141,6 +141,10 @@ func (d *Driver) lookAt(ctx context.Context, vm, name string) (cluster.SightingH
 			return err
 		}
 		defer free(dom)
+		// The job first: when it ends between the two questions, the state is that of afterwards.
+		if seen.Job, err = busy(dom); err != nil && !missing(err) {
+			return err
+		}
 		state, _, err := dom.GetState()
 		if missing(err) {
 			return nil
@@ -149,15 +153,37 @@ func (d *Driver) lookAt(ctx context.Context, vm, name string) (cluster.SightingH
 			return err
 		}
 		seen.State = virt.State(state)
-		if job, err := dom.GetJobInfo(); err == nil {
-			seen.Job = job.Type == libvirt.DOMAIN_JOB_BOUNDED || job.Type == libvirt.DOMAIN_JOB_UNBOUNDED
-		}
 		return nil
 	})
 	if err != nil {
 		return cluster.SightingHost{}, err
 	}
 	return *seen, nil
+}
+
+// busy tells whether a job is under way. A domain that does not run has none.
+func busy(dom *libvirt.Domain) (bool, error) {
+	job, err := dom.GetJobInfo()
+	if errors.Is(err, libvirt.ERR_OPERATION_INVALID) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return job.Type == libvirt.DOMAIN_JOB_BOUNDED || job.Type == libvirt.DOMAIN_JOB_UNBOUNDED, nil
+}
+
+// Abort asks the host that the VM leaves to give the migration up.
+func (d *Driver) Abort(ctx context.Context, a cluster.Action) error {
+	from, _, err := d.host(a.From)
+	if err != nil {
+		return err
+	}
+	return d.abort(ctx, from, a)
+}
+
+func (d *Driver) abort(ctx context.Context, from *host, a cluster.Action) error {
+	return d.onDomain(ctx, from, "abort the migration of "+a.Name, a.VM, (*libvirt.Domain).AbortJob)
 }
 
 // Migrate moves the VM live, from host to host without passing through the server, and returns when
@@ -172,7 +198,7 @@ func (d *Driver) Migrate(ctx context.Context, a cluster.Action, progress func(cl
 	if err != nil {
 		return err
 	}
-	encrypted := strings.HasPrefix(to.MigrationURI, "qemu+tls:") || strings.HasPrefix(to.MigrationURI, "xen+tls:")
+	encrypted := strings.HasPrefix(to.MigrationURI, "qemu+tls:") // libxl has no encrypted stream
 	if opts.TLS == TLSRequire && !encrypted {
 		return fmt.Errorf("migration to %s would not be encrypted: its migration_uri %s is not one with TLS, and migration.tls is require", a.To, to.MigrationURI)
 	}
@@ -202,7 +228,7 @@ func (d *Driver) follow(ctx context.Context, from *host, a cluster.Action, timeo
 			return err
 		case <-abort.C:
 			aborted = fmt.Errorf("aborted after the time limit of %s", timeout)
-			if err := d.onDomain(ctx, from, "abort the migration of "+a.Name, a.VM, (*libvirt.Domain).AbortJob); err != nil {
+			if err := d.abort(ctx, from, a); err != nil {
 				aborted = fmt.Errorf("%w (aborting failed as well: %w)", aborted, err)
 			}
 		case <-poll.C:
@@ -228,7 +254,11 @@ func migrate(c *libvirt.Connect, vm, uri string, o Options, encrypted bool) erro
 		flags |= libvirt.MIGRATE_PERSIST_DEST | libvirt.MIGRATE_UNDEFINE_SOURCE
 	}
 	params := &libvirt.DomainMigrateParameters{}
-	if kind, err := c.GetType(); err == nil && kind == "QEMU" { // libxl knows neither
+	kind, err := c.GetType()
+	if err != nil {
+		return fmt.Errorf("ask which hypervisor it is: %w", err)
+	}
+	if kind == "QEMU" { // libxl knows none of these
 		flags |= libvirt.MIGRATE_AUTO_CONVERGE | libvirt.MIGRATE_ABORT_ON_ERROR
 		if mib := uint64(o.BandwidthBytesPerSecond / (1 << 20)); mib > 0 {
 			params.BandwidthSet, params.Bandwidth = true, mib

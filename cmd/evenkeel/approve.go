@@ -27,7 +27,7 @@ func newApprove() *cobra.Command {
 			if ids, err = chosen(cmd.Context(), client, ids, all); err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
+			out := ask.progress(cmd)
 			var approved []string
 			var refused error
 			for _, id := range ids {
@@ -42,7 +42,7 @@ func newApprove() *cobra.Command {
 			if wait {
 				refused = errors.Join(refused, watch(cmd.Context(), client, approved, out))
 			}
-			return refused
+			return errors.Join(refused, printCases(cmd, ask, client, approved))
 		},
 	}
 	ask.register(cmd.Flags())
@@ -50,6 +50,30 @@ func newApprove() *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "every open recommendation")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show progress and return when all have ended; fail when one did not succeed")
 	return cmd
+}
+
+// progress is where lines about single steps go: out of the way of JSON.
+func (c *clientFlags) progress(cmd *cobra.Command) io.Writer {
+	if c.output == "json" {
+		return cmd.ErrOrStderr()
+	}
+	return cmd.OutOrStdout()
+}
+
+// printCases writes the cases as they stand now, for programs.
+func printCases(cmd *cobra.Command, ask clientFlags, client *api.Client, ids []string) error {
+	if ask.output != "json" {
+		return nil
+	}
+	cases := []cluster.Case{}
+	for _, id := range ids {
+		c, err := client.Recommendation(cmd.Context(), id)
+		if err != nil {
+			return err
+		}
+		cases = append(cases, c)
+	}
+	return ask.print(cmd.OutOrStdout(), cases, nil)
 }
 
 // chosen returns the IDs given, or with all those of every open recommendation.

@@ -2,10 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,21 +12,19 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
+	promconfig "github.com/prometheus/common/config"
 	"github.com/spf13/pflag"
 )
 
 // clientFlags are the flags of every subcommand that asks a server.
 type clientFlags struct {
-	server, tokenFile, output string
+	server, tokenFile, httpFile, output string
 }
 
 func (c *clientFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&c.server, "server", orDefault(os.Getenv("EVENKEEL_SERVER"), "http://127.0.0.1:9178"), "the server's URL ($EVENKEEL_SERVER)")
 	f.StringVar(&c.tokenFile, "token-file", orDefault(os.Getenv("EVENKEEL_TOKEN_FILE"), filepath.Join("data", "token")), "file with the token for what changes state ($EVENKEEL_TOKEN_FILE)")
-	c.registerOutput(f)
-}
-
-func (c *clientFlags) registerOutput(f *pflag.FlagSet) {
+	f.StringVar(&c.httpFile, "http.config.file", "", "file with basic_auth and tls_config for reaching the server, as in a scrape_config of Prometheus")
 	f.StringVarP(&c.output, "output", "o", "table", "table or json")
 }
 
@@ -35,11 +32,27 @@ func (c *clientFlags) client() (*api.Client, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	secret, err := os.ReadFile(c.tokenFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // reading needs no token
-		return nil, fmt.Errorf("read the token: %w", err)
+	transport, err := transport(c.httpFile)
+	if err != nil {
+		return nil, fmt.Errorf("--http.config.file: %w", err)
 	}
-	return api.NewClient(c.server, strings.TrimSpace(string(secret))), nil
+	secret, err := os.ReadFile(c.tokenFile)
+	if err != nil {
+		secret = nil // reading needs none, and the server says so where one is needed
+	}
+	return api.NewClient(c.server, strings.TrimSpace(string(secret)), transport), nil
+}
+
+// transport returns one with the passwords and certificates of the file, or nil without a file.
+func transport(file string) (http.RoundTripper, error) {
+	if file == "" {
+		return nil, nil
+	}
+	c, _, err := promconfig.LoadHTTPConfigFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return promconfig.NewRoundTripperFromConfig(*c, "evenkeel")
 }
 
 func (c *clientFlags) check() error {

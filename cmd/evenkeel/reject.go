@@ -23,9 +23,9 @@ func newReject() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("%s: %w", id, err)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "rejected %s  %s\n", id, c.Recommendation.Action)
+				fmt.Fprintf(ask.progress(cmd), "rejected %s  %s\n", id, c.Recommendation.Action)
 			}
-			return nil
+			return printCases(cmd, ask, client, ids)
 		},
 	}
 	ask.register(cmd.Flags())

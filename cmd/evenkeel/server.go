@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"reflect"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,6 +38,7 @@ type serverFlags struct {
 	config, level string
 	storage       string
 	prometheusURL string
+	prometheusCfg string
 }
 
 func newServer() *cobra.Command {
@@ -60,6 +63,7 @@ func newServer() *cobra.Command {
 	cmd.Flags().StringVar(&f.config, "config.file", "evenkeel.yml", "configuration file")
 	cmd.Flags().StringVar(&f.storage, "storage.path", "data", "directory for the journal, the time series and the token")
 	cmd.Flags().StringVar(&f.prometheusURL, "prometheus.url", "", "read this Prometheus-compatible server instead of embedding one")
+	cmd.Flags().StringVar(&f.prometheusCfg, "prometheus.http.config.file", "", "file with basic_auth, tls_config and so on for --prometheus.url")
 	cmd.Flags().StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
 	return cmd
 }
@@ -77,6 +81,9 @@ type server struct {
 	actuator *actuator.Actuator
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
+
+	reloading sync.Mutex
+	scrape    config.Scrape // as the server was started with
 }
 
 // swappable is a source that a reload can replace.
@@ -110,6 +117,7 @@ func buildServer(f serverFlags, log *slog.Logger) (*server, error) {
 
 func (s *server) build(c config.Config) error {
 	var err error
+	s.scrape = c.Scrape
 	if s.flags.prometheusURL == "" {
 		s.engine, err = engine.Open(engine.Options{
 			Dir: filepath.Join(s.flags.storage, "tsdb"), Retention: time.Duration(c.Scrape.Retention),
@@ -159,11 +167,21 @@ func (s *server) newSource(c config.Config) (*promql.Source, error) {
 	if s.engine != nil {
 		return promql.New("http://embedded.invalid/prometheus", s.engine.RoundTripper(), sourceOptions(c))
 	}
-	return promql.New(s.flags.prometheusURL, nil, sourceOptions(c))
+	transport, err := transport(s.flags.prometheusCfg)
+	if err != nil {
+		return nil, fmt.Errorf("--prometheus.http.config.file: %w", err)
+	}
+	return promql.New(s.flags.prometheusURL, transport, sourceOptions(c))
 }
 
 func (s *server) reload() error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	c, err := config.Load(s.flags.config)
+	if err == nil && !reflect.DeepEqual(c.Scrape, s.scrape) {
+		s.log.Warn("what changed under scrape takes a restart; the targets are in force")
+		c.Scrape = s.scrape
+	}
 	if err == nil {
 		err = s.apply(c)
 	}

@@ -47,6 +47,9 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	if s.LastError != "" {
 		t.line("THE LAST PASS FAILED, this is what was seen before: %s", s.LastError)
 	}
+	if s.Unknown > 0 {
+		t.line("NOBODY KNOWS what came of %d actions: evenkeel recommendations shows them", s.Unknown)
+	}
 	t.line("")
 	t.row("HOST", "STATE", "CPU", "", "MEMORY", "", "VMS")
 	for _, l := range b.Loads {
@@ -75,7 +78,7 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	for _, f := range b.Findings {
 		t.line("FOUND %s at %s: %s", f.Detector, f.Subject, f.Reason)
 	}
-	t.line("%d moves advised; no more because: %s", len(b.Plan.Actions), b.Plan.StoppedBecause)
+	t.line("%d moves advised; no more because: %s", len(b.Recommendations), b.Plan.StoppedBecause)
 }
 
 func ratio(n cluster.Number) string {

@@ -45,10 +45,11 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 	return actuator.Policy{
 		Gate: gate.Policy{
 			Level: cluster.Level(c.Automation.Level), MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
-			FailureCoolDown: time.Duration(c.Automation.FailureCoolDown), Limits: limits(c),
+			FailureCoolDown: time.Duration(c.Automation.FailureCoolDown), RejectionCoolDown: time.Duration(c.Automation.RejectionCoolDown), Limits: limits(c),
 		},
 		// The window must hold nothing from before the action, the newest scrape included.
-		Settle: time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
+		Settle:  time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
+		Timeout: time.Duration(c.Migration.Timeout),
 	}
 }
 

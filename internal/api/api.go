@@ -52,6 +52,8 @@ type Status struct {
 	Findings   int           `json:"findings"`
 	Gaps       []cluster.Gap `json:"gaps,omitempty"`
 	Open       int           `json:"open_recommendations"`
+	// Unknown counts actions of which nobody knows what came.
+	Unknown int `json:"actions_of_unknown_outcome"`
 }
 
 // Place is where a VM is or was.
@@ -76,6 +78,9 @@ type Problem struct {
 type Decision struct {
 	Reason string `json:"reason"`
 }
+
+// TokenHeader carries the token where Authorization carries the password of the web server.
+const TokenHeader = "X-Evenkeel-Token"
 
 const (
 	maxBody = 64 << 10
@@ -134,11 +139,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // authorised lets a request through that bears a token, and tells the handler whose it is.
 func (s *Server) authorised(next func(http.ResponseWriter, *http.Request, string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		secret := r.Header.Get(TokenHeader)
+		if secret == "" {
+			secret = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		}
 		who := s.bearer(secret)
-		if !ok || who == "" {
+		if who == "" {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="evenkeel"`)
-			fail(w, http.StatusUnauthorized, errors.New("this changes state and needs a token: send Authorization: Bearer <token>, or use --token-file"), nil)
+			fail(w, http.StatusUnauthorized, errors.New("this changes state and needs a token: name its file with --token-file, or send it as "+TokenHeader+" or Authorization: Bearer"), nil)
 			return
 		}
 		next(w, r, who)
@@ -167,7 +175,8 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	st := Status{
 		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, SnapshotAt: board.Snapshot.At,
 		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps,
-		Open: len(s.desk.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen })),
+		Open:    len(s.desk.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen })),
+		Unknown: len(s.desk.List(func(c cluster.Case) bool { return c.State == cluster.CaseUnknown })),
 	}
 	if err != nil {
 		st.LastError = err.Error()
@@ -191,7 +200,7 @@ func (s *Server) recommendations(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, orEmpty(s.desk.List(func(c cluster.Case) bool {
-		return state == "all" || state == c.State.String() || state == "" && c.State.Pending()
+		return state == "all" || state == c.State.String() || state == "" && c.State.Unsettled()
 	})))
 }
 
@@ -263,7 +272,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		}
 		limit = n
 	}
-	ended := s.desk.List(func(c cluster.Case) bool { return !c.State.Pending() && c.State != cluster.CaseWithdrawn })
+	ended := s.desk.List(func(c cluster.Case) bool { return !c.State.Unsettled() && c.State != cluster.CaseWithdrawn })
 	slices.SortStableFunc(ended, func(x, y cluster.Case) int { return y.Updated.Compare(x.Updated) })
 	answer(w, orEmpty(ended[:min(limit, len(ended))]))
 }

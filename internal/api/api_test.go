@@ -112,7 +112,7 @@ func serve(t testing.TB, h *house, reload func() error) (*api.Server, *httptest.
 func TestTheClientSeesWhatTheServerHolds(t *testing.T) {
 	h := &house{}
 	_, srv := serve(t, h, nil)
-	c, ctx := api.NewClient(srv.URL, secret), context.Background()
+	c, ctx := api.NewClient(srv.URL, secret, nil), context.Background()
 	if s, err := c.Status(ctx); err != nil || s.Cluster != "prod" || s.Level != cluster.LevelManual || s.Open != 1 || s.Version != "1.2.3" || len(s.Gaps) != 1 {
 		t.Errorf("status: %v %+v", err, s)
 	}
@@ -155,10 +155,10 @@ func TestDecisionsBearTheNameOfTheToken(t *testing.T) {
 	h := &house{}
 	_, srv := serve(t, h, nil)
 	ctx := context.Background()
-	if _, err := api.NewClient(srv.URL, secret).Approve(ctx, "abc", "looks good"); err != nil {
+	if _, err := api.NewClient(srv.URL, secret, nil).Approve(ctx, "abc", "looks good"); err != nil {
 		t.Error(err)
 	}
-	if _, err := api.NewClient(srv.URL, secret+"bob").Reject(ctx, "abc", ""); err != nil {
+	if _, err := api.NewClient(srv.URL, secret+"bob", nil).Reject(ctx, "abc", ""); err != nil {
 		t.Error(err)
 	}
 	if got := strings.Join(h.said, "|"); got != "approve abc alice api looks good|reject abc bob api " {
@@ -170,7 +170,7 @@ func TestNobodyChangesStateWithoutAToken(t *testing.T) {
 	h := &house{}
 	_, srv := serve(t, h, func() error { t.Error("reloaded"); return nil })
 	for _, token := range []string{"", "guess", secret[:len(secret)-1], secret + "x"} {
-		c := api.NewClient(srv.URL, token)
+		c := api.NewClient(srv.URL, token, nil)
 		_, approve := c.Approve(context.Background(), "abc", "")
 		_, reject := c.Reject(context.Background(), "abc", "")
 		for _, err := range []error{approve, reject} {
@@ -202,7 +202,7 @@ func TestEveryNoHasItsStatusAndReason(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, srv := serve(t, &house{decide: c.decide}, nil)
-			_, err := api.NewClient(srv.URL, secret).Approve(context.Background(), c.id, "")
+			_, err := api.NewClient(srv.URL, secret, nil).Approve(context.Background(), c.id, "")
 			var r *api.RefusedError
 			if !errors.As(err, &r) || r.Status != c.status || c.decide != nil && r.Error() != c.decide.Error() {
 				t.Errorf("%v", err)
@@ -278,12 +278,12 @@ func TestReload(t *testing.T) {
 }
 
 func TestTheClientSaysWhatIsWrongWithAServer(t *testing.T) {
-	if _, err := api.NewClient("http://127.0.0.1:1", "").Status(context.Background()); err == nil || !strings.Contains(err.Error(), "no server at http://127.0.0.1:1") {
+	if _, err := api.NewClient("http://127.0.0.1:1", "", nil).Status(context.Background()); err == nil || !strings.Contains(err.Error(), "no server at http://127.0.0.1:1") {
 		t.Errorf("%v", err)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	if _, err := api.NewClient(other.URL, "").Status(context.Background()); err == nil || !strings.Contains(err.Error(), "is it an evenkeel server?") {
+	if _, err := api.NewClient(other.URL, "", nil).Status(context.Background()); err == nil || !strings.Contains(err.Error(), "is it an evenkeel server?") {
 		t.Errorf("%v", err)
 	}
 }

@@ -28,9 +28,10 @@ type Client struct {
 	http  *http.Client
 }
 
-// NewClient returns a client for the server at the URL. The token may be empty for reading.
-func NewClient(base, token string) *Client {
-	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{Timeout: 90 * time.Second}}
+// NewClient returns a client for the server at the URL. The token may be empty for reading, and the
+// transport nil for the usual one.
+func NewClient(base, token string, transport http.RoundTripper) *Client {
+	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{Timeout: 90 * time.Second, Transport: transport}}
 }
 
 // RefusedError is the server's no, with the case as it stands where it is about one.
@@ -132,7 +133,7 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, body
 		return fmt.Errorf("ask %s: %w", c.base, err)
 	}
 	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+		req.Header.Set(TokenHeader, c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -40,6 +40,10 @@ func (s *CaseState) UnmarshalText(b []byte) error {
 // Pending tells whether the case can still lead to an action or is in one.
 func (s CaseState) Pending() bool { return s == CaseOpen || s == CaseApproved || s == CaseRunning }
 
+// Unsettled tells whether somebody should have an eye on the case: it is pending, or nobody knows
+// what came of it.
+func (s CaseState) Unsettled() bool { return s.Pending() || s == CaseUnknown }
+
 // Approval is one person's word on one recommendation.
 type Approval struct {
 	Who string `json:"who"`
@@ -90,7 +94,6 @@ const (
 	EntryApproved
 	EntryRejected
 	EntryRefused
-	EntryExpired
 	// EntryIntent is written, and on disk, before the world is touched.
 	EntryIntent
 	EntryOutcome
@@ -98,7 +101,7 @@ const (
 )
 
 func entryKinds() []string {
-	return []string{"none", "approved", "rejected", "refused", "expired", "intent", "outcome", "measured"}
+	return []string{"none", "approved", "rejected", "refused", "intent", "outcome", "measured"}
 }
 
 func (k EntryKind) String() string { return nameOf(entryKinds(), k) }
@@ -118,7 +121,7 @@ type Entry struct {
 	At   time.Time `json:"at"`
 	Kind EntryKind `json:"kind"`
 	// ID is the recommendation's. The recommendation itself stands in the entries that carry the
-	// case forward on their own: approved, rejected, refused, expired and intent.
+	// case forward on their own: approved, rejected, refused and intent.
 	ID             string          `json:"id"`
 	Recommendation *Recommendation `json:"recommendation,omitempty"`
 	Approval       *Approval       `json:"approval,omitempty"`
@@ -140,7 +143,7 @@ func (c *Case) Apply(e Entry) error {
 	if e.Verdicts != nil {
 		c.Verdicts = e.Verdicts
 	}
-	if e.Approval != nil {
+	if e.Approval != nil && (e.Kind != EntryRefused || e.Outcome != nil) { // a word that was refused at once does not count
 		c.Approval = e.Approval
 	}
 	switch e.Kind {
@@ -153,8 +156,6 @@ func (c *Case) Apply(e Entry) error {
 		if e.Outcome != nil {
 			c.State, c.Outcome = CaseRefused, e.Outcome
 		}
-	case EntryExpired:
-		c.State = CaseExpired
 	case EntryIntent:
 		c.State = CaseRunning
 	case EntryOutcome:

@@ -85,6 +85,8 @@ type Limits struct {
 type Automation struct {
 	Level           Level    `yaml:"level"`
 	FailureCoolDown Duration `yaml:"failure_cool_down"`
+	// RejectionCoolDown is how long a VM is not moved by itself after a person said no.
+	RejectionCoolDown Duration `yaml:"rejection_cool_down"`
 }
 
 // Migration says how VMs are moved.
@@ -130,7 +132,7 @@ func Default() Config {
 			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),
 		},
 		Limits:     Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95},
-		Automation: Automation{Level: Level(cluster.LevelManual), FailureCoolDown: Duration(15 * time.Minute)},
+		Automation: Automation{Level: Level(cluster.LevelManual), FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour)},
 		Migration:  Migration{TLS: "auto", Timeout: Duration(10 * time.Minute)},
 	}
 }

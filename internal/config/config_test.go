@@ -77,12 +77,12 @@ func TestAllMistakesAreNamedAtOnce(t *testing.T) {
 }
 
 func TestSecretsThatCannotBeReadAreNamed(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "evenkeel.yml")
 	for name, c := range map[string]struct{ text, want string }{
 		"missing": {"", "no such file"}, "short": {"hunter2", "holds 7 characters, a token needs 16"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "evenkeel.yml")
 			if c.text != "" {
 				if err := os.WriteFile(filepath.Join(dir, "t"), []byte(c.text), 0o600); err != nil {
 					t.Fatal(err)
@@ -96,7 +96,7 @@ func TestSecretsThatCannotBeReadAreNamed(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Load(filepath.Join(dir, "nothing.yml")); err == nil || !strings.Contains(err.Error(), "nothing.yml") {
+	if _, err := Load(filepath.Join(t.TempDir(), "nothing.yml")); err == nil || !strings.Contains(err.Error(), "nothing.yml") {
 		t.Errorf("%v", err)
 	}
 }

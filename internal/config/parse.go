@@ -27,6 +27,9 @@ func Parse(name string, text []byte) (Config, error) {
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return c, errors.Join(located(name, k, err)...)
 	}
+	if more := d.Decode(&yaml.Node{}); !errors.Is(more, io.EOF) {
+		return c, fmt.Errorf("%s: there is a second document after a line ---; only the first would count, put everything into one", name)
+	}
 	for i := range c.Hosts {
 		if c.Hosts[i].MigrationURI == "" {
 			c.Hosts[i].MigrationURI = c.Hosts[i].URI

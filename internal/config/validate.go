@@ -30,9 +30,9 @@ func (c Config) problems() problems {
 	a := c.Analysis
 	p.add(a.MigrationThreshold < 1 || a.MigrationThreshold > 5, "analysis.migration_threshold", "is %d; it runs from 1 (conservative) to 5 (aggressive)", a.MigrationThreshold)
 	p.add(a.MaxMoves < 1, "analysis.max_moves", "is %d; a plan needs at least one move", a.MaxMoves)
-	p.add(c.Limits.MaxCPUUtilisation <= 0 || c.Limits.MaxCPUUtilisation > 1, "limits.max_cpu_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxCPUUtilisation)
-	p.add(c.Limits.MaxMemoryUtilisation <= 0 || c.Limits.MaxMemoryUtilisation > 1, "limits.max_memory_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxMemoryUtilisation)
-	p.add(c.Reserve.CPUCores < 0, "reserve.cpu_cores", "is %g; it cannot be negative", c.Reserve.CPUCores)
+	p.add(!(c.Limits.MaxCPUUtilisation > 0 && c.Limits.MaxCPUUtilisation <= 1), "limits.max_cpu_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxCPUUtilisation)
+	p.add(!(c.Limits.MaxMemoryUtilisation > 0 && c.Limits.MaxMemoryUtilisation <= 1), "limits.max_memory_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxMemoryUtilisation)
+	p.add(!(c.Reserve.CPUCores >= 0 && c.Reserve.CPUCores <= 1e6), "reserve.cpu_cores", "is %g; it is a number of cores, 0 or more", c.Reserve.CPUCores)
 	p.add(c.Migration.TLS != "require" && c.Migration.TLS != "auto" && c.Migration.TLS != "off", "migration.tls", "is %q; use require, auto or off", c.Migration.TLS)
 	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
@@ -53,6 +53,10 @@ func (c Config) checkHosts(p *problems) {
 		if h.MigrationURI != h.URI {
 			checkURI(p, key+".migration_uri", h.MigrationURI)
 		}
+		_, path, _ := strings.Cut(h.MigrationURI, "://")
+		p.add(len(c.Hosts) > 1 && strings.HasPrefix(path, "/"), key+".migration_uri", "%s is local: other hosts cannot reach %s by it; write for example qemu+tls://%s/system", h.MigrationURI, h.Name, h.Name)
+		p.add(c.Migration.TLS == "require" && len(c.Hosts) > 1 && !strings.HasPrefix(path, "/") && !strings.HasPrefix(h.MigrationURI, "qemu+tls://"),
+			key+".migration_uri", "%s is not one with TLS (qemu+tls://), and migration.tls is require", h.MigrationURI)
 		if _, port, err := net.SplitHostPort(h.Exporter); h.Exporter != "" {
 			p.add(err != nil || port == "", key+".exporter", "%q is no address; write host:port, for example %s:9177", h.Exporter, h.Name)
 		}
@@ -75,7 +79,7 @@ func (c Config) checkTimes(p *problems) {
 		{"scrape.retention", c.Scrape.Retention, time.Hour},
 		{"analysis.interval", c.Analysis.Interval, time.Second}, {"analysis.window", c.Analysis.Window, 4 * time.Second},
 		{"analysis.max_data_age", c.Analysis.MaxDataAge, time.Second}, {"analysis.recommendation_lifetime", c.Analysis.RecommendationLifetime, time.Second},
-		{"automation.failure_cool_down", c.Automation.FailureCoolDown, 0}, {"migration.timeout", c.Migration.Timeout, time.Second},
+		{"automation.failure_cool_down", c.Automation.FailureCoolDown, 0}, {"automation.rejection_cool_down", c.Automation.RejectionCoolDown, 0}, {"migration.timeout", c.Migration.Timeout, time.Second},
 	} {
 		p.add(time.Duration(d.value) < d.least, d.key, "is %s; the least is %s", time.Duration(d.value), d.least)
 	}

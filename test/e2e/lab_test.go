@@ -352,7 +352,7 @@ func (s *instance) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.client, s.stranger = api.NewClient(s.url, strings.TrimSpace(string(token))), api.NewClient(s.url, "guess")
+	s.client, s.stranger = api.NewClient(s.url, strings.TrimSpace(string(token)), nil), api.NewClient(s.url, "guess", nil)
 }
 
 func ctx() context.Context { return context.Background() }

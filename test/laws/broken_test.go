@@ -55,15 +55,21 @@ func faults() []fault {
 		// No journal, no act; a restart repeats nothing and forgets nothing; a time-out proves nothing.
 		{"it acts without a journal", "actuator/act.go", `log.Error("not done: no journal, no act", "err", err)
 		return`, `log.Error("not done: no journal, no act", "err", err)`, "./actuator"},
-		{"the intent is written afterwards", "actuator/act.go", "Kind: cluster.EntryIntent, Recommendation", "Kind: cluster.EntryApproved, Recommendation", "./actuator"},
+		{"the intent is written afterwards", "actuator/act.go", "Kind: cluster.EntryIntent, Approval", "Kind: cluster.EntryApproved, Approval", "./actuator"},
 		{"a restart begins again", "internal/cluster/case.go", "case EntryIntent:\n\t\tc.State = CaseRunning", "case EntryIntent:\n\t\tc.State = CaseApproved", "./actuator"},
 		{"a restart forgets", "actuator/actuator.go", "return c.State == cluster.CaseRunning }) {", "return false && c.State == cluster.CaseRunning }) {", "./actuator"},
 		{"silence is success", "actuator/interpret.go", "runsTo && fromAnswered && !from.Active()", "runsTo", "./actuator"},
 		{"a job under way is over", "actuator/interpret.go", "case runsFrom && fromJob:", "case false:", "./actuator"},
 		{"two places are one", "actuator/interpret.go", "case runsFrom && runsTo:", "case false:", "./actuator"},
-		{"approved twice", "actuator/actuator.go", `	if c.State != cluster.CaseOpen {
-		return *c, fmt.Errorf`, `	if false {
-		return *c, fmt.Errorf`, "./actuator"},
+		{"decided twice", "actuator/actuator.go", "if !slices.Contains(in, c.State) {", "if false {", "./actuator"},
+		{"a no does not beat what is about to happen", "actuator/act.go", "Approval: c.Approval, Verdicts: verdicts}, c.State)", "Approval: c.Approval, Verdicts: verdicts}, cluster.CaseOpen, cluster.CaseApproved, cluster.CaseRejected)", "./actuator"},
+		{"a no is forgotten with its ID", "actuator/gate/rejection.go", "q.Now.Before(until)", "false", "./actuator"},
+		{"a move that no longer helps is made", "actuator/gate/world.go", "after < now {", "false && after < now {", "./actuator"},
+		{"unknown actions take no room", "actuator/act.go", "c.State == cluster.CaseRunning || c.State == cluster.CaseUnknown:", "c.State == cluster.CaseRunning && false:", "./actuator"},
+		{"it gives up on a job under way", "actuator/act.go", "!seen.settled && !seen.job && !time.Now()", "!seen.settled && !time.Now()", "./actuator"},
+		{"a refused word counts after a restart", "internal/cluster/case.go", "(e.Kind != EntryRefused || e.Outcome != nil)", "true", "./actuator"},
+		{"effects are measured through gaps", "actuator/measure.go", "if blurred(snap, c.Recommendation.Action) {", "if false {", "./actuator"},
+		{"one disk holds up all", "actuator/actuator.go", "	if e, err = a.journal.Append(e); err != nil {", "	a.mu.Lock()\n	e, err = a.journal.Append(e)\n	a.mu.Unlock()\n	if err != nil {", "./actuator"},
 		{"not asked again before acting", "actuator/act.go", "if !gate.Open(verdicts) {\n\t\tout", "if false {\n\t\tout", "./actuator"},
 		{"dependencies do not wait", "actuator/act.go", "err == nil && d.State.Pending()", "err == nil && false && d.State.Pending()", "./actuator"},
 		// The snapshot.
@@ -85,7 +91,11 @@ func TestEveryPlantedFaultIsNoticed(t *testing.T) {
 			overlay := plant(t, root, f)
 			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, "go", "test", "-tags=libvirt_dlopen", "-overlay="+overlay, "-timeout=90s", f.test)
+			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=90s", f.test}
+			if f.test != "./analyzer/promql" { // which draws nothing and does not know the flag
+				args = append(args, "-rapid.nofailfile") // what a planted fault breaks is not worth keeping
+			}
+			cmd := exec.CommandContext(ctx, "go", args...)
 			cmd.Dir = root
 			out, err := cmd.CombinedOutput()
 			switch {
