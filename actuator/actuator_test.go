@@ -27,6 +27,7 @@ type stage struct {
 	at       map[string]string // where each VM runs
 	job      map[string]bool
 	silent   map[string]bool
+	lost     string // the VM that no host says anything about
 	blind    error
 	slow     time.Duration // how long a look takes
 	migrated []string
@@ -109,7 +110,7 @@ func (s *stage) Look(ctx context.Context, vm string, hosts []string) cluster.Sig
 	seen := cluster.Sighting{VM: vm}
 	for _, h := range hosts {
 		switch {
-		case s.silent[h]:
+		case s.silent[h] || s.lost == vm:
 			seen.Silent = append(seen.Silent, cluster.Gap{Subject: cluster.HostSubject(h), Reason: "no route"})
 		case s.at[vm] == h:
 			seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: cluster.VMRunning, Job: s.job[vm]})
@@ -650,6 +651,31 @@ func TestAStepThatNeedsAnotherCanBeApprovedWithIt(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := s.moves(); !slices.Equal(got, []string{"v2", "v1"}) || state(t, a, second) != cluster.CaseDone {
 			t.Errorf("migrated %v, the second is %s", got, state(t, a, second))
+		}
+	})
+}
+
+// A VM that may be on its way to a host takes room there as long as nobody knows.
+func TestAnActionOfUnknownOutcomeTakesRoomOnItsTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.demand = map[string]float64{"v1": 2.6, "v2": 2.4}
+		s.migrate = func(_ context.Context, a cluster.Action) error {
+			s.with(func() { s.lost = a.VM })
+			return errors.New("connection lost")
+		}
+		first := s.advise("v1", time.Hour)
+		second := s.advise("v2", time.Hour)
+		a, _, _ := running(t, s, cluster.LevelManual)
+		if err := approve(a, first); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := state(t, a, first); got != cluster.CaseUnknown {
+			t.Fatalf("the first is %s", got)
+		}
+		if err := approve(a, second); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "h2 would need 5.00 cores") {
+			t.Errorf("%v", err)
 		}
 	})
 }

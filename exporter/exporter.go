@@ -23,7 +23,7 @@ type Reader interface {
 	Read(ctx context.Context) (stat.Host, error)
 }
 
-// Exporter is a prometheus.Collector: every collection reads every hypervisor, side by side.
+// Exporter makes collectors that read every hypervisor, side by side.
 type Exporter struct {
 	readers  []Reader
 	timeout  time.Duration
@@ -59,12 +59,23 @@ func families() []family {
 	}
 }
 
+// Within returns a collector for one scrape: it waits for no hypervisor longer than ctx lasts.
+func (e *Exporter) Within(ctx context.Context) prometheus.Collector { return scrape{ctx, e} }
+
+// scrape carries its context in a field because the interface of collectors has no room for it.
+type scrape struct {
+	ctx context.Context
+	e   *Exporter
+}
+
 // Describe sends nothing: which series there are depends on the VMs.
-func (e *Exporter) Describe(chan<- *prometheus.Desc) {}
+func (s scrape) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads every hypervisor and sends its metrics.
-func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), e.timeout)
+func (s scrape) Collect(ch chan<- prometheus.Metric) { s.e.collect(s.ctx, ch) }
+
+func (e *Exporter) collect(ctx context.Context, ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	readings := make([]reading, len(e.readers))
 	var wg sync.WaitGroup
@@ -119,7 +130,8 @@ func failed(h stat.Host, group string) bool {
 
 // dedupe leaves each VM on one host only: while it migrates, and where a definition stays behind,
 // two hosts know it. VM series carry no host, so the same VM twice in one exporter would be the same
-// series twice. The host that runs it wins, then one that holds it paused.
+// series twice. The host that runs it wins, then one that holds it paused. Another host that holds it
+// actively is kept aside and published with its name, lest a VM that runs twice look like any other.
 func dedupe(readings []reading) {
 	best := map[string]cluster.VMState{}
 	for _, r := range readings {
@@ -133,9 +145,12 @@ func dedupe(readings []reading) {
 	for i := range readings {
 		var kept []stat.VM
 		for _, v := range readings[i].host.VMs {
-			if v.State == best[v.UUID] && !taken[v.UUID] {
+			switch {
+			case v.State == best[v.UUID] && !taken[v.UUID]:
 				taken[v.UUID] = true
 				kept = append(kept, v)
+			case v.State.Active():
+				readings[i].host.Also = append(readings[i].host.Also, v)
 			}
 		}
 		readings[i].host.VMs = kept

@@ -51,8 +51,9 @@ func full() stat.Host {
 		Arch: "x86_64", CPUModel: "EPYC", CPUCompat: "c0ffee00", CPUs: 8,
 		Time:     &stat.CPUTime{User: 100, System: 20, Idle: 700, IOWait: 3},
 		Memory:   &stat.HostMemory{Total: 1 << 34, Free: 1 << 33, Available: 3 << 32},
-		Networks: []string{"br0", "default"}, Pools: []stat.Pool{{Name: "nfs", Type: "netfs", Path: "/nfs", Shared: true}, {Name: "local", Type: "dir", Path: "/local"}},
-		Failed: []stat.Failure{{Group: "pools", Reason: "one could not be read"}},
+		Networks: []stat.Network{{Name: "br0", Shared: true}, {Name: "default"}},
+		Pools:    []stat.Pool{{Name: "nfs", Type: "netfs", Path: "/nfs", Source: "filer:/vol1", Shared: true}, {Name: "local", Type: "dir", Path: "/local"}},
+		Failed:   []stat.Failure{{Group: "pools", Reason: "one could not be read"}},
 		VMs: []stat.VM{
 			{
 				UUID: "1111", Name: "web1", State: cluster.VMRunning, VCPUs: 2, CPUSeconds: n(50), UserSeconds: n(40), SystemSeconds: n(10),
@@ -68,13 +69,14 @@ func full() stat.Host {
 			},
 			{UUID: "2222", Name: "bad\xffname", State: cluster.VMShutoff},
 		},
+		Also: []stat.VM{{UUID: "3333", Name: "web3", State: cluster.VMPaused}},
 	}
 }
 
 func collect(t *testing.T, readers ...Reader) (*prometheus.Registry, string) {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(New(readers, 5*time.Second, slog.New(slog.DiscardHandler)))
+	reg.MustRegister(New(readers, 5*time.Second, slog.New(slog.DiscardHandler)).Within(t.Context()))
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +138,7 @@ func TestNamesAndHelpFollowTheConventions(t *testing.T) {
 func TestHostStandsOnlyOnHostSeriesAndOnTheInfoOfAVM(t *testing.T) {
 	_, text := collect(t, fake{uri: "qemu:///system", host: full()})
 	for _, l := range strings.Split(text, "\n") {
-		if strings.HasPrefix(l, "evenkeel_vm_") && !strings.HasPrefix(l, "evenkeel_vm_info{") && strings.Contains(l, `host="`) {
+		if strings.HasPrefix(l, "evenkeel_vm_") && !strings.HasPrefix(l, "evenkeel_vm_info{") && !strings.HasPrefix(l, "evenkeel_vm_also_on_info{") && strings.Contains(l, `host="`) {
 			t.Errorf("a migration would start this series anew: %s", l)
 		}
 	}
@@ -149,17 +151,20 @@ func TestAVMIsPublishedOnce(t *testing.T) {
 	}
 	for _, c := range []struct {
 		first, second cluster.VMState
-		want          string
+		want, also    string
 	}{
-		{cluster.VMRunning, cluster.VMPaused, "a"},
-		{cluster.VMShutoff, cluster.VMRunning, "b"},
-		{cluster.VMShutoff, cluster.VMPaused, "b"},
-		{cluster.VMRunning, cluster.VMRunning, "a"},
+		{cluster.VMRunning, cluster.VMPaused, "a", `evenkeel_vm_also_on_info{host="b",name="web1",state="paused",vm="1111"} 1`},
+		{cluster.VMShutoff, cluster.VMRunning, "b", ""},
+		{cluster.VMShutoff, cluster.VMPaused, "b", ""},
+		{cluster.VMRunning, cluster.VMRunning, "a", `evenkeel_vm_also_on_info{host="b",name="web1",state="running",vm="1111"} 1`},
 	} {
 		_, text := collect(t, on("a", c.first), on("b", c.second))
 		want := fmt.Sprintf(`evenkeel_vm_info{host=%q,name="web1",vm="1111"} 1`, c.want)
 		if !strings.Contains(text, want) || strings.Count(text, "\nevenkeel_vm_info{") != 1 {
 			t.Errorf("%s on a and %s on b: want %s", c.first, c.second, want)
+		}
+		if !strings.Contains(text, c.also) || strings.Contains(text, "\nevenkeel_vm_also_on_info{") != (c.also != "") {
+			t.Errorf("%s on a and %s on b: want %q beside it", c.first, c.second, c.also)
 		}
 	}
 }
@@ -179,6 +184,23 @@ func TestAHungHypervisorDoesNotHoldUpTheOthers(t *testing.T) {
 	})
 }
 
+func TestAScrapeEndsWithItsContextAndNotLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		readers := []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "qemu+tls://hung/system", wait: time.Hour}}
+		reg := prometheus.NewRegistry()
+		reg.MustRegister(New(readers, time.Minute, slog.New(slog.DiscardHandler)).Within(ctx))
+		if _, err := reg.Gather(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("it took %s, the context lasts 1 s", took)
+		}
+	})
+}
+
 func BenchmarkScrape(b *testing.B) {
 	h := full()
 	one := h.VMs[0]
@@ -188,7 +210,7 @@ func BenchmarkScrape(b *testing.B) {
 		h.VMs = append(h.VMs, one)
 	}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(New([]Reader{fake{uri: "qemu:///system", host: h}}, time.Second, slog.New(slog.DiscardHandler)))
+	reg.MustRegister(New([]Reader{fake{uri: "qemu:///system", host: h}}, time.Second, slog.New(slog.DiscardHandler)).Within(b.Context()))
 	for b.Loop() {
 		if _, err := reg.Gather(); err != nil {
 			b.Fatal(err)

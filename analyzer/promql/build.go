@@ -1,8 +1,11 @@
 package promql
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -64,77 +67,40 @@ func resolve(r cluster.Rule, s cluster.Snapshot) cluster.Rule {
 	return r
 }
 
-func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) {
-	names := slices.Clone(o.Hosts)
-	compat := map[string]string{}
-	for _, h := range r.hosts {
-		names = append(names, label(h, "host"))
-		compat[label(h, "host")] = label(h, "cpu_compat")
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	seen, cpus, memory := by(r.hostSeen, "host"), by(r.hostCPUs, "host"), by(r.hostMemory, "host")
-	networks, storage, overhead := listBy(r.networks, "host", "network"), sharedPools(r, o), overheads(r)
-	var hosts []cluster.Host
-	var gaps []cluster.Gap
-	for _, name := range names {
-		h := cluster.Host{
-			ID: name, State: cluster.HostUp, CPUCores: cpus[name], MemoryBytes: int64(memory[name]),
-			ReservedCPUCores: max(o.ReservedCPUCores, overhead[name]), ReservedMemoryBytes: o.ReservedMemoryBytes,
-			CPUCompat: compat[name], Storage: storage[name], Networks: networks[name],
-		}
-		if why := unseen(name, seen, h, o, at); why != "" {
-			h.State = cluster.HostUnknown
-			gaps = append(gaps, cluster.Gap{Subject: cluster.HostSubject(name), Reason: why})
-		}
-		hosts = append(hosts, h)
-	}
-	if len(hosts) == 0 {
-		gaps = append(gaps, cluster.Gap{Subject: "cluster", Reason: "Prometheus knows no host; are the exporters running and scraped?"})
-	}
-	return hosts, gaps
-}
-
-// unseen says why the host's data cannot be used, or "".
-func unseen(name string, seen map[string]float64, h cluster.Host, o Options, at time.Time) string {
-	stamp, ok := seen[name]
-	if !ok {
-		return "Prometheus holds no present data of it; is its exporter running, and libvirtd?"
-	}
-	if age := at.Sub(time.UnixMilli(int64(stamp * 1000))); age > o.MaxDataAge {
-		return fmt.Sprintf("its newest data are %s old, the limit is %s", age.Round(time.Second), o.MaxDataAge)
-	}
-	if h.CPUCores <= 0 || h.MemoryBytes <= 0 {
-		return "its exporter does not say how many CPUs and how much memory it has"
-	}
-	return ""
-}
-
-func sharedPools(r raw, o Options) map[string][]string {
+// sharedPools gives for each host the storage behind its pools that several hosts reach. It bears the
+// pool's name; where the hosts do not agree on what the name stands for, that is added to it, so that
+// only those that agree count as having the same storage.
+func sharedPools(r raw, o Options) map[string]map[string]string {
 	var shared model.Vector
+	meanings := map[string]map[string]bool{}
 	for _, p := range r.pools {
-		if label(p, "shared") == "true" || slices.Contains(o.SharedStorage, label(p, "pool")) {
+		name := label(p, "pool")
+		if label(p, "shared") == "true" || slices.Contains(o.SharedStorage, name) {
 			shared = append(shared, p)
+			if meanings[name] == nil {
+				meanings[name] = map[string]bool{}
+			}
+			meanings[name][meaning(p)] = true
 		}
 	}
-	return listBy(shared, "host", "pool")
+	storage := map[string]map[string]string{}
+	for _, p := range shared {
+		name, host := label(p, "pool"), label(p, "host")
+		if storage[host] == nil {
+			storage[host] = map[string]string{}
+		}
+		storage[host][name] = name
+		if len(meanings[name]) > 1 {
+			storage[host][name] = name + "@" + meaning(p)
+		}
+	}
+	return storage
 }
 
-// overheads is what each host uses beside its VMs, in cores: what it was seen to use less what the
-// VMs that were on it used, over the same window. Where one exporter reads several hosts, VM series
-// do not say which host they were on, and the hosts share the difference equally.
-func overheads(r raw) map[string]float64 {
-	vms, used, n := by(r.hostVMCPU, "instance"), map[string]float64{}, map[string]int{}
-	for _, h := range r.hostCPUUsed {
-		used[label(h, "instance")] += float64(h.Value)
-		n[label(h, "instance")]++
-	}
-	over := map[string]float64{}
-	for _, h := range r.hostCPUUsed {
-		i := label(h, "instance")
-		over[label(h, "host")] = max(0, used[i]-vms[i]) / float64(n[i])
-	}
-	return over
+// meaning is what must be equal on two hosts for a pool's name to be the same storage on both.
+func meaning(p *model.Sample) string {
+	parts := []string{label(p, "type"), label(p, "source"), label(p, "path")}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ":")
 }
 
 type vmBuilder struct {
@@ -143,40 +109,66 @@ type vmBuilder struct {
 	snap *cluster.Snapshot
 }
 
-// place is one host's word on a VM.
+// key names the series of one VM from one exporter.
+type key struct{ vm, instance string }
+
+func keyOf(s *model.Sample) key { return key{label(s, "vm"), label(s, "instance")} }
+
+// place is one host's word on a VM, and the exporter that passed it on.
 type place struct {
-	host, name string
-	state      cluster.VMState
+	host, name, instance string
+	state                cluster.VMState
 }
 
 func (b *vmBuilder) build() {
-	states := map[[2]string]cluster.VMState{} // by VM and instance
-	for _, s := range b.raw.vmState {
-		var st cluster.VMState
-		if st.UnmarshalText([]byte(label(s, "state"))) == nil {
-			states[[2]string{label(s, "vm"), label(s, "instance")}] = st
+	places, lost, numbers := b.places(), b.lost(), b.numbers()
+	for _, id := range slices.Sorted(maps.Keys(places)) {
+		vm, first, gap := settle(id, places[id])
+		if was, ok := lost[id]; ok && !first.state.Active() {
+			b.add(cluster.VM{ID: id, Name: was.name, Host: was.host},
+				fmt.Sprintf("its host %s gives no data; what %s has of it (%s) may be left over", was.host, first.host, first.state))
+			continue
 		}
-	}
-	places := map[string][]place{}
-	var ids []string
-	for _, s := range b.raw.vms {
-		id := label(s, "vm")
-		if places[id] == nil {
-			ids = append(ids, id)
-		}
-		places[id] = append(places[id], place{label(s, "host"), label(s, "name"), states[[2]string{id, label(s, "instance")}]})
-	}
-	numbers := b.numbers()
-	slices.Sort(ids)
-	for _, id := range ids {
-		vm, gap := settle(id, places[id])
-		numbers.fill(&vm)
+		numbers.fill(&vm, first.instance)
 		if gap == "" {
 			gap = numbers.missing(vm)
 		}
 		b.add(vm, gap)
 	}
-	b.remember(places)
+	for _, id := range slices.Sorted(maps.Keys(lost)) {
+		if places[id] == nil {
+			b.add(cluster.VM{ID: id, Name: lost[id].name, Host: lost[id].host}, "its host "+lost[id].host+" gives no data")
+		}
+	}
+}
+
+// places lists the hosts that know each VM.
+func (b *vmBuilder) places() map[string][]place {
+	states := map[key]cluster.VMState{}
+	for _, s := range b.raw.vmState {
+		states[keyOf(s)] = stateOf(s)
+	}
+	places := map[string][]place{}
+	add := func(s *model.Sample, st cluster.VMState) {
+		id := label(s, "vm")
+		places[id] = append(places[id], place{label(s, "host"), label(s, "name"), label(s, "instance"), st})
+	}
+	for _, s := range b.raw.vms {
+		add(s, states[keyOf(s)])
+	}
+	for _, s := range b.raw.vmsAlso {
+		add(s, stateOf(s)) // it bears its own state, because evenkeel_vm_state is about the other place
+	}
+	return places
+}
+
+// stateOf reads the state that a series bears as a label; what cannot be read is unknown.
+func stateOf(s *model.Sample) cluster.VMState {
+	var st cluster.VMState
+	if st.UnmarshalText([]byte(label(s, "state"))) != nil {
+		return cluster.VMUnknown
+	}
+	return st
 }
 
 func (b *vmBuilder) add(vm cluster.VM, gap string) {
@@ -190,16 +182,11 @@ func (b *vmBuilder) add(vm cluster.VM, gap string) {
 	}
 }
 
-// settle decides where a VM is when several hosts know it, and says so when that is not certain.
-func settle(id string, places []place) (cluster.VM, string) {
+// settle decides where a VM is when several hosts know it, and says so when that is not certain. It
+// returns the place that it chose too: numbers that must not be mixed are taken from there.
+func settle(id string, places []place) (cluster.VM, place, string) {
 	slices.SortFunc(places, func(x, y place) int {
-		if d := certainty(x.state) - certainty(y.state); d != 0 {
-			return d
-		}
-		if x.host < y.host {
-			return -1
-		}
-		return 1
+		return cmp.Or(certainty(x.state)-certainty(y.state), cmp.Compare(x.host, y.host), cmp.Compare(x.instance, y.instance))
 	})
 	first := places[0]
 	vm := cluster.VM{ID: id, Name: first.name, Host: first.host, State: first.state}
@@ -208,17 +195,17 @@ func settle(id string, places []place) (cluster.VM, string) {
 			continue
 		}
 		if first.state == cluster.VMRunning && other.state == cluster.VMRunning {
-			return vm, fmt.Sprintf("it is seen running on %s and on %s at once", first.host, other.host)
+			return vm, first, fmt.Sprintf("it is seen running on %s and on %s at once", first.host, other.host)
 		}
 		if first.state == cluster.VMRunning {
 			vm.MigratingTo = other.host
 		}
-		return vm, fmt.Sprintf("%s has it too (%s): a migration is under way or was left half done", other.host, other.state)
+		return vm, first, fmt.Sprintf("%s has it too (%s): a migration is under way or was left half done", other.host, other.state)
 	}
 	if first.state == cluster.VMUnknown {
-		return vm, "its state is not known"
+		return vm, first, "its state is not known"
 	}
-	return vm, ""
+	return vm, first, ""
 }
 
 func certainty(s cluster.VMState) int {
@@ -231,106 +218,19 @@ func certainty(s cluster.VMState) int {
 	return 2
 }
 
-// remember adds the VMs that stood on hosts which give no data any more: they are somewhere, most
-// likely still there, and nobody may plan with them.
-func (b *vmBuilder) remember(places map[string][]place) {
+// lost gives the last known places of VMs on hosts that give no data any more: they are somewhere,
+// most likely still there, and nobody may plan with them. A host that is seen and does not have a VM
+// that it had before is not among them: the VM moved or was undefined.
+func (b *vmBuilder) lost() map[string]place {
+	lost := map[string]place{}
 	for _, s := range b.raw.vmsRemembered {
 		id, host := label(s, "vm"), label(s, "host")
-		if places[id] != nil {
+		if h, ok := b.snap.Host(host); !ok || h.State != cluster.HostUnknown {
 			continue
 		}
-		if h, ok := b.snap.Host(host); !ok || h.State != cluster.HostUnknown {
-			continue // the host is seen and does not have it: the VM was undefined
-		}
-		places[id] = []place{{host: host}}
-		b.add(cluster.VM{ID: id, Name: label(s, "name"), Host: host}, "its host "+host+" gives no data")
-	}
-}
-
-// numbers are the VMs' numbers by UUID.
-type numbers struct {
-	vcpus, memory, demand, memoryDemand, steal, movable map[string]float64
-	earlier                                             map[string]float64
-	window                                              time.Duration
-	tied, compat                                        map[string]string
-	compatKnown                                         map[string]bool
-	networks                                            map[string][]string
-	storage                                             map[string][]string
-	disks                                               map[string]string // why a disk ties the VM down
-}
-
-func (b *vmBuilder) numbers() numbers {
-	r := b.raw
-	n := numbers{
-		vcpus: by(r.vmVCPUs, "vm"), memory: by(r.vmMemory, "vm"), demand: by(r.vmDemand, "vm"),
-		memoryDemand: by(r.vmMemoryDemand, "vm"), steal: by(r.vmSteal, "vm"), movable: by(r.vmMovable, "vm"),
-		earlier: by(r.vmsEarlier, "vm"), window: b.opts.Window,
-		tied: map[string]string{}, compat: map[string]string{}, compatKnown: map[string]bool{},
-		networks: listBy(r.vmNetworks, "vm", "network"), disks: map[string]string{},
-	}
-	for _, s := range r.vmTied {
-		n.tied[label(s, "vm")] = label(s, "reason")
-	}
-	for _, s := range r.vmCPU {
-		n.compat[label(s, "vm")] = label(s, "compat")
-		n.compatKnown[label(s, "vm")] = true
-	}
-	shared := map[string]bool{}
-	for _, pools := range sharedPools(r, b.opts) {
-		for _, p := range pools {
-			shared[p] = true
+		if was, ok := lost[id]; !ok || host < was.host {
+			lost[id] = place{host: host, name: label(s, "name")}
 		}
 	}
-	var pooled model.Vector
-	for _, d := range r.vmDisks {
-		switch {
-		case label(d, "type") == "network":
-			// every host reaches it in its own right, over the network
-		case label(d, "pool") == "":
-			n.disks[label(d, "vm")] = fmt.Sprintf("its disk %s (%s) lies in no storage pool", label(d, "device"), label(d, "path"))
-		case !shared[label(d, "pool")]:
-			n.disks[label(d, "vm")] = fmt.Sprintf("its disk %s lies on storage %s, which is not declared as shared", label(d, "device"), label(d, "pool"))
-		default:
-			pooled = append(pooled, d)
-		}
-	}
-	n.storage = listBy(pooled, "vm", "pool")
-	return n
-}
-
-func (n numbers) fill(vm *cluster.VM) {
-	id := vm.ID
-	vm.VCPUs, vm.MemoryBytes = int(n.vcpus[id]), int64(n.memory[id])
-	vm.CPUDemandCores, vm.MemoryDemandBytes = n.demand[id], int64(n.memoryDemand[id])
-	if steal, ok := n.steal[id]; ok {
-		vm.CPUStealRatio = cluster.Known(steal)
-	}
-	vm.CPUCompat, vm.Storage, vm.Networks = n.compat[id], n.storage[id], n.networks[id]
-	switch movable, known := n.movable[id]; {
-	case !known || !n.compatKnown[id]:
-		vm.ImmovableReason = "its definition has not been read yet"
-	case movable == 0:
-		vm.ImmovableReason = n.tied[id]
-	case n.disks[id] != "":
-		vm.ImmovableReason = n.disks[id]
-	default:
-		vm.Movable = true
-	}
-}
-
-// missing says which numbers of a running VM are not there.
-func (n numbers) missing(vm cluster.VM) string {
-	if vm.State != cluster.VMRunning {
-		return ""
-	}
-	if _, ok := n.demand[vm.ID]; !ok {
-		return "its CPU use is not known yet; it takes two scrapes"
-	}
-	if _, ok := n.earlier[vm.ID]; !ok {
-		return fmt.Sprintf("it has been seen for less than the window of %s that use is averaged over", n.window)
-	}
-	if vm.MemoryBytes == 0 || vm.VCPUs == 0 {
-		return "its exporter does not say how many vCPUs and how much memory it has"
-	}
-	return ""
+	return lost
 }

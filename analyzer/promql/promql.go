@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,8 @@ import (
 type Options struct {
 	// Cluster is the name that snapshots carry.
 	Cluster string
-	// Hosts are the host names that must be there; one that was never seen is a gap.
+	// Hosts are the host names that must be there; one that was never seen is a gap. Where any are
+	// named, other hosts and what is on them are left out: one Prometheus may hold several clusters.
 	Hosts []string
 	// Rules are copied into every snapshot.
 	Rules []cluster.Rule
@@ -71,7 +73,8 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 	}{
 		{q.hosts, &r.hosts}, {q.hostSeen, &r.hostSeen}, {q.hostCPUs, &r.hostCPUs}, {q.hostMemory, &r.hostMemory},
 		{q.hostCPUUsed, &r.hostCPUUsed}, {q.hostVMCPU, &r.hostVMCPU}, {q.pools, &r.pools}, {q.networks, &r.networks},
-		{q.vms, &r.vms}, {q.vmsRemembered, &r.vmsRemembered}, {q.vmsEarlier, &r.vmsEarlier}, {q.vmState, &r.vmState}, {q.vmVCPUs, &r.vmVCPUs},
+		{q.vms, &r.vms}, {q.vmsAlso, &r.vmsAlso}, {q.vmsRemembered, &r.vmsRemembered}, {q.vmsEarlier, &r.vmsEarlier},
+		{q.vmState, &r.vmState}, {q.vmVCPUs, &r.vmVCPUs},
 		{q.vmMemory, &r.vmMemory}, {q.vmCPU, &r.vmCPU}, {q.vmDisks, &r.vmDisks}, {q.vmNetworks, &r.vmNetworks},
 		{q.vmDemand, &r.vmDemand}, {q.vmMemoryDemand, &r.vmMemoryDemand}, {q.vmSteal, &r.vmSteal},
 		{q.vmMovable, &r.vmMovable}, {q.vmTied, &r.vmTied},
@@ -80,6 +83,9 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 	}
 	if err := f.wait(); err != nil {
 		return cluster.Snapshot{}, err
+	}
+	if len(s.opts.Hosts) > 0 {
+		r.only(s.opts.Hosts)
 	}
 	snap := build(r, s.opts, at)
 	snap.Sources = []cluster.Source{
@@ -98,10 +104,19 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 type raw struct {
 	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU model.Vector
 	pools, networks                                               model.Vector
-	vms, vmsRemembered, vmsEarlier, vmState, vmVCPUs, vmMemory    model.Vector
+	vms, vmsAlso, vmsRemembered, vmsEarlier                       model.Vector
+	vmState, vmVCPUs, vmMemory                                    model.Vector
 	vmCPU, vmDisks                                                model.Vector
 	vmNetworks, vmDemand, vmMemoryDemand, vmSteal                 model.Vector
 	vmMovable, vmTied                                             model.Vector
+}
+
+// only leaves out the hosts that are not named, their pools and networks, and the VMs on them.
+// VM series carry no host and need not be filtered: they count only through a place that is left.
+func (r *raw) only(hosts []string) {
+	for _, v := range []*model.Vector{&r.hosts, &r.hostSeen, &r.pools, &r.networks, &r.vms, &r.vmsAlso, &r.vmsRemembered} {
+		*v = slices.DeleteFunc(*v, func(s *model.Sample) bool { return !slices.Contains(hosts, label(s, "host")) })
+	}
 }
 
 // fetch runs queries side by side.

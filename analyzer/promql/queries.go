@@ -15,45 +15,54 @@ const memory = "1h"
 // that are also names of numbers in the snapshot file are published with it as their source.
 //
 // The CPU of a VM is summed over instances because a VM that moved leaves a series behind on the
-// exporter of the host that it came from: both parts together are its use over the window.
+// exporter of the host that it came from: both parts together are its use over the window. Before
+// that, what two replicas or two jobs scraped from one exporter is made one again by taking the
+// largest of each instance.
 type queries struct {
 	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU    string
 	pools, networks                                                  string
-	vms, vmsRemembered, vmsEarlier, vmState, vmVCPUs, vmMemory       string
+	vms, vmsAlso, vmsRemembered, vmsEarlier                          string
+	vmState, vmVCPUs, vmMemory                                       string
 	vmCPU, vmDisks                                                   string
 	vmNetworks, vmDemand, vmMemoryDemand, vmSteal, vmMovable, vmTied string
 }
 
 func newQueries(window time.Duration) queries {
-	w := model.Duration(window).String()
-	q := func(text string) string {
-		return strings.NewReplacer("$window", w, "$memory", memory).Replace(text)
-	}
+	quarter := max(time.Second, (window / 4).Truncate(time.Second))
+	words := strings.NewReplacer("$window", model.Duration(window).String(), "$memory", memory,
+		"$quarter", model.Duration(quarter).String(), "$threeQuarters", model.Duration(max(0, window-quarter)).String())
+	q := words.Replace
 	return queries{
-		hosts:       q(`last_over_time(evenkeel_host_info[$memory])`),
+		// A host whose CPU or software changed has two series within the memory: the present one counts.
+		hosts:       q(`evenkeel_host_info or on (host) last_over_time(evenkeel_host_info[$memory])`),
 		hostSeen:    q(`timestamp(evenkeel_host_cpus)`),
 		hostCPUs:    q(`evenkeel_host_cpus`),
 		hostMemory:  q(`evenkeel_host_memory_bytes`),
-		hostCPUUsed: q(`sum by (instance, host) (rate(evenkeel_host_cpu_seconds_total{mode=~"user|system"}[$window]))`),
-		hostVMCPU:   q(`sum by (instance) (rate(evenkeel_vm_cpu_seconds_total[$window]))`),
+		hostCPUUsed: q(`sum by (instance, host) (max by (instance, host, mode) (rate(evenkeel_host_cpu_seconds_total{mode=~"user|system"}[$window])))`),
+		hostVMCPU:   q(`sum by (instance) (max by (instance, vm) (rate(evenkeel_vm_cpu_seconds_total[$window])))`),
 		pools:       q(`evenkeel_storage_pool_info`),
 		networks:    q(`evenkeel_host_network_info`),
 
 		vms:           q(`evenkeel_vm_info`),
+		vmsAlso:       q(`evenkeel_vm_also_on_info`),
 		vmsRemembered: q(`last_over_time(evenkeel_vm_info[$memory])`),
-		vmsEarlier:    q(`group by (vm) (evenkeel_vm_info offset $window)`),
-		vmState:       q(`evenkeel_vm_state == 1`),
-		vmVCPUs:       q(`max by (vm) (evenkeel_vm_vcpus)`),
-		vmMemory:      q(`max by (vm) (evenkeel_vm_memory_bytes)`),
-		vmCPU:         q(`evenkeel_vm_cpu_info`),
-		vmDisks:       q(`evenkeel_vm_disk_info`),
-		vmNetworks:    q(`evenkeel_vm_network_info`),
-		vmDemand: q(`sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$window])) + ` +
-			`(sum by (vm) (rate(evenkeel_vm_vcpu_steal_seconds_total[$window])) or 0 * sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$window])))`),
-		vmMemoryDemand: q(`max by (vm) (evenkeel_vm_memory_balloon_bytes - evenkeel_vm_memory_unused_bytes) or ` +
-			`max by (vm) (evenkeel_vm_memory_rss_bytes) or max by (vm) (evenkeel_vm_memory_bytes)`),
-		vmSteal:   q(`sum by (vm) (rate(evenkeel_vm_vcpu_steal_seconds_total[$window])) / max by (vm) (evenkeel_vm_vcpus > 0)`),
-		vmMovable: q(`min by (vm) (evenkeel_vm_movable)`),
+		// A rate over a window whose beginning is empty is too small. What follows a hole in the
+		// middle is right, so only the first quarter is asked for.
+		vmsEarlier: q(`group by (vm) (present_over_time(evenkeel_vm_info[$quarter] offset $threeQuarters))`),
+		vmState:    q(`evenkeel_vm_state == 1`),
+		vmVCPUs:    q(`max by (vm, instance) (evenkeel_vm_vcpus)`),
+		vmMemory:   q(`max by (vm, instance) (evenkeel_vm_memory_bytes)`),
+		vmCPU:      q(`evenkeel_vm_cpu_info`),
+		vmDisks:    q(`evenkeel_vm_disk_info`),
+		vmNetworks: q(`evenkeel_vm_network_info`),
+		vmDemand: q(`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$window]))) + ` +
+			`(sum by (vm) (max by (vm, instance, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total[$window]))) or ` +
+			`0 * sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$window])))`),
+		vmMemoryDemand: q(`max by (vm, instance) (evenkeel_vm_memory_balloon_bytes - evenkeel_vm_memory_unused_bytes) or ` +
+			`max by (vm, instance) (evenkeel_vm_memory_rss_bytes) or max by (vm, instance) (evenkeel_vm_memory_bytes)`),
+		vmSteal: q(`sum by (vm) (max by (vm, instance, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total[$window]))) / ` +
+			`max by (vm) (evenkeel_vm_vcpus > 0)`),
+		vmMovable: q(`min by (vm, instance) (evenkeel_vm_movable)`),
 		vmTied:    q(`evenkeel_vm_immovable_info`),
 	}
 }

@@ -164,7 +164,7 @@ func readDomain(r libvirt.DomainStats) (stat.VM, error) {
 	if err != nil {
 		return stat.VM{}, fmt.Errorf("read the name of domain %s: %w", uuid, err)
 	}
-	vm := stat.VM{UUID: uuid, Name: name, VCPUs: len(r.Vcpu)}
+	vm := stat.VM{UUID: uuid, Name: name, VCPUs: vcpus(r.Vcpu)}
 	if r.State != nil && r.State.StateSet {
 		vm.State = virt.State(r.State.State)
 	}
@@ -190,6 +190,22 @@ func readDomain(r libvirt.DomainStats) (stat.VM, error) {
 	}
 	vm.Blocks, vm.Interfaces = readBlocks(r.Block), readInterfaces(r.Net)
 	return vm, nil
+}
+
+// vcpus counts the vCPUs that are plugged in. The library lists as many as the VM may ever have and
+// leaves the records of the others empty. Where it says nothing of any (a VM that is shut off), as
+// many as it may have are what it needs room for.
+func vcpus(records []libvirt.DomainStatsVcpu) int {
+	online := 0
+	for _, v := range records {
+		if v.StateSet || v.TimeSet {
+			online++
+		}
+	}
+	if online == 0 {
+		return len(records)
+	}
+	return online
 }
 
 func readBlocks(records []libvirt.DomainStatsBlock) []stat.Block {

@@ -11,17 +11,21 @@ type Host struct {
 	// Hypervisor is libvirt's word for the driver, for example "QEMU" or "Xen".
 	Hypervisor, HypervisorVersion, LibvirtVersion string
 	Arch, CPUModel                                string
-	// CPUCompat is equal on hosts whose guests see the same CPU.
+	// CPUCompat is equal on hosts whose guests see the same CPU. A host that does not tell its CPU
+	// has a group of its own.
 	CPUCompat string
 	// CPUs are logical CPUs.
 	CPUs   int
 	Time   *CPUTime
 	Memory *HostMemory
-	// Networks are the names that a guest's interface can be plugged into: libvirt's networks and
-	// the host's bridges.
-	Networks []string
+	// Networks are what a guest's interface can be plugged into: libvirt's networks and the host's
+	// bridges.
+	Networks []Network
 	Pools    []Pool
 	VMs      []VM
+	// Also are active VMs that another host of the same exporter holds as well, with more certainty:
+	// their series are published for that host.
+	Also []VM
 	// Failed names the groups of numbers that could not be read this time, with the reason.
 	Failed []Failure
 }
@@ -39,9 +43,20 @@ type HostMemory struct {
 	Available int64
 }
 
+// Network is something that a guest's interface can be plugged into.
+type Network struct {
+	Name string
+	// Shared tells that the name leads outside the host, to a network that others reach too. The
+	// networks that libvirt makes for one host alone (NAT, routed, isolated) are not.
+	Shared bool
+}
+
 // Pool is a storage pool that is active on a host.
 type Pool struct {
 	Name, Type, Path string
+	// Source is where the pool's content comes from (server and directory, or the name of the
+	// volume group, image pool or device); empty for a directory of the host.
+	Source string
 	// Shared tells that the pool's kind is one that several hosts can reach (netfs, rbd, …).
 	Shared bool
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"libvirt.org/go/libvirt"
 )
@@ -17,13 +18,17 @@ import (
 const (
 	// maxHanging is how many calls to one daemon may hang before further ones are refused at once.
 	maxHanging = 8
+	// openTimeout is how long opening a connection may take. A daemon that accepts and falls silent
+	// would otherwise keep everybody waiting for that one connection for good.
+	openTimeout = 30 * time.Second
 	// A daemon that answers no keepalive for 5 s x 3 is given up.
 	keepaliveSeconds, keepaliveCount = 5, 3
 )
 
 // Conn is a connection to one daemon, opened when it is first needed and again after it was lost.
 type Conn struct {
-	uri string
+	uri         string
+	openTimeout time.Duration
 
 	mu      sync.Mutex
 	current *session
@@ -41,7 +46,7 @@ type session struct {
 }
 
 // New returns a connection to the daemon at the libvirt URI. Nothing is opened yet.
-func New(uri string) *Conn { return &Conn{uri: uri} }
+func New(uri string) *Conn { return &Conn{uri: uri, openTimeout: openTimeout} }
 
 // URI returns the libvirt URI.
 func (c *Conn) URI() string { return c.uri }
@@ -116,25 +121,60 @@ func (c *Conn) acquire(ctx context.Context) (*session, error) {
 	}
 }
 
+// opened is what came of opening a connection.
+type opened struct {
+	conn *libvirt.Connect
+	err  error
+}
+
+// open opens a connection and tells the waiting through done. When that takes too long it is left to
+// end by itself, counted as hanging, and whoever asks next opens anew.
 func (c *Conn) open(done chan struct{}) {
-	err := eventLoop()
-	var conn *libvirt.Connect
-	if err == nil {
-		conn, err = libvirt.NewConnect(c.uri)
+	result := make(chan opened, 1)
+	go func() { result <- connect(c.uri) }()
+	timer := time.NewTimer(c.openTimeout)
+	defer timer.Stop()
+	select {
+	case o := <-result:
+		c.enter(o, done)
+	case <-timer.C:
+		c.mu.Lock()
+		c.hanging++
+		c.mu.Unlock()
+		c.enter(opened{err: fmt.Errorf("libvirt has not let us in within %s", c.openTimeout)}, done)
+		if late := <-result; late.conn != nil {
+			_, _ = late.conn.Close() // nobody waits for it any more; nothing can be done about a failure
+		}
+		c.mu.Lock()
+		c.hanging--
+		c.mu.Unlock()
 	}
-	if err == nil {
-		// Drivers without keepalive (test:///) say so; they are local and need none.
-		_ = conn.SetKeepAlive(keepaliveSeconds, keepaliveCount)
+}
+
+func connect(uri string) opened {
+	if err := eventLoop(); err != nil {
+		return opened{err: err}
 	}
+	conn, err := libvirt.NewConnect(uri)
+	if err != nil {
+		return opened{err: err}
+	}
+	// Drivers without keepalive (test:///) say so; they are local and need none.
+	_ = conn.SetKeepAlive(keepaliveSeconds, keepaliveCount)
+	return opened{conn: conn}
+}
+
+// enter takes the result of opening over and lets the waiting go on.
+func (c *Conn) enter(o opened, done chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(done)
 	c.opening, c.openErr = nil, nil
-	if err != nil {
-		c.openErr = fmt.Errorf("open %s: %w", c.uri, plain(err))
+	if o.err != nil {
+		c.openErr = fmt.Errorf("open %s: %w", c.uri, plain(o.err))
 		return
 	}
-	c.current = &session{conn: conn}
+	c.current = &session{conn: o.conn}
 	if c.closed {
 		c.giveUp(c.current)
 	}

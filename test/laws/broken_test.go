@@ -91,7 +91,7 @@ func TestEveryPlantedFaultIsNoticed(t *testing.T) {
 			overlay := plant(t, root, f)
 			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 			defer cancel()
-			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=90s", f.test}
+			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=40s", f.test}
 			if f.test != "./analyzer/promql" { // which draws nothing and does not know the flag
 				args = append(args, "-rapid.nofailfile") // what a planted fault breaks is not worth keeping
 			}
