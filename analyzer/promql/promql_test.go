@@ -84,7 +84,7 @@ func host(name string, n int, use float64) string {
   evenkeel_storage_pool_info{%[1]s,pool="ds1",type="dir",shared="false"} 1x%[2]d
   evenkeel_storage_pool_info{%[1]s,pool="nfs",type="netfs",shared="true"} 1x%[2]d
   evenkeel_storage_pool_info{%[1]s,pool="local",type="dir",shared="false"} 1x%[2]d
-  evenkeel_host_network_info{%[1]s,network="br0"} 1x%[2]d`, i, n, use*15, (4-use)*15)
+  evenkeel_host_network_info{%[1]s,network="br0",shared="true"} 1x%[2]d`, i, n, use*15, (4-use)*15)
 }
 
 // shift puts "_" samples in front: the series starts later.
@@ -237,7 +237,7 @@ func TestWhatTiesAVMDown(t *testing.T) {
 		"local disk":      {`pool="nfs"`, `pool="local"`, "storage local, which is not declared as shared"},
 		"disk in no pool": {`pool="nfs",path="/nfs/x"`, `pool="",path="/root/x.iso"`, "/root/x.iso) lies in no storage pool"},
 		"not read yet":    {"evenkeel_vm_movable", "evenkeel_vm_other", "not been read yet"},
-		"passthrough":     {`evenkeel_vm_movable{instance="h1:9177",vm="a"} 1x40`, `evenkeel_vm_movable{instance="h1:9177",vm="a"} 0x40` + "\n  " + `evenkeel_vm_immovable_info{vm="a",reason="it has a passed-through device"} 1x40`, "passed-through"},
+		"passthrough":     {`evenkeel_vm_movable{instance="h1:9177",vm="a"} 1x40`, `evenkeel_vm_movable{instance="h1:9177",vm="a"} 0x40` + "\n  " + `evenkeel_vm_immovable_info{instance="h1:9177",vm="a",reason="it has a passed-through device"} 1x40`, "passed-through"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(base, c.old, c.new, 1)

@@ -28,9 +28,8 @@ type queries struct {
 }
 
 func newQueries(window time.Duration) queries {
-	quarter := max(time.Second, (window / 4).Truncate(time.Second))
-	words := strings.NewReplacer("$window", model.Duration(window).String(), "$memory", memory,
-		"$quarter", model.Duration(quarter).String(), "$threeQuarters", model.Duration(max(0, window-quarter)).String())
+	half := max(time.Second, (window / 2).Truncate(time.Second)) // two scrapes at least
+	words := strings.NewReplacer("$window", model.Duration(window).String(), "$memory", memory, "$half", model.Duration(half).String())
 	q := words.Replace
 	return queries{
 		// A host whose CPU or software changed has two series within the memory: the present one counts.
@@ -46,9 +45,9 @@ func newQueries(window time.Duration) queries {
 		vms:           q(`evenkeel_vm_info`),
 		vmsAlso:       q(`evenkeel_vm_also_on_info`),
 		vmsRemembered: q(`last_over_time(evenkeel_vm_info[$memory])`),
-		// A rate over a window whose beginning is empty is too small. What follows a hole in the
-		// middle is right, so only the first quarter is asked for.
-		vmsEarlier: q(`group by (vm) (present_over_time(evenkeel_vm_info[$quarter] offset $threeQuarters))`),
+		// A rate over a window whose beginning is empty is too small, so a VM must have been seen when
+		// the window began. What follows a hole in the middle is right.
+		vmsEarlier: q(`group by (vm) (present_over_time(evenkeel_vm_info[$half] offset $window))`),
 		vmState:    q(`evenkeel_vm_state == 1`),
 		vmVCPUs:    q(`max by (vm, instance) (evenkeel_vm_vcpus)`),
 		vmMemory:   q(`max by (vm, instance) (evenkeel_vm_memory_bytes)`),

@@ -58,7 +58,7 @@ func newExporter() *cobra.Command {
 
 func exporterHandler(e *exporter.Exporter, timeout time.Duration) (http.Handler, error) {
 	landing, err := web.NewLandingPage(web.LandingConfig{
-		Name: "evenkeel exporter", Description: "Metrics of libvirt hosts and their VMs", Version: version,
+		Name: "evenkeel exporter", Description: "Metrics of libvirt hosts and their VMs", Version: version, Profiling: "false",
 		Links: []web.LandingLinks{{Address: "/metrics", Text: "Metrics"}, {Address: "/-/healthy", Text: "Health"}},
 	})
 	if err != nil {

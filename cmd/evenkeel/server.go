@@ -222,7 +222,7 @@ func (s *server) handler() (http.Handler, error) {
 		mux.Handle("/prometheus/", http.StripPrefix("/prometheus", s.engine.Handler()))
 		links = append(links, web.LandingLinks{Address: "/prometheus/api/v1/targets", Text: "Prometheus API (data source URL: /prometheus)"})
 	}
-	landing, err := web.NewLandingPage(web.LandingConfig{Name: "evenkeel server", Description: "Analyses the cluster, advises, and acts on approval", Version: version, Links: links})
+	landing, err := web.NewLandingPage(web.LandingConfig{Name: "evenkeel server", Description: "Analyses the cluster, advises, and acts on approval", Version: version, Links: links, Profiling: "false"})
 	if err != nil {
 		return nil, fmt.Errorf("make the landing page: %w", err)
 	}

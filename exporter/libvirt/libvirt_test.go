@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 func TestADefinitionIsReadForWhatMattersToMovingIt(t *testing.T) {
-	h := stat.Host{CPUCompat: "c0ffee00", Pools: []stat.Pool{{Name: "nfs", Path: "/nfs"}, {Name: "nfs-other", Path: "/nfs-other/"}}}
+	h := stat.Host{CPUCompat: "c0ffee00", Pools: []stat.Pool{{Name: "nfs", Path: "/nfs"}, {Name: "nfs-other", Path: "/nfs-other/"}, {Name: "inner", Path: "/nfs/inner"}, {Name: "root", Path: "/"}}}
 	for name, c := range map[string]struct {
 		devices string
 		cpu     string
@@ -24,19 +25,23 @@ func TestADefinitionIsReadForWhatMattersToMovingIt(t *testing.T) {
 		"disks": {
 			devices: `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/nfs/a.qcow2'/><target dev='vda'/></disk>
 				<disk type='file' device='disk'><source file='/nfs-other/b.img'/><target dev='vdb'/></disk>
+				<disk type='file' device='disk'><source file='/nfs/inner/f.img'/><target dev='vdf'/></disk>
 				<disk type='block' device='disk'><source dev='/dev/sdb'/><target dev='vdc'/></disk>
 				<disk type='volume' device='disk'><source pool='lvm' volume='c'/><target dev='vdd'/></disk>
 				<disk type='network' device='disk'><source protocol='rbd' name='pool/img'/><target dev='vde'/></disk>
 				<disk type='file' device='cdrom'><target dev='sda'/></disk>`,
 			want: stat.Identity{Machine: "q35", Disks: []stat.Disk{
 				{Type: "file", Device: "vda", Path: "/nfs/a.qcow2", Format: "qcow2", Pool: "nfs"}, {Type: "file", Device: "vdb", Path: "/nfs-other/b.img", Pool: "nfs-other"},
-				{Type: "block", Device: "vdc", Path: "/dev/sdb"}, {Type: "volume", Device: "vdd", Path: "c", Pool: "lvm"}, {Type: "network", Device: "vde", Path: "rbd:pool/img"}}},
+				{Type: "file", Device: "vdf", Path: "/nfs/inner/f.img", Pool: "inner"},
+				{Type: "block", Device: "vdc", Path: "/dev/sdb", Pool: "root"}, {Type: "volume", Device: "vdd", Path: "c", Pool: "lvm"}, {Type: "network", Device: "vde", Path: "rbd:pool/img"}}},
 		},
 		"networks": {
 			devices: `<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface>
 				<interface type='network'><source network='default'/></interface><interface type='direct'><source dev='eth0'/></interface><interface type='user'/>`,
 			want: stat.Identity{Machine: "q35", NICs: []stat.NIC{{Index: 0, MAC: "52:54:00:00:00:01", Network: "br0"}, {Index: 1, Network: "default"}, {Index: 2, Network: "eth0"}, {Index: 3}}},
 		},
+		"an interface into nowhere known": {devices: `<interface type='null'/><interface type='ethernet'><target dev='tap7'/></interface>`,
+			want: stat.Identity{Machine: "q35", NICs: []stat.NIC{{Index: 0}, {Index: 1}}, Immovable: "its network interface 1 is plugged into something that other hosts are not known to have"}},
 		"the host's CPU":      {cpu: `<cpu mode='host-passthrough'/>`, want: stat.Identity{Machine: "q35", CPUMode: "host-passthrough", CPUCompat: "c0ffee00"}},
 		"a model":             {cpu: `<cpu mode='custom'><model>EPYC</model></cpu>`, want: stat.Identity{Machine: "q35", CPUMode: "custom", CPUModel: "EPYC", CPUCompat: "c0ffee00"}},
 		"passthrough":         {devices: `<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev>`, want: stat.Identity{Machine: "q35", Immovable: "it has a passed-through device"}},
@@ -71,7 +76,9 @@ func TestOnlyThisMachineIsLocal(t *testing.T) {
 // libvirt's test driver is the real library and a host in a file: for the wiring, not for numbers.
 const testHost = `<node><domain type='test'><name>web1</name><uuid>11111111-1111-4111-8111-111111111111</uuid><memory>1048576</memory><vcpu>2</vcpu>
 	<os><type>hvm</type></os></domain>
-	<pool type='dir'><name>local</name><target><path>/local</path></target></pool><network><name>private</name><ip address='10.1.2.1'/></network></node>`
+	<pool type='dir'><name>local</name><target><path>/local</path></target></pool><network><name>private</name><ip address='10.1.2.1'/></network>
+	<pool type='netfs'><name>nfs</name><source><host name='filer'/><dir path='/vol1'/></source><target><path>/nfs</path></target></pool>
+	<network><name>lan</name><forward mode='bridge'/><bridge name='br7'/></network></node>`
 
 func TestAHostIsReadThroughTheRealLibrary(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "node.xml")
@@ -92,8 +99,12 @@ func TestAHostIsReadThroughTheRealLibrary(t *testing.T) {
 	if vm := h.VMs[0]; vm.Name != "web1" || vm.State != cluster.VMRunning || vm.Identity == nil {
 		t.Errorf("%+v", vm)
 	}
-	if len(h.Pools) != 1 || h.Pools[0] != (stat.Pool{Name: "local", Type: "dir", Path: "/local"}) || !strings.Contains(strings.Join(h.Networks, ","), "private") {
-		t.Errorf("pools %+v, networks %v", h.Pools, h.Networks)
+	if !slices.Contains(h.Pools, stat.Pool{Name: "local", Type: "dir", Path: "/local"}) ||
+		!slices.Contains(h.Pools, stat.Pool{Name: "nfs", Type: "netfs", Path: "/nfs", Source: "filer:/vol1", Shared: true}) {
+		t.Errorf("pools %+v", h.Pools)
+	}
+	if !slices.Contains(h.Networks, stat.Network{Name: "private"}) || !slices.Contains(h.Networks, stat.Network{Name: "lan", Shared: true}) {
+		t.Errorf("networks %v", h.Networks)
 	}
 }
 

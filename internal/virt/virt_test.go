@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,5 +96,54 @@ func TestAClosedConnectionRefuses(t *testing.T) {
 	c.Close()
 	if err := c.Call(short(t, time.Second), "ask", func(*libvirt.Connect) error { return nil }); err == nil || !strings.Contains(err.Error(), "was closed") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestAnOpeningThatHangsIsAbandonedAndTheNextCallOpensAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var silent []net.Conn
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			silent = append(silent, c)
+			mu.Unlock()
+		}
+	}()
+	c := New("qemu+unix:///system?socket=" + path)
+	c.openTimeout = 50 * time.Millisecond
+	defer c.Close()
+	for range 2 {
+		err := c.Call(short(t, 10*time.Second), "ask", func(*libvirt.Connect) error { return nil })
+		if err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "has not let us in within 50ms") {
+			t.Errorf("%v", err)
+		}
+	}
+	hanging := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.hanging
+	}
+	if n := hanging(); n != 2 {
+		t.Errorf("%d openings are counted as hanging, want 2", n)
+	}
+	_ = l.Close()
+	mu.Lock()
+	for _, conn := range silent {
+		_ = conn.Close() // libvirt sees the end of the connection and gives up
+	}
+	mu.Unlock()
+	for deadline := time.Now().Add(10 * time.Second); hanging() > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d openings are still counted as hanging", hanging())
+		}
 	}
 }

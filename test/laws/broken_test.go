@@ -73,9 +73,10 @@ func faults() []fault {
 		{"not asked again before acting", "actuator/act.go", "if !gate.Open(verdicts) {\n\t\tout", "if false {\n\t\tout", "./actuator"},
 		{"dependencies do not wait", "actuator/act.go", "err == nil && d.State.Pending()", "err == nil && false && d.State.Pending()", "./actuator"},
 		// The snapshot.
-		{"use is lost across a migration", "analyzer/promql/queries.go", "`sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$window])) + `", "`max by (vm) (rate(evenkeel_vm_cpu_seconds_total[$window])) + `", "./analyzer/promql"},
+		{"use is lost across a migration", "analyzer/promql/queries.go", "`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$window]))) + `", "`max by (vm) (rate(evenkeel_vm_cpu_seconds_total[$window])) + `", "./analyzer/promql"},
 		{"silent hosts are forgotten", "analyzer/promql/queries.go", "last_over_time(evenkeel_vm_info[$memory])", "evenkeel_vm_info", "./analyzer/promql"},
 		{"two places are certain", "analyzer/promql/build.go", "other.host == first.host || !other.state.Active()", "true", "./analyzer/promql"},
+		{"a window that is half empty counts", "analyzer/promql/queries.go", "(present_over_time(evenkeel_vm_info[$half] offset $window))", "(evenkeel_vm_info)", "./analyzer/promql"},
 		{"any storage is shared", "analyzer/promql/build.go", `label(p, "shared") == "true" ||`, `true ||`, "./analyzer/promql"},
 	}
 }

@@ -1,0 +1,142 @@
+package promql
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/common/model"
+)
+
+// numbers are what the snapshot says of VMs beside where they are. Use is by VM, because a VM that
+// moved leaves part of it behind with the exporter that it came from. Everything else is by VM and
+// exporter, because a definition that was left behind on another host says nothing about the VM.
+type numbers struct {
+	demand, steal, earlier               map[string]float64
+	vcpus, memory, memoryDemand, movable map[key]float64
+	tied, compat                         map[key]string
+	disks, nics                          map[key]model.Vector
+	storage                              map[string]map[string]string
+	networks                             networks
+	window                               time.Duration
+}
+
+func (b *vmBuilder) numbers() numbers {
+	r := b.raw
+	return numbers{
+		demand: by(r.vmDemand, "vm"), steal: by(r.vmSteal, "vm"), earlier: by(r.vmsEarlier, "vm"),
+		vcpus: byKey(r.vmVCPUs), memory: byKey(r.vmMemory), memoryDemand: byKey(r.vmMemoryDemand), movable: byKey(r.vmMovable),
+		tied: labelByKey(r.vmTied, "reason"), compat: labelByKey(r.vmCPU, "compat"),
+		disks: groupByKey(r.vmDisks), nics: groupByKey(r.vmNetworks),
+		storage: sharedPools(r, b.opts), networks: networksOf(r), window: b.opts.Window,
+	}
+}
+
+func byKey(v model.Vector) map[key]float64 {
+	m := make(map[key]float64, len(v))
+	for _, s := range v {
+		m[keyOf(s)] = float64(s.Value)
+	}
+	return m
+}
+
+func labelByKey(v model.Vector, name string) map[key]string {
+	m := make(map[key]string, len(v))
+	for _, s := range v {
+		m[keyOf(s)] = label(s, name)
+	}
+	return m
+}
+
+func groupByKey(v model.Vector) map[key]model.Vector {
+	m := map[key]model.Vector{}
+	for _, s := range v {
+		m[keyOf(s)] = append(m[keyOf(s)], s)
+	}
+	return m
+}
+
+// fill writes the numbers that the exporter of the VM's place gave.
+func (n numbers) fill(vm *cluster.VM, instance string) {
+	k := key{vm.ID, instance}
+	vm.VCPUs, vm.MemoryBytes = int(n.vcpus[k]), int64(n.memory[k])
+	vm.CPUDemandCores, vm.MemoryDemandBytes = n.demand[vm.ID], int64(n.memoryDemand[k])
+	if steal, ok := n.steal[vm.ID]; ok {
+		vm.CPUStealRatio = cluster.Known(steal)
+	}
+	compat, compatKnown := n.compat[k]
+	vm.CPUCompat = compat
+	disk, nic := n.attach(vm, n.disks[k]), n.plug(vm, n.nics[k])
+	switch movable, known := n.movable[k]; {
+	case !known || !compatKnown:
+		vm.ImmovableReason = "its definition has not been read yet"
+	case movable == 0:
+		vm.ImmovableReason = n.tied[k]
+	case disk != "":
+		vm.ImmovableReason = disk
+	case nic != "":
+		vm.ImmovableReason = nic
+	default:
+		vm.Movable = true
+	}
+}
+
+// attach lists the storage that the disks need, and says why one of them ties the VM to its host.
+func (n numbers) attach(vm *cluster.VM, disks model.Vector) (why string) {
+	for _, d := range disks {
+		pool := label(d, "pool")
+		id, shared := n.storage[vm.Host][pool]
+		switch {
+		case label(d, "type") == "network":
+			// every host reaches it in its own right, over the network
+		case pool == "":
+			why = fmt.Sprintf("its disk %s (%s) lies in no storage pool", label(d, "device"), label(d, "path"))
+		case !shared:
+			why = fmt.Sprintf("its disk %s lies on storage %s, which is not declared as shared", label(d, "device"), pool)
+		default:
+			vm.Storage = append(vm.Storage, id)
+		}
+	}
+	vm.Storage = sorted(vm.Storage)
+	return why
+}
+
+// plug lists the networks that the interfaces need, and says why one of them ties the VM to its host.
+// An interface without a network needs none, or the exporter said that the VM cannot move.
+func (n numbers) plug(vm *cluster.VM, nics model.Vector) (why string) {
+	for _, i := range nics {
+		name := label(i, "network")
+		if name == "" {
+			continue
+		}
+		vm.Networks = append(vm.Networks, name)
+		if slices.Contains(n.networks.islands[vm.Host], name) {
+			why = fmt.Sprintf("its interface %s is on network %s, which %s shares with no other host", label(i, "interface"), name, vm.Host)
+		}
+	}
+	vm.Networks = sorted(vm.Networks)
+	return why
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
+// missing says which numbers of a running VM are not there.
+func (n numbers) missing(vm cluster.VM) string {
+	if vm.State != cluster.VMRunning {
+		return ""
+	}
+	if _, ok := n.demand[vm.ID]; !ok {
+		return "its CPU use is not known yet; it takes two scrapes"
+	}
+	if _, ok := n.earlier[vm.ID]; !ok {
+		return fmt.Sprintf("it was not seen at the beginning of the window of %s that use is averaged over", n.window)
+	}
+	if vm.MemoryBytes == 0 || vm.VCPUs == 0 {
+		return "its exporter does not say how many vCPUs and how much memory it has"
+	}
+	return ""
+}
