@@ -68,6 +68,12 @@ func (s *stage) moves() []string {
 	return slices.Clone(s.migrated)
 }
 
+func (s *stage) where(vm string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at[vm]
+}
+
 func (s *stage) set(vm, host string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,9 +133,10 @@ func (s *stage) Migrate(ctx context.Context, a cluster.Action, progress func(clu
 	if !s.intended(a.VM) {
 		panic("a migration begins without an intent in the journal")
 	}
+	migrate := s.migrate
 	s.mu.Unlock()
 	progress(cluster.Progress{TotalBytes: 100, RemainingBytes: 60})
-	return s.migrate(ctx, a)
+	return migrate(ctx, a)
 }
 
 // intended tells whether the last entry in the journal is the intent to move the VM.
@@ -152,8 +159,11 @@ func (s *stage) Completed(context.Context, string, string) (cluster.Progress, er
 }
 
 func (s *stage) Append(e cluster.Entry) (cluster.Entry, error) {
-	if s.hang != nil {
-		<-s.hang
+	s.mu.Lock()
+	hang := s.hang
+	s.mu.Unlock()
+	if hang != nil {
+		<-hang
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -483,7 +493,7 @@ func TestAfterARestart(t *testing.T) {
 		runsOn    string
 		reason    string
 	}{
-		"it was finished": {func(s *stage) { s.set("v1", "h2") }, nil, cluster.CaseDone, "h2", "although: the server ended"},
+		"it was finished": {func(s *stage) { s.at["v1"] = "h2" }, nil, cluster.CaseDone, "h2", "although: the server ended"},
 		"it had failed":   {func(*stage) {}, nil, cluster.CaseFailed, "h1", "it still runs on h1"},
 		"it goes on for longer than anybody waits": {func(s *stage) { s.job["v1"] = true }, func(s *stage) {
 			s.mu.Lock()
@@ -506,7 +516,7 @@ func TestAfterARestart(t *testing.T) {
 				}
 				time.Sleep(2 * time.Second)
 				stop()
-				c.meanwhile(s)
+				s.with(func() { c.meanwhile(s) })
 				a, _, _ = running(t, s, cluster.LevelManual)
 				if c.later != nil {
 					time.Sleep(4 * time.Minute)
@@ -719,7 +729,7 @@ func TestAHungDiskHoldsUpNobodyWhoOnlyReads(t *testing.T) {
 		s := newStage()
 		id := s.advise("v1", time.Hour)
 		a, reg, _ := running(t, s, cluster.LevelManual)
-		s.hang = make(chan struct{})
+		s.with(func() { s.hang = make(chan struct{}) })
 		done := make(chan error)
 		go func() { done <- approve(a, id) }()
 		time.Sleep(10 * time.Second)
@@ -839,6 +849,11 @@ func liveThrough(t *testing.T, lives []int, takes int, goesOn, fails bool) strin
 		}
 	}
 	ids := []string{s.advise("v1", time.Hour), s.advise("v2", time.Hour)}
+	s.with(func() { // elsewhere, so that it helps whatever became of the first
+		s.recs[1].Action.To = "h3"
+		s.recs[1] = s.recs[1].Identified()
+		ids[1] = s.recs[1].ID
+	})
 	for _, seconds := range lives {
 		a, _, kill := running(t, s, cluster.LevelManual)
 		for _, id := range ids {
@@ -869,7 +884,7 @@ func liveThrough(t *testing.T, lives []int, takes int, goesOn, fails bool) strin
 		if c.State.Pending() || c.State == cluster.CaseUnknown {
 			return fmt.Sprintf("%s is %s in the end", c.Recommendation.Action, c.State)
 		}
-		if c.State == cluster.CaseDone && s.at[c.Recommendation.Action.VM] != "h2" {
+		if c.State == cluster.CaseDone && s.where(c.Recommendation.Action.VM) != c.Recommendation.Action.To {
 			return "it is recorded as done and is not"
 		}
 	}
