@@ -4,15 +4,16 @@
 package exporter
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
-	"github.com/evenkeel/evenkeel/internal/cluster"
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Reader reads one hypervisor.
@@ -23,83 +24,152 @@ type Reader interface {
 	Read(ctx context.Context) (stat.Host, error)
 }
 
-// Exporter makes collectors that read every hypervisor, side by side.
+// Machine reads the machine that the exporter runs on. What it cannot read it says in the readings.
+type Machine interface {
+	Read(ctx context.Context) stat.Machine
+}
+
+// Heartbeat tells of the stamps on shared storage. It never waits for the storage.
+type Heartbeat interface {
+	Read() stat.Heartbeat
+}
+
+// Options say what an exporter reads and publishes.
+type Options struct {
+	Readers []Reader
+	// Machine is nil when no hypervisor of this machine is read.
+	Machine Machine
+	// Heartbeat is nil without shared storage for it.
+	Heartbeat Heartbeat
+	// Timeout is how long a hypervisor may take before it is reported as down.
+	Timeout time.Duration
+	// Collect tells whether a collector is on; nil means those that are on by default.
+	Collect func(collector string) bool
+	Log     *slog.Logger
+}
+
+// Exporter reads every hypervisor, side by side, and publishes what it read.
 type Exporter struct {
-	readers  []Reader
-	timeout  time.Duration
-	log      *slog.Logger
+	opts     Options
 	families []family
-	up       *prometheus.Desc
-	seconds  *prometheus.Desc
-	failed   *prometheus.Desc
+	own      own
+	metrics  []*metric
+	pages    chan *page
+
+	mu     sync.Mutex
+	local  string
+	failed map[string]string
 }
 
-// New returns an exporter of the readers. A reader that has not answered within the timeout is
-// reported as down; the others are not held up longer than that.
-func New(readers []Reader, timeout time.Duration, log *slog.Logger) *Exporter {
-	return &Exporter{
-		readers: readers, timeout: timeout, log: log, families: families(),
-		up: prometheus.NewDesc("evenkeel_exporter_libvirt_up",
-			"Whether the hypervisor at the libvirt URI could be read (1) or not (0).", []string{"uri"}, nil),
-		seconds: prometheus.NewDesc("evenkeel_exporter_read_seconds",
-			"How long reading the hypervisor took.", []string{"uri"}, nil),
-		failed: prometheus.NewDesc("evenkeel_exporter_group_failed",
-			"Whether a group of numbers could not be read although the hypervisor answered (1) or could (0).", []string{"uri", "group"}, nil),
+// pagesKept is how many pages stay in memory between scrapes.
+const pagesKept = 2
+
+// New returns an exporter.
+func New(o Options) *Exporter {
+	e := &Exporter{opts: o, own: newOwn(), pages: make(chan *page, pagesKept), failed: map[string]string{}}
+	for _, f := range families() {
+		if o.Collect == nil && !f.off || o.Collect != nil && o.Collect(f.name) {
+			e.families = append(e.families, f)
+			e.metrics = append(e.metrics, f.metrics...)
+		}
 	}
-}
-
-// family is a set of metrics that belong together. It stands in a file of its own.
-type family func(h stat.Host, out *sink)
-
-// families lists all of them, in the order of the documentation.
-func families() []family {
-	return []family{
-		hostInfo(), hostCPU(), hostMemory(), hostNetwork(), storagePool(),
-		vmInfo(), vmState(), vmCPU(), vmMemory(), vmBlock(), vmNetwork(), vmMovable(),
+	e.metrics = append(e.metrics, e.own.metrics()...)
+	slices.SortFunc(e.metrics, func(x, y *metric) int { return cmp.Compare(x.name, y.name) })
+	for i, m := range e.metrics {
+		m.place = i
 	}
+	return e
 }
 
-// Within returns a collector for one scrape: it waits for no hypervisor longer than ctx lasts.
-func (e *Exporter) Within(ctx context.Context) prometheus.Collector { return scrape{ctx, e} }
+// Within returns a gatherer for one scrape: it waits for no hypervisor longer than ctx lasts.
+func (e *Exporter) Within(ctx context.Context) Scrape { return Scrape{ctx, e} }
 
-// scrape carries its context in a field because the interface of collectors has no room for it.
-type scrape struct {
+// Scrape is one scrape to be made. It carries its context in a field because the interface of
+// gatherers has no room for it.
+type Scrape struct {
 	ctx context.Context
 	e   *Exporter
 }
 
-// Describe sends nothing: which series there are depends on the VMs.
-func (s scrape) Describe(chan<- *prometheus.Desc) {}
+// Gather reads every hypervisor and returns the families sorted by name. They are valid until done
+// is called. It never fails: what could not be read is told by metrics.
+func (s Scrape) Gather() (families []*dto.MetricFamily, done func(), err error) {
+	var p *page
+	select {
+	case p = <-s.e.pages:
+		p.clear()
+	default:
+		p = newPage(s.e.metrics)
+	}
+	s.e.fill(s.ctx, p)
+	return p.filled(), func() {
+		select {
+		case s.e.pages <- p:
+		default:
+		}
+	}, nil
+}
 
-// Collect reads every hypervisor and sends its metrics.
-func (s scrape) Collect(ch chan<- prometheus.Metric) { s.e.collect(s.ctx, ch) }
-
-func (e *Exporter) collect(ctx context.Context, ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+func (e *Exporter) fill(ctx context.Context, out *page) {
+	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
-	readings := make([]reading, len(e.readers))
+	readings := make([]reading, len(e.opts.Readers))
+	var machine *stat.Machine
 	var wg sync.WaitGroup
-	for i, r := range e.readers {
+	for i, r := range e.opts.Readers {
 		wg.Go(func() { readings[i] = e.read(ctx, r) })
+	}
+	if e.opts.Machine != nil {
+		wg.Go(func() {
+			m := e.opts.Machine.Read(ctx)
+			machine = &m
+		})
 	}
 	wg.Wait()
 	dedupe(readings)
-	out := &sink{ch: ch}
-	for _, r := range readings {
-		out.gauge(e.up, boolean(r.err == nil), r.uri)
-		out.gauge(e.seconds, r.took.Seconds(), r.uri)
-		if r.err != nil {
-			continue
-		}
-		for _, group := range []string{"host_cpu", "host_memory", "pools", "networks", "definitions"} {
-			out.gauge(e.failed, boolean(failed(r.host, group)), r.uri, group)
-		}
-		for _, f := range e.families {
-			f(r.host, out)
-		}
+	e.own.hypervisors(readings, out)
+	for _, r := range e.place(readings, machine) {
+		e.publish(r, out)
 	}
 }
 
+// place gives what the machine's kernel and the shared storage say to the host that the exporter runs
+// on. They are published under its name even while its hypervisor does not answer: that is when they
+// are needed most.
+func (e *Exporter) place(readings []reading, machine *stat.Machine) []reading {
+	if machine == nil {
+		return readings
+	}
+	var beat *stat.Heartbeat
+	if e.opts.Heartbeat != nil {
+		b := e.opts.Heartbeat.Read()
+		beat = &b
+		machine.Readings = append(machine.Readings, stat.Reading{Collector: "heartbeat", Err: b.Err})
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range readings {
+		if h := &readings[i].host; h.Local {
+			h.Machine, h.Heartbeat, e.local = machine, beat, h.Name
+			return readings
+		}
+	}
+	name := cmp.Or(e.local, machine.Hostname)
+	return append(readings, reading{host: stat.Host{Name: name, Local: true, Machine: machine, Heartbeat: beat}})
+}
+
+// HostName is the name under which the machine that the exporter runs on is published: what its
+// hypervisor calls it, or what its kernel does when no hypervisor answers while ctx lasts.
+func (e *Exporter) HostName(ctx context.Context) string {
+	for _, r := range e.opts.Readers {
+		if h, err := r.Read(ctx); err == nil && h.Local {
+			return h.Name
+		}
+	}
+	return e.opts.Machine.Read(ctx).Hostname
+}
+
+// reading is one hypervisor's answer.
 type reading struct {
 	uri  string
 	host stat.Host
@@ -111,100 +181,67 @@ func (e *Exporter) read(ctx context.Context, r Reader) reading {
 	start := time.Now()
 	h, err := r.Read(ctx)
 	if err != nil {
-		e.log.Warn("hypervisor not read", "uri", r.URI(), "err", err)
-	}
-	for _, f := range h.Failed {
-		e.log.Debug("group not read", "uri", r.URI(), "group", f.Group, "err", f.Reason)
+		e.log(r.URI(), "", err.Error())
+	} else {
+		e.log(r.URI(), "", "")
 	}
 	return reading{uri: r.URI(), host: h, err: err, took: time.Since(start)}
 }
 
-func failed(h stat.Host, group string) bool {
-	for _, f := range h.Failed {
-		if f.Group == group {
-			return true
-		}
-	}
-	return false
-}
-
-// dedupe leaves each VM on one host only: while it migrates, and where a definition stays behind,
-// two hosts know it. VM series carry no host, so the same VM twice in one exporter would be the same
-// series twice. The host that runs it wins, then one that holds it paused. Another host that holds it
-// actively is kept aside and published with its name, lest a VM that runs twice look like any other.
-func dedupe(readings []reading) {
-	best := map[string]cluster.VMState{}
-	for _, r := range readings {
-		for _, v := range r.host.VMs {
-			if was, ok := best[v.UUID]; !ok || rank(v.State) < rank(was) {
-				best[v.UUID] = v.State
-			}
-		}
-	}
-	taken := map[string]bool{}
-	for i := range readings {
-		var kept []stat.VM
-		for _, v := range readings[i].host.VMs {
-			switch {
-			case v.State == best[v.UUID] && !taken[v.UUID]:
-				taken[v.UUID] = true
-				kept = append(kept, v)
-			case v.State.Active():
-				readings[i].host.Also = append(readings[i].host.Also, v)
-			}
-		}
-		readings[i].host.VMs = kept
-	}
-}
-
-func rank(s cluster.VMState) int {
+// log tells of a failure when it begins, changes or ends, not at every scrape.
+func (e *Exporter) log(uri, collector, failure string) {
+	key := uri + " " + collector
+	e.mu.Lock()
+	was := e.failed[key]
+	e.failed[key] = failure
+	e.mu.Unlock()
 	switch {
-	case s == cluster.VMRunning:
-		return 0
-	case s.Active():
-		return 1
-	}
-	return 2
-}
-
-// sink makes metrics out of numbers and sends them on.
-type sink struct{ ch chan<- prometheus.Metric }
-
-func (s *sink) gauge(d *prometheus.Desc, v float64, labels ...string) {
-	s.send(d, prometheus.GaugeValue, v, labels)
-}
-
-func (s *sink) counter(d *prometheus.Desc, v float64, labels ...string) {
-	s.send(d, prometheus.CounterValue, v, labels)
-}
-
-// gaugeIf and counterIf send nothing for what is not known.
-func (s *sink) gaugeIf(d *prometheus.Desc, n cluster.Number, labels ...string) {
-	if n.Known {
-		s.gauge(d, n.Value, labels...)
+	case failure == was:
+	case failure == "":
+		e.opts.Log.Info("read again", "uri", uri, "collector", collector)
+	default:
+		e.opts.Log.Warn("not read", "uri", uri, "collector", collector, "err", failure)
 	}
 }
 
-func (s *sink) counterIf(d *prometheus.Desc, n cluster.Number, labels ...string) {
-	if n.Known {
-		s.counter(d, n.Value, labels...)
+// publish writes every family of one host, with how each of them fared.
+func (e *Exporter) publish(r reading, out *page) {
+	for _, f := range e.families {
+		start := time.Now()
+		if r.err == nil {
+			f.write(&r.host, out)
+		}
+		took := time.Since(start)
+		how, known := fared(r, f)
+		if !known {
+			continue
+		}
+		e.log(r.uri, f.name, how.Err)
+		out.put(e.own.seconds, (took + how.Took).Seconds(), f.name, r.uri)
+		out.put(e.own.success, boolean(how.Err == ""), f.name, r.uri)
 	}
 }
 
-func (s *sink) send(d *prometheus.Desc, t prometheus.ValueType, v float64, labels []string) {
-	for i := range labels {
-		labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD")
+// fared tells how the reading behind a family went, by the hypervisor's word and by the machine's. A
+// family that nobody tried to read is not known: another hypervisor or another machine has it.
+func fared(r reading, f family) (stat.Reading, bool) {
+	name := cmp.Or(f.reads, f.name)
+	tried := slices.Clone(r.host.Readings)
+	if r.host.Machine != nil {
+		tried = append(tried, r.host.Machine.Readings...)
 	}
-	s.ch <- prometheus.MustNewConstMetric(d, t, v, labels...)
-}
-
-func boolean(b bool) float64 {
-	if b {
-		return 1
+	var sum stat.Reading
+	known := false
+	for _, t := range tried {
+		if t.Collector == name {
+			known = true
+			sum.Took += t.Took
+			sum.Err = strings.TrimPrefix(sum.Err+"; "+t.Err, "; ")
+		}
 	}
-	return 0
-}
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(name, help, labels, nil)
+	sum.Err = strings.TrimSuffix(sum.Err, "; ")
+	if !known && r.err != nil && !f.machine {
+		return stat.Reading{Err: r.err.Error()}, true
+	}
+	return sum, known
 }

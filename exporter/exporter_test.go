@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -19,7 +20,8 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
 
@@ -43,58 +45,28 @@ func (f fake) Read(ctx context.Context) (stat.Host, error) {
 	return f.host, f.err
 }
 
-// full is a reading with every number that there can be, and a VM of which little is known.
-func full() stat.Host {
-	n := cluster.Known
-	return stat.Host{
-		URI: "qemu:///system", Name: "h1", UUID: "aaaa", Hypervisor: "QEMU", HypervisorVersion: "7.2.0", LibvirtVersion: "9.0.0",
-		Arch: "x86_64", CPUModel: "EPYC", CPUCompat: "c0ffee00", CPUs: 8,
-		Time:     &stat.CPUTime{User: 100, System: 20, Idle: 700, IOWait: 3},
-		Memory:   &stat.HostMemory{Total: 1 << 34, Free: 1 << 33, Available: 3 << 32},
-		Networks: []stat.Network{{Name: "br0", Shared: true}, {Name: "default"}},
-		Pools:    []stat.Pool{{Name: "nfs", Type: "netfs", Path: "/nfs", Source: "filer:/vol1", Shared: true}, {Name: "local", Type: "dir", Path: "/local"}},
-		Failed:   []stat.Failure{{Group: "pools", Reason: "one could not be read"}},
-		VMs: []stat.VM{
-			{
-				UUID: "1111", Name: "web1", State: cluster.VMRunning, VCPUs: 2, CPUSeconds: n(50), UserSeconds: n(40), SystemSeconds: n(10),
-				StealSeconds: []stat.Steal{{VCPU: 0, Seconds: 1.5}, {VCPU: 1, Seconds: 2.5}},
-				Memory:       stat.VMMemory{Maximum: n(1 << 30), Balloon: n(1 << 29), Unused: n(1 << 28), Usable: n(1 << 28), Available: n(1 << 29), RSS: n(1 << 30)},
-				Blocks: []stat.Block{{Device: "vda", ReadBytes: n(1), WriteBytes: n(2), ReadRequests: n(3), WriteRequests: n(4), ReadSeconds: n(5), WriteSeconds: n(6),
-					FlushRequests: n(7), FlushSeconds: n(8), CapacityBytes: n(9), AllocationBytes: n(10), PhysicalBytes: n(11)}},
-				Interfaces: []stat.Interface{{Index: 0, ReceiveBytes: n(1), TransmitBytes: n(2), ReceivePackets: n(3), TransmitPackets: n(4),
-					ReceiveErrors: n(5), TransmitErrors: n(6), ReceiveDrops: n(7), TransmitDrops: n(8)}},
-				Identity: &stat.Identity{Machine: "pc-q35-7.2", CPUMode: "host-model", CPUModel: "EPYC", CPUCompat: "c0ffee00",
-					Disks: []stat.Disk{{Type: "file", Device: "vda", Path: "/nfs/web1.qcow2", Format: "qcow2", Pool: "nfs"}},
-					NICs:  []stat.NIC{{Index: 0, MAC: "52:54:00:00:00:01", Network: "br0"}}, Immovable: "it has a passed-through device"},
-			},
-			{UUID: "2222", Name: "bad\xffname", State: cluster.VMShutoff},
-		},
-		Also: []stat.VM{{UUID: "3333", Name: "web3", State: cluster.VMPaused}},
-	}
-}
-
-func collect(t *testing.T, readers ...Reader) (*prometheus.Registry, string) {
+func collect(t *testing.T, o Options) string {
 	t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(New(readers, 5*time.Second, slog.New(slog.DiscardHandler)).Within(t.Context()))
-	families, err := reg.Gather()
+	o.Timeout, o.Log = 5*time.Second, slog.New(slog.DiscardHandler)
+	families, done, err := New(o).Within(t.Context()).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer done()
 	var b bytes.Buffer
 	for _, f := range families {
 		if _, err := expfmt.MetricFamilyToText(&b, f); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return reg, b.String()
+	return b.String()
 }
 
 // How long a reading took differs from run to run.
 func steady(text string) string {
 	var lines []string
 	for _, l := range strings.Split(text, "\n") {
-		if strings.HasPrefix(l, "evenkeel_exporter_read_seconds{") {
+		if strings.HasPrefix(l, "evenkeel_exporter_read_seconds{") || strings.HasPrefix(l, "evenkeel_scrape_collector_duration_seconds{") {
 			l = l[:strings.LastIndex(l, " ")] + " 0"
 		}
 		lines = append(lines, l)
@@ -102,26 +74,38 @@ func steady(text string) string {
 	return strings.Join(lines, "\n")
 }
 
+// whole is what an exporter publishes that reads every kind of host, one of them dead.
+func whole(t *testing.T) string {
+	return steady(collect(t, Options{
+		Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen+tls://h9/system", host: onXen()}, fake{uri: "qemu+tls://dead/system", err: errors.New("no route")}},
+		Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{},
+	}))
+}
+
 func TestTheWholeOutputIsTheGoldenFile(t *testing.T) {
-	_, text := collect(t, fake{uri: "qemu:///system", host: full()}, fake{uri: "qemu+tls://dead/system", err: errors.New("no route")})
-	golden := filepath.Join("testdata", "metrics.txt")
+	golden(t, filepath.Join("testdata", "metrics.txt"), whole(t))
+}
+
+// golden compares with a file, or writes it when the tests run with -update.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(steady(text)), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), steady(text)); diff != "" {
-		t.Errorf("the output changed; run go test ./exporter -update if you meant it:\n%s", diff)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s is out of date; run go test ./exporter -update if you meant the change:\n%s", file, diff)
 	}
 }
 
 func TestNamesAndHelpFollowTheConventions(t *testing.T) {
-	reg, text := collect(t, fake{uri: "qemu:///system", host: full()})
-	problems, err := testutil.GatherAndLint(reg)
+	text := whole(t)
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +119,129 @@ func TestNamesAndHelpFollowTheConventions(t *testing.T) {
 	}
 }
 
+// The page is made without the library's registry, which would have found these faults.
+func TestThePageIsConsistent(t *testing.T) {
+	o := Options{Timeout: time.Second, Log: slog.New(slog.DiscardHandler), Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{},
+		Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen+tls://h9/system", host: onXen()}}}
+	checked := prometheus.Gatherers{prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		families, _, err := New(o).Within(t.Context()).Gather()
+		return families, err
+	})}
+	if _, err := checked.Gather(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A page is used again for the next scrape; nothing of the last one may be left on it.
+func TestScrapesDoNotMix(t *testing.T) {
+	many, few := full(), full()
+	few.VMs = few.VMs[1:]
+	r := &changing{hosts: []stat.Host{many, few, many}}
+	e := New(Options{Readers: []Reader{r}, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	for i, want := range []bool{true, false, true} {
+		families, done, err := e.Within(t.Context()).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		for _, f := range families {
+			if _, err := expfmt.MetricFamilyToText(&b, f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done()
+		if strings.Contains(b.String(), `vm="1111"`) != want {
+			t.Errorf("scrape %d: VM 1111 is there: %v", i, !want)
+		}
+	}
+}
+
+type changing struct {
+	hosts []stat.Host
+	n     int
+}
+
+func (c *changing) URI() string { return "qemu:///system" }
+
+func (c *changing) Read(context.Context) (stat.Host, error) {
+	c.n++
+	return c.hosts[c.n-1], nil
+}
+
+func TestACollectorThatIsOffPublishesNothing(t *testing.T) {
+	for _, c := range Collectors() {
+		text := collect(t, Options{Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen:///", host: onXen()}}, Machine: fakeMachine{fullMachine()},
+			Heartbeat: fakeHeartbeat{}, Collect: func(name string) bool { return name != c.Name }})
+		for _, m := range c.Metrics {
+			if strings.Contains(text, "\n"+m+"{") {
+				t.Errorf("%s is off and %s is there", c.Name, m)
+			}
+		}
+		if strings.Contains(text, fmt.Sprintf("collector=%q", c.Name)) {
+			t.Errorf("%s is off and still tells how it fared", c.Name)
+		}
+	}
+}
+
+func TestNothingThereDiffersFromCouldNotLook(t *testing.T) {
+	h := stat.Host{URI: "qemu:///system", Name: "h1", Hypervisor: "QEMU", Readings: []stat.Reading{{Collector: stat.ReadDomains}, {Collector: "storage_pool", Err: "no answer"}, {Collector: "host_network"}}}
+	text := collect(t, Options{Readers: []Reader{fake{uri: "qemu:///system", host: h}, fake{uri: "qemu+tls://dead/system", err: errors.New("no route")}}})
+	for want, there := range map[string]bool{
+		`evenkeel_scrape_collector_success{collector="storage_pool",uri="qemu:///system"} 0`:        true,
+		`evenkeel_scrape_collector_success{collector="host_network",uri="qemu:///system"} 1`:        true,
+		`evenkeel_scrape_collector_success{collector="vm_cpu",uri="qemu:///system"} 1`:              true,
+		`evenkeel_scrape_collector_success{collector="vm_cpu",uri="qemu+tls://dead/system"} 0`:      true,
+		`evenkeel_scrape_collector_success{collector="host_pressure",uri="qemu+tls://dead/system"}`: false, // nobody looks there
+		`evenkeel_scrape_collector_success{collector="vm_guest_agent",uri="qemu:///system"}`:        false,
+	} {
+		if strings.Contains(text, want) != there {
+			t.Errorf("%s is there: %v", want, !there)
+		}
+	}
+}
+
+// That is when the host's own numbers are needed most.
+func TestTheMachineIsToldOfWhileItsHypervisorIsDown(t *testing.T) {
+	up := full()
+	r := &flapping{host: up}
+	e := New(Options{Readers: []Reader{r}, Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{}, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	for i, host := range []string{"kernelname", "h1", "h1"} {
+		r.down = i != 1
+		families, done, err := e.Within(t.Context()).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "evenkeel_host_load1" && m.GetLabel()[0].GetValue() == host {
+					found = true
+				}
+			}
+		}
+		done()
+		if !found {
+			t.Errorf("scrape %d: no load of %s", i, host)
+		}
+	}
+}
+
+type flapping struct {
+	host stat.Host
+	down bool
+}
+
+func (f *flapping) URI() string { return "qemu:///system" }
+
+func (f *flapping) Read(context.Context) (stat.Host, error) {
+	if f.down {
+		return stat.Host{}, errors.New("connection refused")
+	}
+	return f.host, nil
+}
+
 func TestHostStandsOnlyOnHostSeriesAndOnTheInfoOfAVM(t *testing.T) {
-	_, text := collect(t, fake{uri: "qemu:///system", host: full()})
+	text := collect(t, Options{Readers: []Reader{fake{uri: "qemu:///system", host: full()}}})
 	for _, l := range strings.Split(text, "\n") {
 		if strings.HasPrefix(l, "evenkeel_vm_") && !strings.HasPrefix(l, "evenkeel_vm_info{") && !strings.HasPrefix(l, "evenkeel_vm_also_on_info{") && strings.Contains(l, `host="`) {
 			t.Errorf("a migration would start this series anew: %s", l)
@@ -158,7 +263,7 @@ func TestAVMIsPublishedOnce(t *testing.T) {
 		{cluster.VMShutoff, cluster.VMPaused, "b", ""},
 		{cluster.VMRunning, cluster.VMRunning, "a", `evenkeel_vm_also_on_info{host="b",name="web1",state="running",vm="1111"} 1`},
 	} {
-		_, text := collect(t, on("a", c.first), on("b", c.second))
+		text := collect(t, Options{Readers: []Reader{on("a", c.first), on("b", c.second)}})
 		want := fmt.Sprintf(`evenkeel_vm_info{host=%q,name="web1",vm="1111"} 1`, c.want)
 		if !strings.Contains(text, want) || strings.Count(text, "\nevenkeel_vm_info{") != 1 {
 			t.Errorf("%s on a and %s on b: want %s", c.first, c.second, want)
@@ -172,7 +277,7 @@ func TestAVMIsPublishedOnce(t *testing.T) {
 func TestAHungHypervisorDoesNotHoldUpTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		_, text := collect(t, fake{uri: "qemu:///system", host: full()}, fake{uri: "qemu+tls://hung/system", wait: time.Hour})
+		text := collect(t, Options{Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "qemu+tls://hung/system", wait: time.Hour}}})
 		if took := time.Since(start); took != 5*time.Second {
 			t.Errorf("it took %s, the timeout is 5 s", took)
 		}
@@ -190,9 +295,7 @@ func TestAScrapeEndsWithItsContextAndNotLater(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		readers := []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "qemu+tls://hung/system", wait: time.Hour}}
-		reg := prometheus.NewRegistry()
-		reg.MustRegister(New(readers, time.Minute, slog.New(slog.DiscardHandler)).Within(ctx))
-		if _, err := reg.Gather(); err != nil {
+		if _, _, err := New(Options{Readers: readers, Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)}).Within(ctx).Gather(); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); took != time.Second {
@@ -209,11 +312,18 @@ func BenchmarkScrape(b *testing.B) {
 		one.UUID = fmt.Sprintf("%036d", i)
 		h.VMs = append(h.VMs, one)
 	}
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(New([]Reader{fake{uri: "qemu:///system", host: h}}, time.Second, slog.New(slog.DiscardHandler)).Within(b.Context()))
+	e := New(Options{Readers: []Reader{fake{uri: "qemu:///system", host: h}}, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := reg.Gather(); err != nil {
+		families, done, err := e.Within(b.Context()).Gather()
+		if err != nil {
 			b.Fatal(err)
 		}
+		for _, f := range families {
+			if _, err := expfmt.MetricFamilyToText(io.Discard, f); err != nil {
+				b.Fatal(err)
+			}
+		}
+		done()
 	}
 }

@@ -5,30 +5,37 @@ import (
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 func vmNetwork() family {
-	counters := []struct {
-		desc *prometheus.Desc
-		of   func(stat.Interface) cluster.Number
-	}{
-		{desc("evenkeel_vm_network_receive_bytes_total", "Bytes that the VM received.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.ReceiveBytes }},
-		{desc("evenkeel_vm_network_transmit_bytes_total", "Bytes that the VM sent.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.TransmitBytes }},
-		{desc("evenkeel_vm_network_receive_packets_total", "Packets that the VM received.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.ReceivePackets }},
-		{desc("evenkeel_vm_network_transmit_packets_total", "Packets that the VM sent.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.TransmitPackets }},
-		{desc("evenkeel_vm_network_receive_errors_total", "Faulty packets that came for the VM.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.ReceiveErrors }},
-		{desc("evenkeel_vm_network_transmit_errors_total", "Packets of the VM that could not be sent.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.TransmitErrors }},
-		{desc("evenkeel_vm_network_receive_drops_total", "Packets for the VM that were dropped.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.ReceiveDrops }},
-		{desc("evenkeel_vm_network_transmit_drops_total", "Packets of the VM that were dropped.", "vm", "interface"), func(i stat.Interface) cluster.Number { return i.TransmitDrops }},
+	type number struct {
+		metric *metric
+		of     func(*stat.Interface) cluster.Number
 	}
-	return func(h stat.Host, out *sink) {
+	const net, each = "GetAllDomainStats net.N.", ", or InterfaceStats"
+	numbers := []number{
+		{counter("evenkeel_vm_network_receive_bytes_total", "bytes", "Bytes that the VM received.", net+"rx.bytes"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.ReceiveBytes }},
+		{counter("evenkeel_vm_network_transmit_bytes_total", "bytes", "Bytes that the VM sent.", net+"tx.bytes"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.TransmitBytes }},
+		{counter("evenkeel_vm_network_receive_packets_total", "", "Packets that the VM received.", net+"rx.pkts"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.ReceivePackets }},
+		{counter("evenkeel_vm_network_transmit_packets_total", "", "Packets that the VM sent.", net+"tx.pkts"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.TransmitPackets }},
+		{counter("evenkeel_vm_network_receive_errors_total", "", "Faulty packets that came for the VM.", net+"rx.errs"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.ReceiveErrors }},
+		{counter("evenkeel_vm_network_transmit_errors_total", "", "Packets of the VM that could not be sent.", net+"tx.errs"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.TransmitErrors }},
+		{counter("evenkeel_vm_network_receive_drops_total", "", "Packets for the VM that were dropped.", net+"rx.drop"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.ReceiveDrops }},
+		{counter("evenkeel_vm_network_transmit_drops_total", "", "Packets of the VM that were dropped.", net+"tx.drop"+each, everywhere, "vm", "interface"), func(i *stat.Interface) cluster.Number { return i.TransmitDrops }},
+	}
+	f := family{name: "vm_network", reads: stat.ReadDomains}
+	for _, n := range numbers {
+		f.metrics = append(f.metrics, n.metric)
+	}
+	f.write = func(h *stat.Host, out *page) {
 		for _, v := range h.VMs {
-			for _, i := range v.Interfaces {
-				for _, c := range counters {
-					out.counterIf(c.desc, c.of(i), v.UUID, strconv.Itoa(i.Index))
+			for i := range v.Interfaces {
+				index := strconv.Itoa(v.Interfaces[i].Index)
+				for _, n := range numbers {
+					out.putIf(n.metric, n.of(&v.Interfaces[i]), v.UUID, index)
 				}
 			}
 		}
 	}
+	return f
 }

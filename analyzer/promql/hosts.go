@@ -21,6 +21,7 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 	names = slices.Compact(names)
 	seen, cpus, memory := by(r.hostSeen, "host"), by(r.hostCPUs, "host"), by(r.hostMemory, "host")
 	reach, storage, overhead := networksOf(r), sharedPools(r, o), overheads(r)
+	pressure := by(r.hostPressure, "host")
 	var hosts []cluster.Host
 	var gaps []cluster.Gap
 	for _, name := range names {
@@ -28,6 +29,9 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 			ID: name, State: cluster.HostUp, CPUCores: cpus[name], MemoryBytes: int64(memory[name]),
 			ReservedCPUCores: max(o.ReservedCPUCores, overhead[name]), ReservedMemoryBytes: o.ReservedMemoryBytes,
 			CPUCompat: compat[name], Storage: slices.Sorted(maps.Values(storage[name])), Networks: reach.shared[name],
+		}
+		if p, ok := pressure[name]; ok {
+			h.CPUPressureRatio = cluster.Known(p)
 		}
 		if why := unseen(name, seen, h, o, at); why != "" {
 			h.State = cluster.HostUnknown
@@ -65,7 +69,7 @@ func overheads(r raw) map[string]float64 {
 		used[label(h, "instance")] += float64(h.Value)
 		n[label(h, "instance")]++
 	}
-	over := map[string]float64{}
+	over := by(r.hostControlCPU, "host")
 	for _, h := range r.hostCPUUsed {
 		i := label(h, "instance")
 		over[label(h, "host")] = max(0, used[i]-vms[i]) / float64(n[i])

@@ -3,6 +3,7 @@ package promql
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -15,7 +16,9 @@ import (
 type numbers struct {
 	demand, steal, earlier               map[string]float64
 	vcpus, memory, memoryDemand, movable map[key]float64
-	tied, compat                         map[key]string
+	dirty, answers                       map[key]float64
+	tied, tags                           map[key][]string
+	compat, job, automation, priority    map[key]string
 	disks, nics                          map[key]model.Vector
 	storage                              map[string]map[string]string
 	networks                             networks
@@ -27,7 +30,9 @@ func (b *vmBuilder) numbers() numbers {
 	return numbers{
 		demand: by(r.vmDemand, "vm"), steal: by(r.vmSteal, "vm"), earlier: by(r.vmsEarlier, "vm"),
 		vcpus: byKey(r.vmVCPUs), memory: byKey(r.vmMemory), memoryDemand: byKey(r.vmMemoryDemand), movable: byKey(r.vmMovable),
-		tied: labelByKey(r.vmTied, "reason"), compat: labelByKey(r.vmCPU, "compat"),
+		dirty: byKey(r.vmDirty), answers: byKey(r.vmAnswers), tied: labelsByKey(r.vmTied, "reason"), tags: labelsByKey(r.vmTags, "tag"),
+		compat: labelByKey(r.vmCPU, "compat"), job: labelByKey(r.vmJobs, "operation"),
+		automation: labelByKey(r.vmSettings, "automation"), priority: labelByKey(r.vmSettings, "restart_priority"),
 		disks: groupByKey(r.vmDisks), nics: groupByKey(r.vmNetworks),
 		storage: sharedPools(r, b.opts), networks: networksOf(r), window: b.opts.Window,
 	}
@@ -49,6 +54,17 @@ func labelByKey(v model.Vector, name string) map[key]string {
 	return m
 }
 
+func labelsByKey(v model.Vector, name string) map[key][]string {
+	m := map[key][]string{}
+	for _, s := range v {
+		m[keyOf(s)] = append(m[keyOf(s)], label(s, name))
+	}
+	for k := range m {
+		m[k] = sorted(m[k])
+	}
+	return m
+}
+
 func groupByKey(v model.Vector) map[key]model.Vector {
 	m := map[key]model.Vector{}
 	for _, s := range v {
@@ -65,6 +81,10 @@ func (n numbers) fill(vm *cluster.VM, instance string) {
 	if steal, ok := n.steal[vm.ID]; ok {
 		vm.CPUStealRatio = cluster.Known(steal)
 	}
+	if dirty, ok := n.dirty[k]; ok {
+		vm.DirtyBytesPerSecond = cluster.Known(dirty)
+	}
+	n.settings(vm, k)
 	compat, compatKnown := n.compat[k]
 	vm.CPUCompat = compat
 	disk, nic := n.attach(vm, n.disks[k]), n.plug(vm, n.nics[k])
@@ -72,7 +92,11 @@ func (n numbers) fill(vm *cluster.VM, instance string) {
 	case !known || !compatKnown:
 		vm.ImmovableReason = "its definition has not been read yet"
 	case movable == 0:
-		vm.ImmovableReason = n.tied[k]
+		vm.ImmovableReason = strings.Join(n.tied[k], "; ")
+	case n.silent(k):
+		vm.ImmovableReason = "its process on the host does not answer"
+	case n.job[k] != "":
+		vm.ImmovableReason = "a job is under way: " + n.job[k]
 	case disk != "":
 		vm.ImmovableReason = disk
 	case nic != "":
@@ -80,6 +104,24 @@ func (n numbers) fill(vm *cluster.VM, instance string) {
 	default:
 		vm.Movable = true
 	}
+}
+
+// settings are what the VM's owner wrote into its metadata. The exporter leaves out what it does not
+// understand; a level that is not understood here must not pass for none, and is the most cautious.
+func (n numbers) settings(vm *cluster.VM, k key) {
+	vm.Tags, vm.RestartPriority = n.tags[k], n.priority[k]
+	if text := n.automation[k]; text != "" {
+		var level cluster.Level
+		if level.UnmarshalText([]byte(text)) != nil {
+			level = cluster.LevelOff
+		}
+		vm.Automation = &level
+	}
+}
+
+func (n numbers) silent(k key) bool {
+	up, ok := n.answers[k]
+	return ok && up == 0
 }
 
 // attach lists the storage that the disks need, and says why one of them ties the VM to its host.

@@ -78,6 +78,8 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 		{q.vmMemory, &r.vmMemory}, {q.vmCPU, &r.vmCPU}, {q.vmDisks, &r.vmDisks}, {q.vmNetworks, &r.vmNetworks},
 		{q.vmDemand, &r.vmDemand}, {q.vmMemoryDemand, &r.vmMemoryDemand}, {q.vmSteal, &r.vmSteal},
 		{q.vmMovable, &r.vmMovable}, {q.vmTied, &r.vmTied},
+		{q.hostControlCPU, &r.hostControlCPU}, {q.hostPressure, &r.hostPressure},
+		{q.vmSettings, &r.vmSettings}, {q.vmTags, &r.vmTags}, {q.vmDirty, &r.vmDirty}, {q.vmJobs, &r.vmJobs}, {q.vmAnswers, &r.vmAnswers},
 	} {
 		f.vector(ask.query, ask.into)
 	}
@@ -91,7 +93,7 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 	snap.Sources = []cluster.Source{
 		{Number: "cpu_demand_cores", Query: q.vmDemand}, {Number: "memory_demand_bytes", Query: q.vmMemoryDemand},
 		{Number: "cpu_steal_ratio", Query: q.vmSteal}, {Number: "reserved_cpu_cores", Query: q.hostCPUUsed},
-		{Number: "host", Query: q.vms},
+		{Number: "host", Query: q.vms}, {Number: "dirty_bytes_per_second", Query: q.vmDirty}, {Number: "cpu_pressure_ratio", Query: q.hostPressure},
 	}
 	snap.Sort()
 	if err := snap.Validate(); err != nil {
@@ -109,6 +111,8 @@ type raw struct {
 	vmCPU, vmDisks                                                model.Vector
 	vmNetworks, vmDemand, vmMemoryDemand, vmSteal                 model.Vector
 	vmMovable, vmTied                                             model.Vector
+	hostControlCPU, hostPressure                                  model.Vector
+	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                model.Vector
 }
 
 // only leaves out the hosts that are not named, their pools and networks, and the VMs on them.

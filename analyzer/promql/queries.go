@@ -25,6 +25,8 @@ type queries struct {
 	vmState, vmVCPUs, vmMemory                                       string
 	vmCPU, vmDisks                                                   string
 	vmNetworks, vmDemand, vmMemoryDemand, vmSteal, vmMovable, vmTied string
+	hostControlCPU, hostPressure                                     string
+	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                   string
 }
 
 func newQueries(window time.Duration) queries {
@@ -37,10 +39,13 @@ func newQueries(window time.Duration) queries {
 		hostSeen:    q(`timestamp(evenkeel_host_cpus)`),
 		hostCPUs:    q(`evenkeel_host_cpus`),
 		hostMemory:  q(`evenkeel_host_memory_bytes`),
-		hostCPUUsed: q(`sum by (instance, host) (max by (instance, host, mode) (rate(evenkeel_host_cpu_seconds_total{mode=~"user|system"}[$window])))`),
+		hostCPUUsed: q(`sum by (instance, host) (max by (instance, host, mode) (rate(evenkeel_host_cpu_seconds_total{mode!~"idle|iowait|steal"}[$window])))`),
 		hostVMCPU:   q(`sum by (instance) (max by (instance, vm) (rate(evenkeel_vm_cpu_seconds_total[$window])))`),
-		pools:       q(`evenkeel_storage_pool_info`),
-		networks:    q(`evenkeel_host_network_info`),
+		// Where a hypervisor counts no host's CPU, its own domain is what the host itself uses.
+		hostControlCPU: q(`max by (host) (rate(evenkeel_host_control_domain_cpu_seconds_total[$window]))`),
+		hostPressure:   q(`max by (host) (rate(evenkeel_host_pressure_some_seconds_total{resource="cpu"}[$window]))`),
+		pools:          q(`evenkeel_storage_pool_info`),
+		networks:       q(`evenkeel_host_network_info`),
 
 		vms:           q(`evenkeel_vm_info`),
 		vmsAlso:       q(`evenkeel_vm_also_on_info`),
@@ -63,5 +68,11 @@ func newQueries(window time.Duration) queries {
 			`max by (vm) (evenkeel_vm_vcpus > 0)`),
 		vmMovable: q(`min by (vm, instance) (evenkeel_vm_movable)`),
 		vmTied:    q(`evenkeel_vm_immovable_info`),
+
+		vmSettings: q(`evenkeel_vm_settings_info`),
+		vmTags:     q(`evenkeel_vm_tag_info`),
+		vmDirty:    q(`max by (vm, instance) (evenkeel_vm_dirty_bytes_per_second)`),
+		vmJobs:     q(`evenkeel_vm_job_info`),
+		vmAnswers:  q(`min by (vm, instance) (evenkeel_vm_hypervisor_up)`),
 	}
 }

@@ -1,19 +1,30 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter"
+	"github.com/evenkeel/evenkeel/exporter/heartbeat"
 	"github.com/evenkeel/evenkeel/exporter/libvirt"
+	"github.com/evenkeel/evenkeel/exporter/machine"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // maxScrapes is how many scrapes may be under way at once; further ones are told to come back.
@@ -22,38 +33,145 @@ const maxScrapes = 4
 // sending is what is set aside of a scrape's time for sending the answer.
 const sending = 500 * time.Millisecond
 
+// heartbeatPatience is how long the heartbeat waits at the start for libvirt to tell the host's name.
+const heartbeatPatience = 10 * time.Second
+
+// exporterFlags are what the exporter is told on its command line.
+type exporterFlags struct {
+	listen                        webFlags
+	uris                          []string
+	timeout                       time.Duration
+	level                         string
+	readOnly                      bool
+	balloon, dirtyEvery, agentAge time.Duration
+	procfs, sysfs, rootfs         string
+	heartbeatDir                  string
+	heartbeatEvery                time.Duration
+	noDefaults                    bool
+	collectors                    collectorFlags
+}
+
 func newExporter() *cobra.Command {
-	var listen webFlags
-	var uris []string
-	var timeout time.Duration
-	var level string
+	var f exporterFlags
 	cmd := &cobra.Command{
 		Use:   "exporter",
 		Short: "Serve the metrics of one or more libvirt hosts",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := newLog(level)
-			if err != nil {
-				return err
-			}
-			var readers []exporter.Reader
-			for _, uri := range uris {
-				r := libvirt.New(uri, log)
-				defer r.Close()
-				readers = append(readers, r)
-			}
-			h, err := exporterHandler(exporter.New(readers, timeout, log), timeout)
-			if err != nil {
-				return err
-			}
-			return listen.serve(cmd.Context(), h, log)
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
-	listen.register(cmd.Flags(), ":9177")
-	cmd.Flags().StringArrayVar(&uris, "libvirt.uri", []string{"qemu:///system"}, "libvirt URI to read; may be repeated")
-	cmd.Flags().DurationVar(&timeout, "libvirt.timeout", 8*time.Second, "longest time to wait for a libvirt daemon; a scrape that says that it waits less gets its answer in time")
-	cmd.Flags().StringVar(&level, "log.level", "info", "debug, info, warn or error")
+	flags := cmd.Flags()
+	f.listen.register(flags, ":9177")
+	flags.StringArrayVar(&f.uris, "libvirt.uri", []string{"qemu:///system"}, "libvirt URI to read; may be repeated")
+	flags.DurationVar(&f.timeout, "libvirt.timeout", 8*time.Second, "longest time to wait for a libvirt daemon; a scrape that says that it waits less gets its answer in time")
+	flags.BoolVar(&f.readOnly, "libvirt.read-only", false, "never ask libvirt for more than reading; guest agents, dirty rates and balloon statistics need more")
+	flags.DurationVar(&f.balloon, "collector.vm_memory.balloon-period", 10*time.Second, "how often guests are to tell their memory's numbers, where nobody chose it; 0 leaves them alone")
+	flags.DurationVar(&f.dirtyEvery, "collector.vm_dirty_rate.every", 5*time.Minute, "after how long a VM's dirty rate is sampled again")
+	flags.DurationVar(&f.agentAge, "collector.vm_guest_agent.every", 30*time.Second, "after how long a guest agent is asked again")
+	flags.StringVar(&f.procfs, "path.procfs", "/proc", "where the kernel's process file system is mounted")
+	flags.StringVar(&f.sysfs, "path.sysfs", "/sys", "where the kernel's device file system is mounted")
+	flags.StringVar(&f.rootfs, "path.rootfs", "/", "where the host's root file system is mounted")
+	flags.StringVar(&f.heartbeatDir, "heartbeat.dir", "", "directory on storage that all hosts share, for the storage heartbeat; without it there is none")
+	flags.DurationVar(&f.heartbeatEvery, "heartbeat.interval", 5*time.Second, "how often the host leaves its stamp there")
+	flags.BoolVar(&f.noDefaults, "collector.disable-defaults", false, "switch all collectors off but those that are asked for")
+	flags.StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
+	f.collectors.register(flags)
 	return cmd
+}
+
+// collectorFlags are --collector.NAME and --no-collector.NAME.
+type collectorFlags struct{ flags *pflag.FlagSet }
+
+func (c *collectorFlags) register(flags *pflag.FlagSet) {
+	c.flags = flags
+	for _, col := range exporter.Collectors() {
+		flags.Bool("collector."+col.Name, col.Default, fmt.Sprintf("collect %s; --no-collector.%s switches it off", strings.Join(shortened(col.Metrics), ", "), col.Name))
+		flags.Bool("no-collector."+col.Name, !col.Default, "")
+		_ = flags.MarkHidden("no-collector." + col.Name) // the flag was made a line above
+	}
+}
+
+// shortened lists the first few of some names.
+func shortened(names []string) []string {
+	const few = 2
+	if len(names) <= few {
+		return names
+	}
+	return append(slices.Clone(names[:few]), "…")
+}
+
+// on tells whether a collector is on; what was said last on the command line is not known to the
+// library, so saying both is refused.
+func (c *collectorFlags) on(noDefaults bool) (func(string) bool, error) {
+	on := map[string]bool{}
+	for _, col := range exporter.Collectors() {
+		yes, no := c.flags.Lookup("collector."+col.Name), c.flags.Lookup("no-collector."+col.Name)
+		switch {
+		case yes.Changed && no.Changed:
+			return nil, fmt.Errorf("--collector.%s and --no-collector.%s exclude each other: give one of them", col.Name, col.Name)
+		case yes.Changed:
+			on[col.Name] = yes.Value.String() == "true"
+		case no.Changed:
+			on[col.Name] = no.Value.String() == "false"
+		default:
+			on[col.Name] = col.Default && !noDefaults
+		}
+	}
+	return func(name string) bool { return on[name] }, nil
+}
+
+func (f *exporterFlags) run(ctx context.Context) error {
+	log, err := newLog(f.level)
+	if err != nil {
+		return err
+	}
+	collect, err := f.collectors.on(f.noDefaults)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel()
+	o := exporter.Options{Timeout: f.timeout, Collect: collect, Log: log}
+	for _, uri := range f.uris {
+		r := libvirt.New(uri, libvirt.Options{Collect: collect, ReadOnly: f.readOnly, Kernel: true, BalloonPeriod: f.balloon,
+			DirtyRateEvery: f.dirtyEvery, AgentEvery: f.agentAge, Log: log})
+		defer r.Close()
+		background.Go(func() { r.Run(ctx) })
+		o.Readers = append(o.Readers, r)
+	}
+	if slices.ContainsFunc(f.uris, libvirt.Local) || f.heartbeatDir != "" {
+		m := machine.New(machine.Options{Proc: f.procfs, Sys: f.sysfs, Root: f.rootfs, Without: func(c string) bool { return !collect(c) }})
+		background.Go(func() { m.Run(ctx) })
+		o.Machine = m
+	}
+	if f.heartbeatDir != "" {
+		beat := heartbeat.New(f.heartbeatDir, f.heartbeatEvery, log)
+		o.Heartbeat = beat
+		e := exporter.New(o)
+		background.Go(func() { runHeartbeat(ctx, beat, e, log) })
+		return f.serve(ctx, e, log)
+	}
+	return f.serve(ctx, exporter.New(o), log)
+}
+
+// runHeartbeat leaves stamps under the name that the host's series bear. That is libvirt's name for
+// it; a host whose libvirt does not answer must have a heartbeat all the same.
+func runHeartbeat(ctx context.Context, beat *heartbeat.Heartbeat, e *exporter.Exporter, log *slog.Logger) {
+	wait, cancel := context.WithTimeout(ctx, heartbeatPatience)
+	name := e.HostName(wait)
+	cancel()
+	if err := beat.Run(ctx, name); err != nil && ctx.Err() == nil {
+		log.Error("no storage heartbeat", "err", err)
+	}
+}
+
+func (f *exporterFlags) serve(ctx context.Context, e *exporter.Exporter, log *slog.Logger) error {
+	h, err := exporterHandler(e, f.timeout)
+	if err != nil {
+		return err
+	}
+	return f.listen.serve(ctx, h, log)
 }
 
 func exporterHandler(e *exporter.Exporter, timeout time.Duration) (http.Handler, error) {
@@ -64,19 +182,29 @@ func exporterHandler(e *exporter.Exporter, timeout time.Duration) (http.Handler,
 	if err != nil {
 		return nil, fmt.Errorf("make the landing page: %w", err)
 	}
+	metrics, err := serveMetrics(e, timeout)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", serveMetrics(e, timeout))
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	mux.Handle("GET /{$}", landing)
 	return mux, nil
 }
 
 // serveMetrics gathers anew for each scrape, within the time that the scrape has: where one of
-// several hypervisors hangs, the others' numbers must be sent before Prometheus stops listening.
-func serveMetrics(e *exporter.Exporter, timeout time.Duration) http.Handler {
-	own := []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo()}
+// several hypervisors hangs, the others' numbers must be sent before Prometheus stops listening. The
+// page is compressed as fast as can be rather than as small as can be: it is read once, nearby.
+func serveMetrics(e *exporter.Exporter, timeout time.Duration) (http.Handler, error) {
+	own := prometheus.NewRegistry()
+	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	scrapes := make(chan struct{}, maxScrapes)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	compress, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(gzip.BestSpeed))
+	if err != nil {
+		return nil, fmt.Errorf("set compression up: %w", err)
+	}
+	return compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case scrapes <- struct{}{}:
 			defer func() { <-scrapes }()
@@ -86,11 +214,26 @@ func serveMetrics(e *exporter.Exporter, timeout time.Duration) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r.Header, timeout))
 		defer cancel()
-		reg := prometheus.NewRegistry()
-		reg.MustRegister(own...)
-		reg.MustRegister(e.Within(ctx))
-		promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
-	})
+		g := gatherer{scrape: e.Within(ctx), own: own}
+		promhttp.HandlerForTransactional(g, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, DisableCompression: true}).ServeHTTP(w, r)
+	})), nil
+}
+
+// gatherer joins what the exporter reads with what the process says of itself.
+type gatherer struct {
+	scrape exporter.Scrape
+	own    *prometheus.Registry
+}
+
+func (g gatherer) Gather() ([]*dto.MetricFamily, func(), error) {
+	families, done, err := g.scrape.Gather()
+	if err != nil {
+		return families, done, err
+	}
+	own, err := g.own.Gather()
+	families = append(families, own...)
+	slices.SortFunc(families, func(x, y *dto.MetricFamily) int { return cmp.Compare(x.GetName(), y.GetName()) })
+	return families, done, err
 }
 
 // scrapeTimeout is how long reading may take: as long as Prometheus says that it waits, less what

@@ -25,11 +25,11 @@ func (r fakeReader) Read(ctx context.Context) (stat.Host, error) {
 		<-ctx.Done()
 		return stat.Host{}, ctx.Err()
 	}
-	return stat.Host{Name: "h1", CPUs: 4}, nil
+	return stat.Host{Name: "h1", CPU: stat.HostCPU{Logical: 4}}, nil
 }
 
 func TestAHungHostDoesNotOutlastTheScrape(t *testing.T) {
-	e := exporter.New([]exporter.Reader{fakeReader{uri: "good"}, fakeReader{uri: "hung", hung: true}}, time.Minute, slog.New(slog.DiscardHandler))
+	e := exporter.New(exporter.Options{Readers: []exporter.Reader{fakeReader{uri: "good"}, fakeReader{uri: "hung", hung: true}}, Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	h, err := exporterHandler(e, time.Minute)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestTheScrapeTimeoutLeavesTimeToSend(t *testing.T) {
 }
 
 func TestTooManyScrapesAtOnceAreTurnedAway(t *testing.T) {
-	e := exporter.New([]exporter.Reader{fakeReader{uri: "hung", hung: true}}, time.Minute, slog.New(slog.DiscardHandler))
+	e := exporter.New(exporter.Options{Readers: []exporter.Reader{fakeReader{uri: "hung", hung: true}}, Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	h, err := exporterHandler(e, time.Minute)
 	if err != nil {
 		t.Fatal(err)

@@ -1,57 +1,110 @@
 package libvirt
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
+	"github.com/evenkeel/evenkeel/internal/cluster"
 	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
 )
 
-func readIdentity(d *libvirt.Domain, h stat.Host) (uuid string, id stat.Identity, err error) {
-	if uuid, err = d.GetUUIDString(); err != nil {
-		return "", id, fmt.Errorf("read a domain's UUID: %w", err)
-	}
-	text, err := d.GetXMLDesc(0)
-	if err != nil {
-		return uuid, id, fmt.Errorf("read the definition of %s: %w", uuid, err)
-	}
-	id, err = parseIdentity(text, h)
-	if err != nil {
-		return uuid, id, fmt.Errorf("parse the definition of %s: %w", uuid, err)
-	}
-	return uuid, id, nil
-}
-
-func parseIdentity(text string, h stat.Host) (stat.Identity, error) {
+// parseDefinition takes from a domain's XML what matters, with what is known of its host.
+func parseDefinition(text string, h stat.Host) (stat.Definition, error) {
 	var def libvirtxml.Domain
 	if err := def.Unmarshal(text); err != nil {
-		return stat.Identity{}, err
+		return stat.Definition{}, err
 	}
-	var id stat.Identity
+	var d stat.Definition
 	if def.OS != nil && def.OS.Type != nil {
-		id.Machine = def.OS.Type.Machine
+		d.Machine = def.OS.Type.Machine
 	}
 	if cpu := def.CPU; cpu != nil && cpu.Mode != "" {
-		id.CPUMode, id.CPUCompat = cpu.Mode, h.CPUCompat
+		d.CPUMode, d.CPUCompat = cpu.Mode, h.CPU.Compat
 		if cpu.Model != nil {
-			id.CPUModel = cpu.Model.Value
+			d.CPUModel = cpu.Model.Value
 		}
 	}
-	if def.Devices == nil {
-		return id, nil
-	}
-	for _, d := range def.Devices.Disks {
-		if disk, ok := parseDisk(d, h.Pools); ok {
-			id.Disks = append(id.Disks, disk)
+	if def.VCPU != nil {
+		d.VCPUs = int(def.VCPU.Value)
+		if def.VCPU.Current > 0 {
+			d.VCPUs = int(def.VCPU.Current)
 		}
 	}
-	for i, n := range def.Devices.Interfaces {
-		id.NICs = append(id.NICs, parseNIC(i, n))
+	if def.Memory != nil {
+		d.MemoryBytes = bytesOf(uint64(def.Memory.Value), def.Memory.Unit)
 	}
-	id.Immovable = immovable(def.Devices)
-	return id, nil
+	d.HugePageBytes = hugePage(def.MemoryBacking)
+	d.Resources = memoryLimits(def.MemoryTune)
+	if def.Metadata != nil {
+		d.Settings = parseSettings(def.Metadata.XML)
+	}
+	d.Immovable = immovable(def)
+	if def.Devices != nil {
+		devices(&d, def.Devices, h.Pools)
+	}
+	return d, nil
+}
+
+func devices(d *stat.Definition, list *libvirtxml.DomainDeviceList, pools []stat.Pool) {
+	for _, k := range list.Disks {
+		if disk, ok := parseDisk(k, pools); ok {
+			d.Disks = append(d.Disks, disk)
+		}
+	}
+	for i, n := range list.Interfaces {
+		d.NICs = append(d.NICs, parseNIC(i, n))
+	}
+	for _, c := range list.Channels {
+		if c.Target != nil && c.Target.VirtIO != nil && c.Target.VirtIO.Name == "org.qemu.guest_agent.0" {
+			d.AgentChannel = true
+		}
+	}
+	if b := list.MemBalloon; b != nil && strings.HasPrefix(b.Model, "virtio") {
+		asked := b.Stats != nil && b.Stats.Period > 0
+		d.BalloonStats = &asked
+	}
+}
+
+// memoryLimits are the VM's limits of memory. What libvirt writes for "no limit" (a number near 2^63)
+// is none.
+func memoryLimits(t *libvirtxml.DomainMemoryTune) stat.Resources {
+	if t == nil {
+		return stat.Resources{}
+	}
+	return stat.Resources{HardLimit: memoryLimit(t.HardLimit), SoftLimit: memoryLimit(t.SoftLimit),
+		SwapHardLimit: memoryLimit(t.SwapHardLimit), Guaranteed: memoryLimit(t.MinGuarantee)}
+}
+
+func memoryLimit(l *libvirtxml.DomainMemoryTuneLimit) cluster.Number {
+	const unlimited = 1 << 62
+	if l == nil {
+		return cluster.Number{}
+	}
+	if b := bytesOf(l.Value, l.Unit); b > 0 && b < unlimited {
+		return cluster.Known(b)
+	}
+	return cluster.Number{}
+}
+
+func hugePage(b *libvirtxml.DomainMemoryBacking) float64 {
+	const usual = 2 << 20 // a definition that names no size leaves it to the host, where 2 MiB is usual
+	switch {
+	case b == nil || b.MemoryHugePages == nil:
+		return 0
+	case len(b.MemoryHugePages.Hugepages) == 0:
+		return usual
+	}
+	page := b.MemoryHugePages.Hugepages[0]
+	return bytesOf(uint64(page.Size), page.Unit)
+}
+
+// bytesOf scales a number by libvirt's unit; without one it is KiB.
+func bytesOf(v uint64, unit string) float64 {
+	scale := map[string]float64{"b": 1, "bytes": 1, "KB": 1e3, "": 1 << 10, "k": 1 << 10, "KiB": 1 << 10, "MB": 1e6, "M": 1 << 20, "MiB": 1 << 20,
+		"GB": 1e9, "G": 1 << 30, "GiB": 1 << 30, "TB": 1e12, "T": 1 << 40, "TiB": 1 << 40}[unit]
+	return float64(v) * scale
 }
 
 func parseDisk(d libvirtxml.DomainDisk, pools []stat.Pool) (stat.Disk, bool) {
@@ -65,6 +118,7 @@ func parseDisk(d libvirtxml.DomainDisk, pools []stat.Pool) (stat.Disk, bool) {
 	if d.Source == nil {
 		return disk, false // an empty drive
 	}
+	disk.Depth = depth(d.BackingStore)
 	switch {
 	case d.Source.File != nil:
 		disk.Type, disk.Path = "file", d.Source.File.File
@@ -78,7 +132,22 @@ func parseDisk(d libvirtxml.DomainDisk, pools []stat.Pool) (stat.Disk, bool) {
 	if disk.Pool == "" {
 		disk.Pool = poolOf(disk.Path, pools)
 	}
+	disk.Shared = disk.Type == "network" || slices.ContainsFunc(pools, func(p stat.Pool) bool { return p.Name == disk.Pool && p.Shared })
 	return disk, disk.Path != ""
+}
+
+// depth counts the images behind a disk's own. A definition that does not list them (of a VM that has
+// not run) does not tell.
+func depth(b *libvirtxml.DomainDiskBackingStore) cluster.Number {
+	if b == nil {
+		return cluster.Number{}
+	}
+	n := 0
+	for b != nil && b.Source != nil {
+		n++
+		b = b.BackingStore
+	}
+	return cluster.Known(float64(n))
 }
 
 // poolOf names the pool that a path lies in. Pools may lie in one another; the innermost one counts.
@@ -112,29 +181,40 @@ func parseNIC(i int, n libvirtxml.DomainInterface) stat.NIC {
 	return nic
 }
 
-// immovable names the first thing in a definition that ties it to its host.
-func immovable(d *libvirtxml.DomainDeviceList) string {
+// completeDefinition adds what a definition does not say. A driver that does not have a call, and a
+// host without the control group for it, leave their part out.
+func completeDefinition(dom *libvirt.Domain, d *stat.Definition) {
+	if n, err := dom.SnapshotNum(0); err == nil {
+		d.Snapshots = cluster.Known(float64(n))
+	}
+	p, err := dom.GetSchedulerParameters()
+	if err != nil {
+		return
+	}
 	switch {
-	case len(d.Hostdevs) > 0:
-		return "it has a passed-through device"
-	case len(d.Shmems) > 0:
-		return "it shares memory with its host"
-	case len(d.Filesystems) > 0:
-		return "it has a file system of its host"
+	case p.CpuSharesSet:
+		d.Resources.Shares = cluster.Known(float64(p.CpuShares))
+	case p.WeightSet:
+		d.Resources.Shares = cluster.Known(float64(p.Weight))
 	}
-	for i, n := range d.Interfaces {
-		if n.Source != nil && (n.Source.Hostdev != nil || n.Source.VHostUser != nil) {
-			return "it has a passed-through or vhost-user network interface"
-		}
-		if parseNIC(i, n).Network == "" && !selfContained(n) {
-			return fmt.Sprintf("its network interface %d is plugged into something that other hosts are not known to have", i)
-		}
-	}
-	return ""
+	d.Resources.LimitCores = cpuLimit(p, d.VCPUs)
 }
 
-// selfContained tells whether an interface needs nothing of its host: a user-mode network lives in
-// the VM's own process, and a null interface is plugged into nothing.
-func selfContained(n libvirtxml.DomainInterface) bool {
-	return n.Source != nil && (n.Source.User != nil || n.Source.Null != nil)
+// cpuLimit is the tightest of a scheduler's limits, in cores: a quota of each vCPU, a quota of them
+// together, and Xen's cap in percent of one CPU. 0 and less stand for no limit.
+func cpuLimit(p *libvirt.DomainSchedulerParameters, vcpus int) cluster.Number {
+	var limit cluster.Number
+	tighten := func(cores float64) {
+		if cores > 0 && (!limit.Known || cores < limit.Value) {
+			limit = cluster.Known(cores)
+		}
+	}
+	if p.VcpuPeriodSet && p.VcpuPeriod > 0 {
+		tighten(float64(p.VcpuQuota) / float64(p.VcpuPeriod) * float64(vcpus))
+	}
+	if p.GlobalPeriodSet && p.GlobalPeriod > 0 {
+		tighten(float64(p.GlobalQuota) / float64(p.GlobalPeriod))
+	}
+	tighten(float64(p.Cap) / 100)
+	return limit
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
+	"github.com/evenkeel/evenkeel/internal/cluster"
 	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
 )
@@ -37,21 +38,78 @@ func readHost(c *libvirt.Connect) (stat.Host, error) {
 	if err := caps.Unmarshal(text); err != nil {
 		return h, fmt.Errorf("parse capabilities: %w", err)
 	}
-	identify(&h, caps.Host)
+	describeCPU(&h, caps.Host)
+	node, err := c.GetNodeInfo()
+	if err != nil {
+		return h, fmt.Errorf("read node info: %w", err)
+	}
+	h.CPU.Logical, h.CPU.Hertz = int(node.Cpus), float64(node.MHz)*1e6
+	h.CPU.Sockets, h.CPU.NUMANodes = int(node.Sockets*node.Nodes), int(node.Nodes)
+	h.CPU.Cores, h.CPU.Threads = int(node.Nodes*node.Sockets*node.Cores), int(node.Threads)
+	h.Memory = &stat.HostMemory{Total: int64(node.Memory) << 10}
+	if uri, err := c.GetURI(); err == nil {
+		h.Local = Local(uri)
+	}
+	h.KVM = accelerated(caps)
+	h.CPU.Usable = usableModels(c, caps)
 	return h, nil
 }
 
-// identify says what the host's CPU is. A host that does not tell is alone in a group of its own: an
+// accelerated tells whether guests of the host's own architecture can run with hardware
+// virtualisation. It is not known for drivers other than QEMU's.
+func accelerated(caps libvirtxml.Caps) *bool {
+	qemu, with := false, false
+	for _, g := range caps.Guests {
+		for _, d := range g.Arch.Domains {
+			qemu = qemu || d.Type == "qemu" || d.Type == "kvm"
+			with = with || d.Type == "kvm"
+		}
+	}
+	if !qemu {
+		return nil
+	}
+	return &with
+}
+
+// usableModels lists the CPU models that guests can have. A driver that does not tell has none.
+func usableModels(c *libvirt.Connect, caps libvirtxml.Caps) []string {
+	if caps.Host.CPU == nil {
+		return nil
+	}
+	text, err := c.GetDomainCapabilities("", caps.Host.CPU.Arch, "", "", 0)
+	if err != nil {
+		return nil
+	}
+	var dc libvirtxml.DomainCaps
+	if err := dc.Unmarshal(text); err != nil || dc.CPU == nil {
+		return nil
+	}
+	var usable []string
+	for _, mode := range dc.CPU.Modes {
+		if mode.Name != "custom" {
+			continue
+		}
+		for _, m := range mode.Models {
+			if m.Usable == "yes" {
+				usable = append(usable, m.Name)
+			}
+		}
+	}
+	slices.Sort(usable)
+	return usable
+}
+
+// describeCPU says what the host's CPU is. A host that does not tell is alone in a group of its own: an
 // empty group would mean that its guests run anywhere.
-func identify(h *stat.Host, caps libvirtxml.CapsHost) {
-	h.UUID, h.CPUCompat = caps.UUID, "unknown-"+h.Name
+func describeCPU(h *stat.Host, caps libvirtxml.CapsHost) {
+	h.UUID, h.CPU.Compat = caps.UUID, "unknown-"+h.Name
 	cpu := caps.CPU
 	if cpu == nil {
 		return
 	}
-	h.Arch, h.CPUModel = cpu.Arch, cpu.Model
+	h.CPU.Arch, h.CPU.Vendor, h.CPU.Model = cpu.Arch, cpu.Vendor, cpu.Model
 	if cpu.Model != "" || len(cpu.FeatureFlags) > 0 {
-		h.CPUCompat = compat(cpu)
+		h.CPU.Compat = compat(cpu)
 	}
 }
 
@@ -78,32 +136,50 @@ func sharedPoolTypes() []string {
 }
 
 func readPools(c *libvirt.Connect) ([]stat.Pool, error) {
-	pools, err := c.ListAllStoragePools(libvirt.CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+	pools, err := c.ListAllStoragePools(0)
 	if err != nil {
 		return nil, fmt.Errorf("list storage pools: %w", err)
 	}
 	found := make([]stat.Pool, 0, len(pools))
 	for i := range pools {
-		text, xmlErr := pools[i].GetXMLDesc(0)
+		p, poolErr := readPool(&pools[i])
 		_ = pools[i].Free() // it frees our handle only; nothing can be done about a failure
-		var def libvirtxml.StoragePool
-		if xmlErr == nil {
-			xmlErr = def.Unmarshal(text)
-		}
-		if xmlErr != nil {
-			err = fmt.Errorf("read a storage pool: %w", xmlErr)
+		if poolErr != nil {
+			err = poolErr
 			continue
-		}
-		p := stat.Pool{Name: def.Name, Type: def.Type, Shared: slices.Contains(sharedPoolTypes(), def.Type)}
-		if def.Target != nil {
-			p.Path = def.Target.Path
-		}
-		if def.Source != nil {
-			p.Source = poolSource(*def.Source)
 		}
 		found = append(found, p)
 	}
 	return found, err
+}
+
+func readPool(pool *libvirt.StoragePool) (stat.Pool, error) {
+	text, err := pool.GetXMLDesc(0)
+	if err != nil {
+		return stat.Pool{}, fmt.Errorf("read a storage pool: %w", err)
+	}
+	var def libvirtxml.StoragePool
+	if err := def.Unmarshal(text); err != nil {
+		return stat.Pool{}, fmt.Errorf("parse a storage pool: %w", err)
+	}
+	p := stat.Pool{Name: def.Name, Type: def.Type, Shared: slices.Contains(sharedPoolTypes(), def.Type)}
+	if def.Target != nil {
+		p.Path = def.Target.Path
+	}
+	if def.Source != nil {
+		p.Source = poolSource(*def.Source)
+	}
+	info, err := pool.GetInfo()
+	if err != nil {
+		return stat.Pool{}, fmt.Errorf("read the state of storage pool %s: %w", def.Name, err)
+	}
+	if states := stat.PoolStates(); int(info.State) < len(states) {
+		p.State = states[info.State]
+	}
+	if info.State != libvirt.STORAGE_POOL_INACTIVE {
+		p.Capacity, p.Allocation, p.Available = cluster.Known(float64(info.Capacity)), cluster.Known(float64(info.Allocation)), cluster.Known(float64(info.Available))
+	}
+	return p, nil
 }
 
 // poolSource is where a pool's content comes from. Servers are sorted, because hosts may name them
@@ -146,7 +222,7 @@ func readNetworks(c *libvirt.Connect) ([]stat.Network, error) {
 		defs = append(defs, def)
 	}
 	var bridges []string
-	if uri, uriErr := c.GetURI(); uriErr == nil && local(uri) {
+	if uri, uriErr := c.GetURI(); uriErr == nil && Local(uri) {
 		paths, globErr := filepath.Glob("/sys/class/net/*/bridge")
 		if globErr == nil {
 			for _, b := range paths {
@@ -187,8 +263,8 @@ func leadsOutside(def libvirtxml.Network) bool {
 	return def.Forward != nil && slices.Contains([]string{"bridge", "vepa", "private", "passthrough"}, def.Forward.Mode)
 }
 
-// local tells whether a canonical libvirt URI (qemu:///system) means this very machine.
-func local(uri string) bool {
+// Local tells whether a libvirt URI with a driver (qemu:///system) means this very machine.
+func Local(uri string) bool {
 	_, rest, ok := strings.Cut(uri, "://")
 	return ok && strings.HasPrefix(rest, "/")
 }

@@ -21,11 +21,11 @@ func TestAHostThatDoesNotTellItsCPUIsAGroupOfItsOwn(t *testing.T) {
 		"a model":              {known, compat(known)},
 	} {
 		h := stat.Host{Name: "h1"}
-		identify(&h, libvirtxml.CapsHost{CPU: c.cpu})
-		if h.CPUCompat != c.want {
-			t.Errorf("%s: the group is %q, want %q", name, h.CPUCompat, c.want)
+		describeCPU(&h, libvirtxml.CapsHost{CPU: c.cpu})
+		if h.CPU.Compat != c.want {
+			t.Errorf("%s: the group is %q, want %q", name, h.CPU.Compat, c.want)
 		}
-		id, err := parseIdentity("<domain type='kvm'><cpu mode='host-model'/></domain>", h)
+		id, err := parseDefinition("<domain type='kvm'><cpu mode='host-model'/></domain>", h)
 		if err != nil || id.CPUCompat != c.want {
 			t.Errorf("%s: a VM with a CPU of its host's can run on group %q (%v)", name, id.CPUCompat, err)
 		}

@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -10,63 +11,223 @@ import (
 )
 
 const (
-	// inventoryAge is after how long definitions, pools and networks are read again.
-	inventoryAge = time.Minute
-	// renewTimeout bounds that reading; it happens in the background.
+	// inventoryEvery is how often it is looked whether something of the inventory is due.
+	inventoryEvery = 5 * time.Second
+	// inventoryPause is how long it rests at least between two looks.
+	inventoryPause = 250 * time.Millisecond
+	// renewTimeout bounds each look; it happens in the background.
 	renewTimeout = 30 * time.Second
+	// listAge, hostAge and definitionAge are after how long pools and networks, the host's identity and
+	// a definition are read again, in case that an event was missed. A driver that tells few events
+	// has its definitions read more often.
+	listAge            = time.Minute
+	hostAge            = 10 * time.Minute
+	definitionAge      = 5 * time.Minute
+	definitionAgeEvent = time.Minute
 )
 
-// inventory is what changes rarely: the host's identity, its pools and networks, and the VMs'
-// definitions by UUID.
+// inventory is what changes rarely.
 type inventory struct {
-	at         time.Time
-	host       stat.Host
-	identities map[string]stat.Identity
+	// hostAt and poolAt are when the host's identity and its pools and networks were read.
+	hostAt, poolAt time.Time
+	host           stat.Host
+	// listAt is when it was read which domains are persistent and which start with the host; relist
+	// tells that it changed.
+	listAt                time.Time
+	relist                bool
+	persistent, autostart map[string]bool
+	// readings say how reading each part went this time.
+	readings []stat.Reading
 }
 
-func (inv inventory) misses(vms []stat.VM) bool {
-	for _, v := range vms {
-		if _, ok := inv.identities[v.UUID]; !ok {
-			return true
-		}
-	}
-	return false
-}
-
-func readInventory(c *libvirt.Connect, old inventory) (inventory, error) {
-	inv := inventory{at: time.Now(), identities: map[string]stat.Identity{}}
-	var err error
-	if inv.host, err = readHost(c); err != nil {
-		return inventory{}, err
-	}
-	inv.host.Pools, err = readPools(c)
-	inv.note("pools", err)
-	inv.host.Networks, err = readNetworks(c)
-	inv.note("networks", err)
-	doms, err := c.ListAllDomains(0)
+// renew reads what is due of the inventory: by its age, and what an event told to have changed.
+func (r *Reader) renew(ctx context.Context) error {
+	r.renewing.Lock()
+	defer r.renewing.Unlock()
+	r.mu.Lock()
+	inv := r.inv
+	r.mu.Unlock()
+	now := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	fresh := inventory{}
+	err := r.slow.Call(ctx, "read the inventory", func(c *libvirt.Connect) error {
+		var err error
+		fresh, err = readInventory(c, inv, now)
+		return err
+	})
 	if err != nil {
-		return inventory{}, fmt.Errorf("list domains: %w", err)
+		return err
 	}
-	for i := range doms {
-		uuid, id, err := readIdentity(&doms[i], inv.host)
+	r.note(fresh.readings...)
+	r.mu.Lock()
+	fresh.relist = fresh.relist || r.inv.relist && !inv.relist // told while we were reading
+	r.inv = fresh
+	due := r.dueDefinitions(now)
+	r.mu.Unlock()
+	if len(due) == 0 {
+		return nil
+	}
+	return r.readDefinitions(ctx, due, fresh.host)
+}
+
+func readInventory(c *libvirt.Connect, old inventory, now time.Time) (inventory, error) {
+	inv := old
+	inv.readings = nil
+	if now.Sub(old.hostAt) > hostAge {
+		start := time.Now()
+		h, err := readHost(c)
 		if err != nil {
-			// A domain that is just being made or undone: the old reading, if any, stands.
-			if was, ok := old.identities[uuid]; ok {
-				inv.identities[uuid] = was
-			}
-			inv.note("definitions", err)
-		} else {
-			inv.identities[uuid] = id
+			return old, err
 		}
-		_ = doms[i].Free() // it frees our handle only; nothing can be done about a failure
+		h.Pools, h.Networks = old.host.Pools, old.host.Networks
+		inv.host, inv.hostAt = h, now
+		inv.note(stat.ReadHost, start, nil)
 	}
+	if now.Sub(old.poolAt) > listAge {
+		inv.lists(c)
+		inv.poolAt = now
+	}
+	if now.Sub(old.listAt) <= listAge && !old.relist {
+		return inv, nil
+	}
+	var err error
+	if inv.persistent, err = listed(c, libvirt.CONNECT_LIST_DOMAINS_PERSISTENT); err != nil {
+		return old, err
+	}
+	if inv.autostart, err = listed(c, libvirt.CONNECT_LIST_DOMAINS_AUTOSTART); err != nil {
+		return old, err
+	}
+	inv.listAt, inv.relist = now, false
 	return inv, nil
 }
 
-// note records a group that failed, once.
-func (inv *inventory) note(group string, err error) {
-	if err == nil || slices.ContainsFunc(inv.host.Failed, func(f stat.Failure) bool { return f.Group == group }) {
-		return
+// lists reads pools and networks. What cannot be read keeps its old value, and is said to be old.
+func (inv *inventory) lists(c *libvirt.Connect) {
+	start := time.Now()
+	pools, err := readPools(c)
+	if err == nil {
+		inv.host.Pools = pools
 	}
-	inv.host.Failed = append(inv.host.Failed, stat.Failure{Group: group, Reason: err.Error()})
+	inv.note("storage_pool", start, err)
+	start = time.Now()
+	networks, err := readNetworks(c)
+	if err == nil {
+		inv.host.Networks = networks
+	}
+	inv.note("host_network", start, err)
+}
+
+func (inv *inventory) note(collector string, start time.Time, err error) {
+	inv.readings = append(inv.readings, reading(collector, start, err))
+}
+
+func reading(collector string, start time.Time, err error) stat.Reading {
+	n := stat.Reading{Collector: collector, Took: time.Since(start)}
+	if err != nil {
+		n.Err = err.Error()
+	}
+	return n
+}
+
+// note records how a reading in the background went, until the next one.
+func (r *Reader) note(readings ...stat.Reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range readings {
+		r.readings[n.Collector] = n
+	}
+}
+
+// listed are the UUIDs of the domains that a listing gives.
+func listed(c *libvirt.Connect, flags libvirt.ConnectListAllDomainsFlags) (map[string]bool, error) {
+	doms, err := c.ListAllDomains(flags)
+	if err != nil {
+		return nil, fmt.Errorf("list domains: %w", err)
+	}
+	uuids := make(map[string]bool, len(doms))
+	for i := range doms {
+		if uuid, err := doms[i].GetUUIDString(); err == nil {
+			uuids[uuid] = true
+		}
+		_ = doms[i].Free() // it frees our handle only; nothing can be done about a failure
+	}
+	return uuids, nil
+}
+
+// dueDefinitions lists the VMs whose definition has to be read: those without one, those that changed,
+// and of those that are old so many that all get their turn.
+func (r *Reader) dueDefinitions(now time.Time) []string {
+	age := definitionAge
+	if r.single {
+		age = definitionAgeEvent
+	}
+	var due, old []string
+	for uuid, m := range r.memory {
+		switch {
+		case m.definition == nil || m.stale:
+			due = append(due, uuid)
+		case now.Sub(m.definitionAt) > age:
+			old = append(old, uuid)
+		}
+	}
+	slices.SortFunc(old, func(x, y string) int { return r.memory[x].definitionAt.Compare(r.memory[y].definitionAt) })
+	turn := max(4, len(r.memory)*int(inventoryEvery/time.Second)/int(age/time.Second)*2)
+	return append(due, old[:min(len(old), turn)]...)
+}
+
+// readDefinitions reads the definitions of some VMs. One that cannot be read keeps its old one: it is
+// just being made or undone, or the next look will say.
+func (r *Reader) readDefinitions(ctx context.Context, uuids []string, h stat.Host) error {
+	start := time.Now()
+	found := make([]*stat.Definition, len(uuids))
+	var failed error
+	err := r.slow.Call(ctx, "read definitions", func(c *libvirt.Connect) error {
+		for i, uuid := range uuids {
+			d, err := readDefinition(c, uuid, h)
+			if err != nil {
+				failed = err
+				continue
+			}
+			found[i] = d
+		}
+		return nil
+	})
+	if err != nil {
+		found, failed = make([]*stat.Definition, len(uuids)), err
+	}
+	r.note(reading(stat.ReadDefinitions, start, failed))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, uuid := range uuids {
+		if m, ok := r.memory[uuid]; ok && found[i] != nil {
+			m.definition, m.definitionAt, m.stale = found[i], start, false
+		}
+	}
+	return err
+}
+
+// readDefinition returns nil for a VM that is not there any more.
+func readDefinition(c *libvirt.Connect, uuid string, h stat.Host) (*stat.Definition, error) {
+	dom, err := c.LookupDomainByUUIDString(uuid)
+	if gone(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look domain %s up: %w", uuid, err)
+	}
+	defer func() { _ = dom.Free() }() // it frees our handle only; nothing can be done about a failure
+	text, err := dom.GetXMLDesc(0)
+	if gone(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the definition of %s: %w", uuid, err)
+	}
+	d, err := parseDefinition(text, h)
+	if err != nil {
+		return nil, fmt.Errorf("parse the definition of %s: %w", uuid, err)
+	}
+	completeDefinition(dom, &d)
+	return &d, nil
 }

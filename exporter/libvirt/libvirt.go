@@ -1,297 +1,263 @@
 // Package libvirt reads a host and its VMs from a libvirt daemon into plain values. The numbers
-// come from one bulk call a reading (GetAllDomainStats, without waiting for domains that are busy)
-// and three cheap ones for the host; definitions, pools and networks, which change rarely, are read
-// in the background and never make a reading wait for long. It exports no metric.
+// come from one bulk call a reading, or from calls for each domain where a driver has no bulk call;
+// definitions, events, jobs, dirty rates and guest agents are followed in the background and never
+// make a reading wait. A domain that does not answer holds up neither the others nor the daemon. It
+// exports no metric.
 package libvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
-	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/virt"
 	"libvirt.org/go/libvirt"
 )
 
-// identityPatience is how long a reading waits for definitions that it misses.
-const identityPatience = time.Second
+const (
+	// idleAfter is how long after the last reading the work in the background rests.
+	idleAfter = 5 * time.Minute
+	// forgetAfter is how long what is known of a VM outlives the VM.
+	forgetAfter = 2 * time.Minute
+)
+
+// Options say how a hypervisor is read.
+type Options struct {
+	// Collect tells whether a collector is on; nil means all.
+	Collect func(collector string) bool
+	// ReadOnly never asks for more than a connection for reading; without it such a connection is
+	// taken where the daemon allows no other.
+	ReadOnly bool
+	// Kernel tells that another reader reads this machine's kernel, so that a hypervisor on this
+	// machine need not be asked for the host's CPU and memory.
+	Kernel bool
+	// BalloonPeriod is how often guests are asked for their memory's numbers where nobody chose it; 0
+	// leaves them alone.
+	BalloonPeriod time.Duration
+	// DirtyRateEvery is after how long a VM's dirty rate is sampled again, AgentEvery a guest agent
+	// asked.
+	DirtyRateEvery, AgentEvery time.Duration
+	Log                        *slog.Logger
+}
 
 // Reader reads one hypervisor. It is safe for concurrent use.
 type Reader struct {
-	conn *virt.Conn
-	log  *slog.Logger
+	opts Options
+	// fast serves readings, slow the background, agents the guest agents: a daemon answers only a few
+	// calls of one connection at a time, and what hangs on one must not hold up the others.
+	fast, slow, agents *virt.Conn
+	wake               chan struct{}
+	renewing           sync.Mutex
 
-	mu       sync.Mutex
-	inv      inventory
-	renewing chan struct{}
+	mu  sync.Mutex
+	inv inventory
+	// readings say how the last reading of each part in the background went.
+	readings map[string]stat.Reading
+	memory   map[string]*memory
+	// single tells that the driver has no bulk call.
+	single bool
+	// asking are the domains that a call has not come back from, where they are asked one by one.
+	asking map[string]bool
+	pace   pace
+	heldUp int
+	readAt time.Time
+	// lastSeen is the time of the last reading, as the memory of its VMs has it; looks counts the looks
+	// at jobs.
+	lastSeen time.Time
+	looks    int
+}
+
+// memory is what is remembered of a VM between readings.
+type memory struct {
+	// seen is when a reading had the VM last, state what it was and id the domain's ID at that time.
+	seen time.Time
+	now  stat.VM
+	id   uint
+	// home is the ID under which the VM was seen to be here, and not just arriving.
+	home uint
+
+	definition   *stat.Definition
+	definitionAt time.Time
+	stale        bool
+	// balloonAsked is the ID under which the balloon's statistics were switched on or refused.
+	balloonAsked uint
+
+	events   []float64
+	ioErrors map[string]float64
+
+	job       *stat.Job
+	jobKnown  bool
+	blockJobs []stat.BlockJob
+	arrival   *stat.Migration
+	arrived   bool
+
+	dirty   *stat.DirtyRate
+	dirtyAt time.Time
+
+	agent   stat.Agent
+	agentAt time.Time
+	agentOK time.Time
+	// agentFull is when the agent was asked for everything, agentAsked that a question is under way.
+	agentFull  time.Time
+	agentAsked bool
 }
 
 // New returns a reader of the daemon at the libvirt URI. It connects when it is first read.
-func New(uri string, log *slog.Logger) *Reader {
-	return &Reader{conn: virt.New(uri), log: log.With("uri", uri)}
+func New(uri string, o Options) *Reader {
+	if o.Collect == nil {
+		o.Collect = func(string) bool { return true }
+	}
+	o.Log = o.Log.With("uri", uri)
+	r := &Reader{opts: o, wake: make(chan struct{}, 1), memory: map[string]*memory{}, asking: map[string]bool{}, readings: map[string]stat.Reading{}}
+	access := virt.WriteIfAllowed
+	if o.ReadOnly {
+		access = virt.ReadOnly
+	}
+	r.fast = virt.New(uri, virt.With(virt.ReadOnly))
+	r.slow = virt.New(uri, virt.With(access), virt.OnOpen(r.listen))
+	r.agents = virt.New(uri, virt.With(access))
+	return r
 }
 
 // URI returns the libvirt URI.
-func (r *Reader) URI() string { return r.conn.URI() }
+func (r *Reader) URI() string { return r.fast.URI() }
 
-// Close gives the connection up.
-func (r *Reader) Close() { r.conn.Close() }
-
-// Read returns what the host is and does now. An error means that nothing could be read; groups of
-// numbers that failed alone are named in the result.
-func (r *Reader) Read(ctx context.Context) (stat.Host, error) {
-	var vms []stat.VM
-	var node node
-	err := r.conn.Call(ctx, "read the host and its domains", func(c *libvirt.Connect) error {
-		var err error
-		if vms, err = readDomains(c); err != nil {
-			return err
-		}
-		node, err = readNode(c)
-		return err
-	})
-	if err != nil {
-		return stat.Host{}, err
-	}
-	inv, err := r.inventory(ctx, vms)
-	if err != nil {
-		return stat.Host{}, err
-	}
-	h := inv.host
-	h.URI = r.URI()
-	h.CPUs, h.Time, h.Memory = node.cpus, node.time, node.memory
-	h.Failed = append(append([]stat.Failure(nil), h.Failed...), node.failed...)
-	for i := range vms {
-		if id, ok := inv.identities[vms[i].UUID]; ok {
-			vms[i].Identity = &id
-		}
-	}
-	h.VMs = vms
-	return h, nil
+// Close gives the connections up.
+func (r *Reader) Close() {
+	r.fast.Close()
+	r.slow.Close()
+	r.agents.Close()
 }
 
-// inventory returns the newest inventory. It has it renewed in the background when it is old or
-// misses a VM, and waits for that only as long as identityPatience; the very first one is waited
-// for as long as ctx allows, because without it the host has no name.
-func (r *Reader) inventory(ctx context.Context, vms []stat.VM) (inventory, error) {
-	r.mu.Lock()
-	inv := r.inv
-	missing := inv.misses(vms)
-	if !missing && time.Since(inv.at) < inventoryAge {
-		r.mu.Unlock()
-		return inv, nil
+// Run works in the background until ctx ends, as long as somebody reads.
+func (r *Reader) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	loop := func(every time.Duration, wake <-chan struct{}, work func(context.Context)) {
+		wg.Go(func() { r.loop(ctx, every, wake, work) })
 	}
-	if r.renewing == nil {
-		r.renewing = make(chan struct{})
-		go r.renew(r.renewing)
+	loop(inventoryEvery, r.wake, r.keepInventory)
+	if r.opts.Collect("vm_job") {
+		loop(jobEvery, nil, r.watchJobs)
 	}
-	wait := r.renewing
-	r.mu.Unlock()
-	if inv.at.IsZero() || missing {
-		patience, cancel := ctx, context.CancelFunc(func() {})
-		if !inv.at.IsZero() {
-			patience, cancel = context.WithTimeout(ctx, identityPatience)
-		}
-		defer cancel()
+	if r.opts.Collect("vm_dirty_rate") && r.opts.DirtyRateEvery > 0 {
+		loop(dirtyPause, nil, r.sampleDirtyRate)
+	}
+	if r.opts.Collect("vm_guest_agent") && r.opts.AgentEvery > 0 {
+		loop(agentTick, nil, r.askAgents)
+	}
+	wg.Wait()
+}
+
+func (r *Reader) loop(ctx context.Context, every time.Duration, wake <-chan struct{}, work func(context.Context)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
 		select {
-		case <-wait:
-		case <-patience.Done():
+		case <-ctx.Done():
+			return
+		case <-wake:
+		case <-tick.C:
+		}
+		if !r.idle() {
+			work(ctx)
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.inv.at.IsZero() {
-		return inventory{}, fmt.Errorf("read the inventory of %s: libvirt gave no answer in time or refused", r.URI())
-	}
-	return r.inv, nil
 }
 
-func (r *Reader) renew(done chan struct{}) {
-	ctx, cancel := context.WithTimeout(context.Background(), renewTimeout)
-	defer cancel()
+func (r *Reader) idle() bool {
 	r.mu.Lock()
-	old := r.inv
+	defer r.mu.Unlock()
+	return r.readAt.IsZero() || time.Since(r.readAt) > idleAfter
+}
+
+func (r *Reader) keepInventory(ctx context.Context) {
+	if err := r.renew(ctx); err != nil && ctx.Err() == nil {
+		r.opts.Log.Warn("inventory not renewed, the old one is used on", "err", err)
+	}
+	r.switchBalloonsOn(ctx)
+	// Events come in swarms; a look a moment later sees what all of them told.
+	select {
+	case <-ctx.Done():
+	case <-time.After(inventoryPause):
+	}
+}
+
+// nudge has the background look at once whether something of the inventory is due.
+func (r *Reader) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Read returns what the host is and does now. An error means that nothing could be read; readings
+// that failed alone are named in the result.
+func (r *Reader) Read(ctx context.Context) (stat.Host, error) {
+	r.mu.Lock()
+	r.readAt = time.Now()
+	unknown := r.inv.hostAt.IsZero()
 	r.mu.Unlock()
-	var inv inventory
-	err := r.conn.Call(ctx, "read the inventory", func(c *libvirt.Connect) error {
-		var err error
-		inv, err = readInventory(c, old)
-		return err
-	})
+	if unknown {
+		// Without it the host has no name.
+		if err := r.renew(ctx); err != nil {
+			return stat.Host{}, err
+		}
+	}
+	start := time.Now()
+	found, err := r.readDomains(ctx)
+	if err != nil {
+		return stat.Host{}, err
+	}
+	domains := stat.Reading{Collector: stat.ReadDomains, Took: time.Since(start)}
+	var n node
+	if !r.kernelTells() {
+		err := r.fast.Call(ctx, "read the host", func(c *libvirt.Connect) error {
+			n = readNode(c, r.hostMemory())
+			return nil
+		})
+		if err != nil {
+			n = node{readings: []stat.Reading{{Collector: "host_cpu", Err: err.Error()}, {Collector: "host_memory", Err: err.Error()}}}
+		}
+	}
+	return r.assemble(found, n, domains), nil
+}
+
+func (r *Reader) kernelTells() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer close(done)
-	r.renewing = nil
-	if err != nil {
-		r.log.Warn("inventory not renewed, the old one is used on", "err", err)
-		return
-	}
-	r.inv = inv
+	return r.opts.Kernel && r.inv.host.Local && !r.single
 }
 
-func readDomains(c *libvirt.Connect) ([]stat.VM, error) {
-	const groups = libvirt.DOMAIN_STATS_STATE | libvirt.DOMAIN_STATS_CPU_TOTAL | libvirt.DOMAIN_STATS_BALLOON |
-		libvirt.DOMAIN_STATS_VCPU | libvirt.DOMAIN_STATS_INTERFACE | libvirt.DOMAIN_STATS_BLOCK
-	records, err := c.GetAllDomainStats(nil, groups, libvirt.CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT)
-	if err != nil {
-		return nil, fmt.Errorf("read domain statistics: %w", err)
-	}
-	vms := make([]stat.VM, 0, len(records))
-	var firstErr error
-	for _, record := range records {
-		vm, err := readDomain(record)
-		if err != nil && firstErr == nil {
-			firstErr = err
+func (r *Reader) hostMemory() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.inv.host.Memory.Total
+}
+
+// unsupported tells whether the driver does not have a call.
+func unsupported(err error) bool {
+	return errors.Is(err, libvirt.ERR_NO_SUPPORT) || errors.Is(err, libvirt.ERR_OPERATION_UNSUPPORTED) || errors.Is(err, libvirt.ERR_ARGUMENT_UNSUPPORTED)
+}
+
+// gone tells whether a domain is not there any more, or not running any more.
+func gone(err error) bool {
+	return errors.Is(err, libvirt.ERR_NO_DOMAIN) || errors.Is(err, libvirt.ERR_OPERATION_INVALID)
+}
+
+// call runs f in the background with a deadline of its own, for one domain.
+func call(ctx context.Context, c *virt.Conn, limit time.Duration, uuid string, what string, f func(*libvirt.Connect, *libvirt.Domain) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.Call(ctx, what, func(conn *libvirt.Connect) error {
+		dom, err := conn.LookupDomainByUUIDString(uuid)
+		if err != nil {
+			return fmt.Errorf("look domain %s up: %w", uuid, err)
 		}
-		if err == nil {
-			vms = append(vms, vm)
-		}
-		_ = record.Domain.Free() // it frees our handle only; nothing can be done about a failure
-	}
-	return vms, firstErr
-}
-
-func readDomain(r libvirt.DomainStats) (stat.VM, error) {
-	uuid, err := r.Domain.GetUUIDString()
-	if err != nil {
-		return stat.VM{}, fmt.Errorf("read a domain's UUID: %w", err)
-	}
-	name, err := r.Domain.GetName()
-	if err != nil {
-		return stat.VM{}, fmt.Errorf("read the name of domain %s: %w", uuid, err)
-	}
-	vm := stat.VM{UUID: uuid, Name: name, VCPUs: vcpus(r.Vcpu)}
-	if r.State != nil && r.State.StateSet {
-		vm.State = virt.State(r.State.State)
-	}
-	if !vm.State.Active() {
-		return vm, nil // the counters that libvirt still lists are left over from its last life
-	}
-	if r.Cpu != nil {
-		vm.CPUSeconds = nanoseconds(r.Cpu.TimeSet, r.Cpu.Time)
-		vm.UserSeconds = nanoseconds(r.Cpu.UserSet, r.Cpu.User)
-		vm.SystemSeconds = nanoseconds(r.Cpu.SystemSet, r.Cpu.System)
-	}
-	for i, v := range r.Vcpu {
-		if v.DelaySet {
-			vm.StealSeconds = append(vm.StealSeconds, stat.Steal{VCPU: i, Seconds: float64(v.Delay) / 1e9})
-		}
-	}
-	if b := r.Balloon; b != nil {
-		vm.Memory = stat.VMMemory{
-			Maximum: kibibytes(b.MaximumSet, b.Maximum), Balloon: kibibytes(b.CurrentSet, b.Current),
-			Unused: kibibytes(b.UnusedSet, b.Unused), Usable: kibibytes(b.UsableSet, b.Usable),
-			Available: kibibytes(b.AvailableSet, b.Available), RSS: kibibytes(b.RssSet, b.Rss),
-		}
-	}
-	vm.Blocks, vm.Interfaces = readBlocks(r.Block), readInterfaces(r.Net)
-	return vm, nil
-}
-
-// vcpus counts the vCPUs that are plugged in. The library lists as many as the VM may ever have and
-// leaves the records of the others empty. Where it says nothing of any (a VM that is shut off), as
-// many as it may have are what it needs room for.
-func vcpus(records []libvirt.DomainStatsVcpu) int {
-	online := 0
-	for _, v := range records {
-		if v.StateSet || v.TimeSet {
-			online++
-		}
-	}
-	if online == 0 {
-		return len(records)
-	}
-	return online
-}
-
-func readBlocks(records []libvirt.DomainStatsBlock) []stat.Block {
-	blocks := make([]stat.Block, 0, len(records))
-	for _, b := range records {
-		if !b.NameSet || b.BackingIndexSet && b.BackingIndex > 0 && !b.RdBytesSet {
-			continue // a backing file, listed without numbers of its own
-		}
-		blocks = append(blocks, stat.Block{
-			Device:    b.Name,
-			ReadBytes: number(b.RdBytesSet, b.RdBytes), WriteBytes: number(b.WrBytesSet, b.WrBytes),
-			ReadRequests: number(b.RdReqsSet, b.RdReqs), WriteRequests: number(b.WrReqsSet, b.WrReqs),
-			ReadSeconds: nanoseconds(b.RdTimesSet, b.RdTimes), WriteSeconds: nanoseconds(b.WrTimesSet, b.WrTimes),
-			FlushRequests: number(b.FlReqsSet, b.FlReqs), FlushSeconds: nanoseconds(b.FlTimesSet, b.FlTimes),
-			CapacityBytes: number(b.CapacitySet, b.Capacity), AllocationBytes: number(b.AllocationSet, b.Allocation),
-			PhysicalBytes: number(b.PhysicalSet, b.Physical),
-		})
-	}
-	return blocks
-}
-
-func readInterfaces(records []libvirt.DomainStatsNet) []stat.Interface {
-	nics := make([]stat.Interface, 0, len(records))
-	for i, n := range records {
-		nics = append(nics, stat.Interface{
-			Index:        i,
-			ReceiveBytes: number(n.RxBytesSet, n.RxBytes), TransmitBytes: number(n.TxBytesSet, n.TxBytes),
-			ReceivePackets: number(n.RxPktsSet, n.RxPkts), TransmitPackets: number(n.TxPktsSet, n.TxPkts),
-			ReceiveErrors: number(n.RxErrsSet, n.RxErrs), TransmitErrors: number(n.TxErrsSet, n.TxErrs),
-			ReceiveDrops: number(n.RxDropSet, n.RxDrop), TransmitDrops: number(n.TxDropSet, n.TxDrop),
-		})
-	}
-	return nics
-}
-
-type node struct {
-	cpus   int
-	time   *stat.CPUTime
-	memory *stat.HostMemory
-	failed []stat.Failure
-}
-
-// readNode reads the host's own numbers. A driver that lacks the statistics calls (libxl) still
-// tells the number of CPUs and the memory.
-func readNode(c *libvirt.Connect) (node, error) {
-	var n node
-	info, err := c.GetNodeInfo()
-	if err != nil {
-		return n, fmt.Errorf("read node info: %w", err)
-	}
-	n.cpus = int(info.Cpus)
-	if cpu, err := c.GetCPUStats(int(libvirt.NODE_CPU_STATS_ALL_CPUS), 0); err != nil {
-		n.failed = append(n.failed, stat.Failure{Group: "host_cpu", Reason: err.Error()})
-	} else {
-		n.time = &stat.CPUTime{User: float64(cpu.User) / 1e9, System: float64(cpu.Kernel) / 1e9,
-			Idle: float64(cpu.Idle) / 1e9, IOWait: float64(cpu.Iowait) / 1e9}
-	}
-	if mem, err := c.GetMemoryStats(int(libvirt.NODE_MEMORY_STATS_ALL_CELLS), 0); err == nil && mem.TotalSet {
-		n.memory = &stat.HostMemory{Total: int64(mem.Total) << 10, Free: int64(mem.Free) << 10,
-			Available: int64(mem.Free+mem.Buffers+mem.Cached) << 10}
-		return n, nil
-	}
-	free, err := c.GetFreeMemory()
-	if err != nil {
-		n.failed = append(n.failed, stat.Failure{Group: "host_memory", Reason: err.Error()})
-		return n, nil
-	}
-	n.memory = &stat.HostMemory{Total: int64(info.Memory) << 10, Free: int64(free), Available: int64(free)}
-	return n, nil
-}
-
-func number(set bool, v uint64) cluster.Number {
-	if !set {
-		return cluster.Number{}
-	}
-	return cluster.Known(float64(v))
-}
-
-func nanoseconds(set bool, v uint64) cluster.Number {
-	n := number(set, v)
-	n.Value /= 1e9
-	return n
-}
-
-func kibibytes(set bool, v uint64) cluster.Number {
-	n := number(set, v)
-	n.Value *= 1024
-	return n
+		defer func() { _ = dom.Free() }() // it frees our handle only; nothing can be done about a failure
+		return f(conn, dom)
+	})
 }

@@ -42,6 +42,8 @@ func house() map[string]room {
 
 		"internal/virt":       {level: 3, why: "libvirt connections with deadlines, under the two rooms that speak libvirt"},
 		"exporter/libvirt":    {level: 3, knows: []string{"internal/virt"}, why: "adapter: reads libvirt"},
+		"exporter/machine":    {level: 3, why: "adapter: reads the Linux machine"},
+		"exporter/heartbeat":  {level: 3, why: "adapter: stamps on shared storage"},
 		"actuator/hypervisor": {level: 3, knows: []string{"internal/virt"}, why: "adapter: migrates through libvirt"},
 		"analyzer/promql":     {level: 3, why: "adapter: Prometheus to snapshot"},
 		"actuator/journal":    {level: 3, why: "adapter: bbolt"},
@@ -62,9 +64,9 @@ func pureImports() []string {
 }
 
 // loopImports is what level 2 may use beyond that: contexts, timers, logs, locks, and the metrics
-// library, whose values are the exporter's product and the loops' own report.
+// library and its data model, whose values are the exporter's product and the loops' own report.
 func loopImports() []string {
-	return append(pureImports(), "context", "log/slog", "sync", "sync/atomic", "github.com/prometheus/client_golang/prometheus")
+	return append(pureImports(), "context", "log/slog", "sync", "sync/atomic", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_model/go")
 }
 
 // worldly are the calls that read a clock or start something although their package may be used.

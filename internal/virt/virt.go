@@ -28,28 +28,79 @@ const (
 // Conn is a connection to one daemon, opened when it is first needed and again after it was lost.
 type Conn struct {
 	uri         string
+	access      Access
+	opened      func(*libvirt.Connect) (closing func())
 	openTimeout time.Duration
 
 	mu      sync.Mutex
 	current *session
 	opening chan struct{}
 	openErr error
-	hanging int
+	status  Status
 	closed  bool
+}
+
+// Access is what a connection may be used for.
+type Access int
+
+const (
+	// Write connections may change things. It is the zero value because who acts must not find out
+	// late that he may not.
+	Write Access = iota
+	// ReadOnly connections may look alone.
+	ReadOnly
+	// WriteIfAllowed connections may change things where the daemon allows it, and look elsewhere.
+	WriteIfAllowed
+)
+
+// Status is how a connection stands.
+type Status struct {
+	// Opened counts how often it was opened, Hanging the calls that outlived their deadline and have
+	// not ended.
+	Opened, Hanging int
+	// ReadOnly tells that the connection opened last may look alone.
+	ReadOnly bool
 }
 
 // session is one opened connection. It is closed when it has been given up and its last call ended.
 type session struct {
-	conn   *libvirt.Connect
-	calls  int
-	gaveUp bool
+	conn    *libvirt.Connect
+	closing func()
+	calls   int
+	gaveUp  bool
+}
+
+// Option changes how a connection is made.
+type Option func(*Conn)
+
+// With sets what the connection may be used for.
+func With(a Access) Option { return func(c *Conn) { c.access = a } }
+
+// OnOpen has f called with each connection that is opened, before it is used for anything else. What
+// f returns is called before that connection is closed; callbacks for events must be taken back
+// there, because they hold the connection open.
+func OnOpen(f func(*libvirt.Connect) (closing func())) Option {
+	return func(c *Conn) { c.opened = f }
 }
 
 // New returns a connection to the daemon at the libvirt URI. Nothing is opened yet.
-func New(uri string) *Conn { return &Conn{uri: uri, openTimeout: openTimeout} }
+func New(uri string, options ...Option) *Conn {
+	c := &Conn{uri: uri, openTimeout: openTimeout, opened: func(*libvirt.Connect) func() { return func() {} }}
+	for _, o := range options {
+		o(c)
+	}
+	return c
+}
 
 // URI returns the libvirt URI.
 func (c *Conn) URI() string { return c.uri }
+
+// Status tells how the connection stands.
+func (c *Conn) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
 
 // Call runs f with an open connection and returns its error. It returns ctx's error, with what was
 // being done, when ctx ends first; f then goes on in the background and its result is lost, so f
@@ -93,7 +144,7 @@ func (c *Conn) acquire(ctx context.Context) (*session, error) {
 		case c.closed:
 			c.mu.Unlock()
 			return nil, errors.New("the connection was closed")
-		case c.hanging >= maxHanging:
+		case c.status.Hanging >= maxHanging:
 			c.mu.Unlock()
 			return nil, fmt.Errorf("%d calls to libvirt at %s still hang; is libvirtd stuck?", maxHanging, c.uri)
 		case c.current != nil:
@@ -123,15 +174,17 @@ func (c *Conn) acquire(ctx context.Context) (*session, error) {
 
 // opened is what came of opening a connection.
 type opened struct {
-	conn *libvirt.Connect
-	err  error
+	conn     *libvirt.Connect
+	closing  func()
+	readOnly bool
+	err      error
 }
 
 // open opens a connection and tells the waiting through done. When that takes too long it is left to
 // end by itself, counted as hanging, and whoever asks next opens anew.
 func (c *Conn) open(done chan struct{}) {
 	result := make(chan opened, 1)
-	go func() { result <- connect(c.uri) }()
+	go func() { result <- c.connect() }()
 	timer := time.NewTimer(c.openTimeout)
 	defer timer.Stop()
 	select {
@@ -139,29 +192,49 @@ func (c *Conn) open(done chan struct{}) {
 		c.enter(o, done)
 	case <-timer.C:
 		c.mu.Lock()
-		c.hanging++
+		c.status.Hanging++
 		c.mu.Unlock()
 		c.enter(opened{err: fmt.Errorf("libvirt has not let us in within %s", c.openTimeout)}, done)
 		if late := <-result; late.conn != nil {
+			late.closing()
 			_, _ = late.conn.Close() // nobody waits for it any more; nothing can be done about a failure
 		}
 		c.mu.Lock()
-		c.hanging--
+		c.status.Hanging--
 		c.mu.Unlock()
 	}
 }
 
-func connect(uri string) opened {
+func (c *Conn) connect() opened {
 	if err := eventLoop(); err != nil {
 		return opened{err: err}
 	}
-	conn, err := libvirt.NewConnect(uri)
+	conn, readOnly, err := dial(c.uri, c.access)
 	if err != nil {
 		return opened{err: err}
 	}
 	// Drivers without keepalive (test:///) say so; they are local and need none.
 	_ = conn.SetKeepAlive(keepaliveSeconds, keepaliveCount)
-	return opened{conn: conn}
+	return opened{conn: conn, closing: c.opened(conn), readOnly: readOnly}
+}
+
+func dial(uri string, a Access) (conn *libvirt.Connect, readOnly bool, err error) {
+	if a != ReadOnly {
+		conn, err = libvirt.NewConnect(uri)
+		if err == nil || a == Write {
+			return conn, false, err
+		}
+	}
+	// Whether the daemon refused or is not there at all cannot be told from the error for certain; if
+	// it is not there, this fails too.
+	only, onlyErr := libvirt.NewConnectReadOnly(uri)
+	if onlyErr != nil && err == nil {
+		err = onlyErr
+	}
+	if onlyErr != nil {
+		return nil, true, err
+	}
+	return only, true, nil
 }
 
 // enter takes the result of opening over and lets the waiting go on.
@@ -174,7 +247,9 @@ func (c *Conn) enter(o opened, done chan struct{}) {
 		c.openErr = fmt.Errorf("open %s: %w", c.uri, plain(o.err))
 		return
 	}
-	c.current = &session{conn: o.conn}
+	c.current = &session{conn: o.conn, closing: o.closing}
+	c.status.Opened++
+	c.status.ReadOnly = o.readOnly
 	if c.closed {
 		c.giveUp(c.current)
 	}
@@ -212,13 +287,13 @@ func (s *session) alive(c *Conn) (bool, error) {
 // hang counts a call that outlived its deadline until it ends after all.
 func (c *Conn) hang(s *session, done <-chan error) {
 	c.mu.Lock()
-	c.hanging++
+	c.status.Hanging++
 	c.giveUp(s)
 	c.mu.Unlock()
 	go func() {
 		<-done
 		c.mu.Lock()
-		c.hanging--
+		c.status.Hanging--
 		c.mu.Unlock()
 	}()
 }
@@ -240,7 +315,10 @@ func (c *Conn) closeIfUnused(s *session) {
 	if s.gaveUp && s.calls == 0 && s.conn != nil {
 		conn := s.conn
 		s.conn = nil
-		go func() { _, _ = conn.Close() }() // closing talks to the daemon and may hang as well
+		go func() { // closing talks to the daemon and may hang as well
+			s.closing()
+			_, _ = conn.Close()
+		}()
 	}
 }
 

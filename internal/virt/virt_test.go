@@ -130,7 +130,7 @@ func TestAnOpeningThatHangsIsAbandonedAndTheNextCallOpensAnew(t *testing.T) {
 	hanging := func() int {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.hanging
+		return c.status.Hanging
 	}
 	if n := hanging(); n != 2 {
 		t.Errorf("%d openings are counted as hanging, want 2", n)

@@ -1,0 +1,140 @@
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/exporter/stat"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"libvirt.org/go/libvirt"
+)
+
+const (
+	// agentTick is how often it is looked which guest agents are due.
+	agentTick = 2 * time.Second
+	// agentsAtOnce is how many are asked side by side.
+	agentsAtOnce = 4
+	// agentLimit bounds a question. libvirt gives an agent 5 s to show that it listens.
+	agentLimit = 8 * time.Second
+	// agentFullEvery is after how long an agent is asked for everything and not for its name alone.
+	agentFullEvery = 5 * time.Minute
+)
+
+// askAgents asks the guest agents that are due, a few at a time. None of them is waited for by
+// anything but this loop.
+func (r *Reader) askAgents(ctx context.Context) {
+	if r.slow.Status().ReadOnly {
+		return
+	}
+	start, due := time.Now(), make(chan string)
+	var wg sync.WaitGroup
+	for range agentsAtOnce {
+		wg.Go(func() {
+			for uuid := range due {
+				r.askAgent(ctx, uuid)
+			}
+		})
+	}
+	for _, uuid := range r.running() {
+		r.mu.Lock()
+		m, ok := r.memory[uuid]
+		ask := ok && m.now.State == cluster.VMRunning && m.definition != nil && m.definition.AgentChannel && time.Since(m.agentAt) > r.opts.AgentEvery
+		r.mu.Unlock()
+		if ask && ctx.Err() == nil {
+			due <- uuid
+		}
+	}
+	close(due)
+	wg.Wait()
+	r.note(reading("vm_guest_agent", start, nil))
+}
+
+func (r *Reader) askAgent(ctx context.Context, uuid string) {
+	r.mu.Lock()
+	m, ok := r.memory[uuid]
+	if !ok {
+		r.mu.Unlock()
+		return
+	}
+	full := time.Since(m.agentFull) > agentFullEvery
+	m.agentAt = time.Now()
+	r.mu.Unlock()
+	var got stat.Agent
+	err := call(ctx, r.agents, agentLimit, uuid, "ask a guest agent", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
+		var err error
+		got, err = ask(dom, full)
+		return err
+	})
+	if gone(err) {
+		return
+	}
+	answers := err == nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m, ok = r.memory[uuid]; !ok {
+		return
+	}
+	m.agent.Answers = &answers
+	if !answers {
+		return
+	}
+	m.agentOK = time.Now()
+	m.agent.Hostname = got.Hostname
+	if full {
+		m.agentFull, got.Answers = m.agentOK, &answers
+		m.agent = got
+	}
+}
+
+// ask asks an agent for its host's name, and in full for what the guest is and for its file systems.
+// An agent that refuses one of these answers all the same.
+func ask(dom *libvirt.Domain, full bool) (stat.Agent, error) {
+	var a stat.Agent
+	info, err := dom.GetGuestInfo(libvirt.DOMAIN_GUEST_INFO_HOSTNAME, 0)
+	if err != nil {
+		if silent(err) {
+			return a, err
+		}
+		return a, nil
+	}
+	a.Hostname = info.Hostname
+	if !full {
+		return a, nil
+	}
+	for _, kind := range []libvirt.DomainGuestInfoTypes{libvirt.DOMAIN_GUEST_INFO_OS, libvirt.DOMAIN_GUEST_INFO_FILESYSTEM, libvirt.DOMAIN_GUEST_INFO_LOAD} {
+		if info, err := dom.GetGuestInfo(kind, 0); err == nil {
+			takeGuest(&a, info)
+		}
+	}
+	return a, nil
+}
+
+// silent tells whether an error means that the agent did not answer; any other is its answer.
+func silent(err error) bool {
+	return errors.Is(err, libvirt.ERR_AGENT_UNRESPONSIVE) || errors.Is(err, libvirt.ERR_AGENT_UNSYNCED) || errors.Is(err, libvirt.ERR_AGENT_COMMAND_TIMEOUT) ||
+		errors.Is(err, libvirt.ERR_OPERATION_INVALID) || errors.Is(err, libvirt.ERR_OPERATION_TIMEOUT)
+}
+
+func takeGuest(a *stat.Agent, i *libvirt.DomainGuestInfo) {
+	if o := i.OS; o != nil {
+		a.OSID, a.OSName, a.OSVersion, a.Kernel = o.ID, o.PrettyName, o.VersionID, o.KernelRelease
+		if a.OSName == "" {
+			a.OSName = o.Name
+		}
+	}
+	seen := map[string]bool{}
+	for _, fs := range i.FileSystems {
+		if seen[fs.MountPoint] || !fs.TotalBytesSet {
+			continue
+		}
+		seen[fs.MountPoint] = true
+		a.Filesystems = append(a.Filesystems, stat.GuestFilesystem{Mountpoint: fs.MountPoint, Type: fs.FSType, Total: float64(fs.TotalBytes), Used: float64(fs.UsedBytes)})
+	}
+	if l := i.Load; l != nil {
+		a.Load1, a.Load5, a.Load15 = known(l.Load1MSet, l.Load1M), known(l.Load5MSet, l.Load5M), known(l.Load15MSet, l.Load15M)
+	}
+}
+
+func known(set bool, v float64) cluster.Number { return cluster.Number{Known: set, Value: v} }

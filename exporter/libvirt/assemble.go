@@ -1,0 +1,127 @@
+package libvirt
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/exporter/stat"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// assemble joins a reading with what is remembered.
+func (r *Reader) assemble(all []found, n node, domains stat.Reading) stat.Host {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.lastSeen = now
+	h := r.inv.host
+	total := h.Memory
+	h.URI, h.Time, h.Memory = r.URI(), n.time, n.memory
+	if h.Memory == nil && !(r.opts.Kernel && h.Local) {
+		h.Memory = total // the size alone
+	}
+	missing := false
+	h.VMs = make([]stat.VM, 0, len(all))
+	for _, f := range all {
+		switch {
+		case f.control:
+			h.Control = &stat.Control{CPUSeconds: f.vm.CPUSeconds, MemoryBytes: f.vm.Memory.Balloon, VCPUs: f.vm.VCPUs}
+		case f.left:
+			h.Also = append(h.Also, f.vm)
+		case r.remember(&f, now):
+			missing = missing || f.vm.Definition == nil
+			h.VMs = append(h.VMs, f.vm)
+		default:
+			// Its numbers are those of the other host until it has arrived.
+			f.vm.State = cluster.VMPaused
+			h.Also = append(h.Also, f.vm)
+		}
+	}
+	r.forget(now)
+	if missing {
+		r.nudge()
+	}
+	slow, fast := r.slow.Status(), r.fast.Status()
+	h.Connection = stat.Connection{ReadOnly: slow.ReadOnly, Opened: slow.Opened + fast.Opened,
+		Hanging: slow.Hanging + fast.Hanging + r.agents.Status().Hanging, Slow: r.heldUp, InventoryAge: now.Sub(r.oldest(now))}
+	h.Readings = append(slices.Collect(maps.Values(r.readings)), domains)
+	h.Readings = append(h.Readings, n.readings...)
+	return h
+}
+
+// remember writes a VM of this host down and completes it with what was known of it. It is false for
+// one that is just arriving: until it runs here, it runs elsewhere.
+func (r *Reader) remember(f *found, now time.Time) bool {
+	vm := &f.vm
+	m, ok := r.memory[vm.UUID]
+	if !ok {
+		m = newMemory()
+		r.memory[vm.UUID] = m
+	}
+	if f.arriving && m.home != f.id {
+		m.seen = now // an event may be on its way that tells of its arrival
+		return false
+	}
+	if m.id != f.id {
+		// Another life: what was measured of the last one is over.
+		m.job, m.blockJobs, m.dirty, m.agent, m.agentOK = nil, nil, nil, stat.Agent{}, time.Time{}
+		m.stale = true
+	}
+	m.seen, m.now, m.id, m.home = now, *vm, f.id, f.id
+	if !r.inv.listAt.IsZero() && !r.inv.relist {
+		persistent, autostart := r.inv.persistent[vm.UUID], r.inv.autostart[vm.UUID]
+		vm.Persistent, vm.Autostart = &persistent, &autostart
+	}
+	r.complete(vm, m, now)
+	return true
+}
+
+func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
+	vm.Definition = m.definition
+	if d := m.definition; d != nil && !vm.State.Active() && vm.VCPUs == 0 {
+		vm.VCPUs = d.VCPUs
+	}
+	if d := m.definition; d != nil && !vm.Memory.Maximum.Known && d.MemoryBytes > 0 {
+		vm.Memory.Maximum = cluster.Known(d.MemoryBytes)
+	}
+	vm.Events, vm.IOErrors = slices.Clone(m.events), maps.Clone(m.ioErrors)
+	for _, b := range vm.Blocks {
+		if _, ok := vm.IOErrors[b.Device]; !ok {
+			vm.IOErrors[b.Device] = 0
+		}
+	}
+	vm.Arrival = m.arrival
+	if !vm.State.Active() {
+		return
+	}
+	vm.Job, vm.Jobs, vm.BlockJobs, vm.DirtyRate = m.job, m.jobKnown, m.blockJobs, m.dirty
+	if d := m.definition; d != nil && d.AgentChannel && m.agent.Answers != nil {
+		a := m.agent
+		if !m.agentOK.IsZero() {
+			a.SilentSeconds = cluster.Known(now.Sub(m.agentOK).Seconds())
+		}
+		vm.Agent = &a
+	}
+}
+
+// forget drops what is known of VMs that are gone. It is kept for a while, because a VM may be missing
+// in one reading and back in the next, and its counters must not start again.
+func (r *Reader) forget(now time.Time) {
+	for uuid, m := range r.memory {
+		if now.Sub(m.seen) > forgetAfter {
+			delete(r.memory, uuid)
+		}
+	}
+}
+
+// oldest is when the oldest part of the inventory in use was read.
+func (r *Reader) oldest(now time.Time) time.Time {
+	oldest := r.inv.poolAt
+	for _, m := range r.memory {
+		if m.definition != nil && m.seen.Equal(now) && m.definitionAt.Before(oldest) {
+			oldest = m.definitionAt
+		}
+	}
+	return oldest
+}
