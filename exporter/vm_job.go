@@ -9,8 +9,8 @@ func vmJob() family {
 	const source, last = "GetJobStats; in the background", "GetJobStats COMPLETED, on the host that the VM arrived at"
 	backup := gauge("evenkeel_vm_backup_in_progress", "", "Whether a backup of the VM is under way (1) or not (0).", source, kvm, "vm")
 	snapshot := gauge("evenkeel_vm_snapshot_in_progress", "", "Whether a snapshot of the VM is being taken, reverted to or deleted (1) or not (0).", source, kvm, "vm")
-	migrating := gauge("evenkeel_vm_migrating", "", "Whether the VM is being migrated away (1) or not (0).", source, everywhere, "vm")
-	job := info("evenkeel_vm_job_info", "What is being done to the VM; 1.", source, everywhere, "vm", "operation")
+	migrating := gauge("evenkeel_vm_migrating", "", "Whether the VM is being migrated away (1) or not (0).", source, kvm, "vm")
+	job := info("evenkeel_vm_job_info", "What is being done to the VM; on Xen that is unknown; 1.", source, everywhere, "vm", "operation")
 	numbers := []vmNumber{
 		{gauge("evenkeel_vm_job_elapsed_seconds", "seconds", "How long the job has been running.", source, everywhere, "vm"), ofJob(func(j *stat.Job) cluster.Number { return j.ElapsedSeconds })},
 		{gauge("evenkeel_vm_job_total_bytes", "bytes", "Bytes that the job has to handle.", source, kvm, "vm"), ofJob(func(j *stat.Job) cluster.Number { return j.TotalBytes })},

@@ -95,7 +95,8 @@ func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
 	if !vm.State.Active() {
 		return
 	}
-	vm.Job, vm.Jobs, vm.BlockJobs, vm.DirtyRate = m.job, m.jobKnown, m.blockJobs, m.dirty
+	// A driver without a bulk call does not tell what a job is either.
+	vm.Job, vm.Jobs, vm.BlockJobs, vm.DirtyRate = m.job, m.jobKnown && !r.single, m.blockJobs, m.dirty
 	if d := m.definition; d != nil && d.AgentChannel && m.agent.Answers != nil {
 		a := m.agent
 		if !m.agentOK.IsZero() {

@@ -143,7 +143,7 @@ func depth(b *libvirtxml.DomainDiskBackingStore) cluster.Number {
 		return cluster.Number{}
 	}
 	n := 0
-	for b != nil && b.Source != nil {
+	for b != nil && b.Format != nil { // the end of the chain is an element with nothing in it
 		n++
 		b = b.BackingStore
 	}

@@ -3,6 +3,7 @@ package libvirt
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
@@ -10,101 +11,140 @@ import (
 	"libvirt.org/go/libvirt"
 )
 
-const (
-	// eachAtOnce is how many domains are read side by side; a daemon answers five calls of one
-	// connection at a time.
-	eachAtOnce = 4
-	// eachLimit is how long the reading of all domains waits for those that do not answer.
-	eachLimit = 4 * time.Second
-)
+// eachAtOnce is how many domains are read side by side; a daemon answers five calls of one connection
+// at a time.
+const eachAtOnce = 4
 
-// readEach reads all domains by calls for each of them, for drivers without a bulk call (libxl). A
-// domain that has not answered in time is told to be there, and that it does not answer.
+// readEach reads all domains by calls for each of them, for drivers without a bulk call (libxl). Some
+// of these calls wait for whatever is being done to the domain, a migration for one: what such a domain
+// told before that is taken, and the connection that the call hangs on is left to it.
 func (r *Reader) readEach(ctx context.Context) ([]found, error) {
+	start, patience := time.Now(), r.patience()
 	var all []found
+	late := false
 	err := r.fast.Call(ctx, "list domains", func(c *libvirt.Connect) error {
 		doms, err := c.ListAllDomains(0)
 		if err != nil {
 			return err
 		}
-		all = r.readAll(ctx, doms)
+		all, late = r.readAll(ctx, patience, doms)
 		return nil
 	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil && !late {
+		r.pace.took(time.Since(start))
+	}
+	if late {
+		r.heldUp++
+		r.fast.Renew()
+	}
 	return all, err
 }
 
-// answer is what came of reading one domain, which may be later than anybody waits for it.
-type answer struct {
-	place int
+// question is what one domain has told so far.
+type question struct {
+	mu    sync.Mutex
 	found found
-	err   error
+	gone  bool
+	// whole tells that it told everything, ended that nothing more will come.
+	whole, ended bool
 }
 
-func (r *Reader) readAll(ctx context.Context, doms []libvirt.Domain) []found {
-	ctx, cancel := context.WithTimeout(ctx, eachLimit)
+func (q *question) tell(f found, whole bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.found, q.whole = f, whole
+}
+
+func (q *question) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+}
+
+// readAll tells whether a domain was late, too.
+func (r *Reader) readAll(ctx context.Context, patience time.Duration, doms []libvirt.Domain) (all []found, late bool) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	all := make([]found, len(doms))
-	answers, slots, asked := make(chan answer, len(doms)), make(chan struct{}, eachAtOnce), 0
+	questions, slots := make([]question, len(doms)), make(chan struct{}, eachAtOnce)
+	var wg sync.WaitGroup
 	for i := range doms {
-		all[i] = r.silent(&doms[i])
-		if !r.begin(ctx, all[i].vm.UUID, slots) {
-			_ = doms[i].Free() // it frees our handle only; nothing can be done about a failure
-			continue
-		}
-		asked++
-		go func() {
-			f, err := readOne(&doms[i], r.definitionOf(all[i].vm.UUID))
-			_ = doms[i].Free() // it frees our handle only; nothing can be done about a failure
-			r.end(all[i].vm.UUID)
-			<-slots
-			answers <- answer{i, f, err}
-		}()
-	}
-	late := map[int]bool{}
-	for range asked {
-		select {
-		case a := <-answers:
-			if a.err == nil {
-				all[a.place] = a.found
+		wg.Go(func() {
+			defer func() { _ = doms[i].Free() }() // it frees our handle only; nothing can be done about a failure
+			defer questions[i].end()
+			select {
+			case slots <- struct{}{}:
+				r.readOne(&doms[i], &questions[i])
+				<-slots
+			case <-ctx.Done():
+				f, _ := identify(&doms[i])
+				questions[i].tell(f, false)
 			}
-			late[a.place] = gone(a.err)
-		case <-ctx.Done():
-		}
+		})
 	}
-	kept := all[:0]
-	for i := range all {
-		if !late[i] {
-			kept = append(kept, all[i])
-		}
-	}
-	return kept
-}
-
-// silent is what is told of a domain that does not answer.
-func (r *Reader) silent(d *libvirt.Domain) found {
-	f, _ := identify(d)
-	no := false
-	f.vm.Answers = &no
-	return f
-}
-
-// begin waits for a slot. It is false for a domain whose last call has not come back: asking it again
-// would hang as well.
-func (r *Reader) begin(ctx context.Context, uuid string, slots chan<- struct{}) bool {
-	r.mu.Lock()
-	busy := r.asking[uuid]
-	r.mu.Unlock()
-	if busy || uuid == "" {
-		return false
-	}
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
 	select {
-	case slots <- struct{}{}:
+	case <-done:
 	case <-ctx.Done():
+	}
+	for i := range questions {
+		q := &questions[i]
+		q.mu.Lock()
+		f := q.found
+		late = late || !q.ended
+		if !q.whole {
+			no := false
+			f.vm.Answers = &no
+		}
+		if f.vm.UUID != "" && !q.gone {
+			all = append(all, f)
+		}
+		q.mu.Unlock()
+	}
+	return all, late
+}
+
+// readOne reads one domain. What the driver does not give stays unknown. What needs the domain's
+// attention comes last, and not at all while an earlier question of that kind has not come back.
+func (r *Reader) readOne(dom *libvirt.Domain, q *question) {
+	f, err := identify(dom)
+	if err != nil {
+		return
+	}
+	q.tell(f, false)
+	if err := readState(dom, &f); err != nil {
+		q.mu.Lock()
+		q.gone = gone(err)
+		q.mu.Unlock()
+		return
+	}
+	if !f.vm.State.Active() {
+		q.tell(f, true)
+		return
+	}
+	q.tell(f, false)
+	if !r.begin(f.vm.UUID) {
+		return
+	}
+	defer r.end(f.vm.UUID)
+	yes := true
+	f.vm.Answers = &yes
+	eachDevice(dom, r.definitionOf(f.vm.UUID), &f.vm)
+	q.tell(f, true)
+}
+
+func (r *Reader) begin(uuid string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asking[uuid] {
 		return false
 	}
-	r.mu.Lock()
 	r.asking[uuid] = true
-	r.mu.Unlock()
 	return true
 }
 
@@ -123,38 +163,29 @@ func (r *Reader) definitionOf(uuid string) stat.Definition {
 	return stat.Definition{}
 }
 
-// readOne reads one domain. What the driver does not give stays unknown.
-func readOne(dom *libvirt.Domain, d stat.Definition) (found, error) {
-	f, err := identify(dom)
-	if err != nil {
-		return f, err
-	}
+// readState reads what the hypervisor tells without the domain's attention.
+func readState(dom *libvirt.Domain, f *found) error {
 	state, reason, err := dom.GetState()
 	if err != nil {
-		return f, fmt.Errorf("read the state of domain %s: %w", f.vm.UUID, err)
+		return fmt.Errorf("read the state of domain %s: %w", f.vm.UUID, err)
 	}
 	f.state(state, reason)
 	info, err := dom.GetInfo()
 	if err != nil {
-		return f, fmt.Errorf("read domain %s: %w", f.vm.UUID, err)
+		return fmt.Errorf("read domain %s: %w", f.vm.UUID, err)
 	}
-	yes := true
 	vm := &f.vm
-	vm.VCPUs, vm.Answers = int(info.NrVirtCpu), &yes
-	vm.Memory.Maximum = kibibytes(true, info.MaxMem)
+	vm.VCPUs, vm.Memory.Maximum = int(info.NrVirtCpu), kibibytes(true, info.MaxMem)
 	if !vm.State.Active() {
-		vm.Answers = nil
 		if persistent, err := dom.IsPersistent(); err == nil {
 			// A domain that neither runs nor has a definition is one that is being received.
 			f.arriving = !persistent
 		}
-		return f, nil
+		return nil
 	}
-	vm.CPUSeconds = nanoseconds(true, info.CpuTime)
-	vm.Memory.Balloon = kibibytes(true, info.Memory)
+	vm.CPUSeconds, vm.Memory.Balloon = nanoseconds(true, info.CpuTime), kibibytes(true, info.Memory)
 	eachVCPU(dom, vm)
-	eachDevice(dom, d, vm)
-	return f, nil
+	return nil
 }
 
 func eachVCPU(dom *libvirt.Domain, vm *stat.VM) {

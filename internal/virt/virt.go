@@ -129,6 +129,14 @@ func (c *Conn) Call(ctx context.Context, what string, f func(*libvirt.Connect) e
 	}
 }
 
+// Renew gives the present connection up, so that the next call gets a new one. Calls under way go on
+// with the old one.
+func (c *Conn) Renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.giveUp(c.current)
+}
+
 // Close gives the connection up. Calls under way end by themselves.
 func (c *Conn) Close() {
 	c.mu.Lock()

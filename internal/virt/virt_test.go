@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,5 +146,51 @@ func TestAnOpeningThatHangsIsAbandonedAndTheNextCallOpensAnew(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d openings are still counted as hanging", hanging())
 		}
+	}
+}
+
+func TestEachConnectionIsPreparedAndTidiedUpOnce(t *testing.T) {
+	var opened, closed atomic.Int32
+	c := New("test:///default", With(ReadOnly), OnOpen(func(*libvirt.Connect) func() {
+		opened.Add(1)
+		return func() { closed.Add(1) }
+	}))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for i := range 3 {
+		if err := c.Call(ctx, "ask", func(conn *libvirt.Connect) error { _, err := conn.GetHostname(); return err }); err != nil {
+			t.Fatal(err)
+		}
+		c.Renew()
+		c.Renew() // there is none to give up
+		if s := c.Status(); s.Opened != i+1 || !s.ReadOnly || s.Hanging != 0 {
+			t.Errorf("after connection %d: %+v", i+1, s)
+		}
+	}
+	c.Close()
+	for closed.Load() < 3 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if opened.Load() != 3 || closed.Load() != 3 {
+		t.Errorf("%d were opened and %d tidied up", opened.Load(), closed.Load())
+	}
+}
+
+func TestOneThatMayOnlyLookIsRefusedToAct(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	suspend := func(conn *libvirt.Connect) error {
+		doms, err := conn.ListAllDomains(0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(doms[0].Suspend(), doms[0].Resume())
+	}
+	for access, allowed := range map[Access]bool{Write: true, WriteIfAllowed: true, ReadOnly: false} {
+		c := New("test:///default", With(access))
+		if err := c.Call(ctx, "suspend", suspend); (err == nil) != allowed {
+			t.Errorf("access %d: %v", access, err)
+		}
+		c.Close()
 	}
 }

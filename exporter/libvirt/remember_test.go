@@ -1,0 +1,157 @@
+package libvirt
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/exporter/stat"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/virt"
+	"libvirt.org/go/libvirt"
+)
+
+func testReader() *Reader {
+	r := New("test:///default", Options{Log: slog.New(slog.DiscardHandler)})
+	r.inv.host = stat.Host{Name: "h1", Memory: &stat.HostMemory{Total: 1 << 30}}
+	return r
+}
+
+func in(id uint, s libvirt.DomainState, reason int) found {
+	f := found{id: id, vm: stat.VM{UUID: "1111", Name: "web1"}}
+	f.state(s, reason)
+	return f
+}
+
+// places tells where a reading has the VM: "here", "also", or nowhere.
+func places(h stat.Host) string {
+	switch {
+	case len(h.VMs) == 1 && len(h.Also) == 0:
+		return "here"
+	case len(h.Also) == 1 && len(h.VMs) == 0:
+		return "also " + h.Also[0].State.String()
+	}
+	return "nowhere"
+}
+
+// While a VM migrates both hosts hold it. Each must say by itself whether it is the one.
+func TestWhereAVMIsWhileItMigrates(t *testing.T) {
+	const running, migrated = int(libvirt.DOMAIN_RUNNING_BOOTED), int(libvirt.DOMAIN_SHUTOFF_MIGRATED)
+	paused := in(0, libvirt.DOMAIN_PAUSED, int(libvirt.DOMAIN_PAUSED_MIGRATION))
+	at := func(f found, id uint) found { f.id = id; return f }
+	type step struct {
+		f    found
+		want string
+	}
+	for name, steps := range map[string][]step{
+		"the source": {{in(7, libvirt.DOMAIN_RUNNING, running), "here"}, {at(paused, 7), "here"}, {in(0, libvirt.DOMAIN_SHUTOFF, migrated), "also shutoff"}},
+		"the target": {{at(in(0, libvirt.DOMAIN_PAUSED, int(libvirt.DOMAIN_PAUSED_STARTING_UP)), 9), "also paused"}, {at(paused, 9), "also paused"},
+			{in(9, libvirt.DOMAIN_RUNNING, int(libvirt.DOMAIN_RUNNING_MIGRATED)), "here"}, {in(9, libvirt.DOMAIN_PAUSED, int(libvirt.DOMAIN_PAUSED_USER)), "here"}},
+		"a target that had the definition": {{in(0, libvirt.DOMAIN_SHUTOFF, int(libvirt.DOMAIN_SHUTOFF_SHUTDOWN)), "here"}, {at(paused, 3), "also paused"},
+			{in(3, libvirt.DOMAIN_RUNNING, int(libvirt.DOMAIN_RUNNING_MIGRATED)), "here"}},
+		"paused by its owner": {{in(4, libvirt.DOMAIN_PAUSED, int(libvirt.DOMAIN_PAUSED_USER)), "here"}},
+	} {
+		r := testReader()
+		for i, s := range steps {
+			if got := places(r.assemble([]found{s.f}, node{}, stat.Reading{})); got != s.want {
+				t.Errorf("%s, step %d: it is %s, want %s", name, i, got, s.want)
+			}
+		}
+	}
+	// Xen's target: a domain that does not run and has no definition.
+	r := testReader()
+	f := in(0, libvirt.DOMAIN_SHUTOFF, 0)
+	f.arriving = true
+	f.id = 5
+	if got := places(r.assemble([]found{f}, node{}, stat.Reading{})); got != "also paused" {
+		t.Errorf("on Xen's target it is %s", got)
+	}
+}
+
+func TestTheControlDomainIsTheHostsAndNoVM(t *testing.T) {
+	r := testReader()
+	f := found{control: true, vm: stat.VM{UUID: controlUUID, Name: "Domain-0", VCPUs: 2, CPUSeconds: cluster.Known(5)}}
+	h := r.assemble([]found{f}, node{}, stat.Reading{})
+	if len(h.VMs) != 0 || h.Control == nil || h.Control.VCPUs != 2 || h.Control.CPUSeconds != cluster.Known(5) {
+		t.Errorf("%+v", h)
+	}
+}
+
+// Another life of a VM has nothing of the last one but what was counted.
+func TestASecondLifeStartsAnew(t *testing.T) {
+	r := testReader()
+	alive := in(7, libvirt.DOMAIN_RUNNING, 0)
+	r.assemble([]found{alive}, node{}, stat.Reading{})
+	m := r.memory["1111"]
+	m.dirty, m.job, m.jobKnown, m.events[0], m.stale = &stat.DirtyRate{BytesPerSecond: 1}, &stat.Job{}, true, 3, false
+	if v := r.assemble([]found{alive}, node{}, stat.Reading{}).VMs[0]; v.DirtyRate == nil || v.Job == nil || v.Events[0] != 3 {
+		t.Errorf("%+v", v)
+	}
+	again := in(8, libvirt.DOMAIN_RUNNING, 0)
+	if v := r.assemble([]found{again}, node{}, stat.Reading{}).VMs[0]; v.DirtyRate != nil || v.Job != nil || v.Events[0] != 3 || !m.stale {
+		t.Errorf("%+v", v)
+	}
+	if v := r.assemble([]found{in(0, libvirt.DOMAIN_SHUTOFF, 0)}, node{}, stat.Reading{}).VMs[0]; v.Jobs || v.Events[0] != 3 {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestWhatIsKnownOfAVMOutlivesItForAWhile(t *testing.T) {
+	r := testReader()
+	r.assemble([]found{in(7, libvirt.DOMAIN_RUNNING, 0)}, node{}, stat.Reading{})
+	r.assemble(nil, node{}, stat.Reading{})
+	if len(r.memory) != 1 {
+		t.Error("it was forgotten at once")
+	}
+	r.memory["1111"].seen = time.Now().Add(-forgetAfter - time.Second)
+	r.assemble(nil, node{}, stat.Reading{})
+	if len(r.memory) != 0 {
+		t.Error("it is remembered for good")
+	}
+}
+
+func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
+	for usual, want := range map[time.Duration]time.Duration{0: patienceFloor, 10 * time.Millisecond: patienceFloor, 100 * time.Millisecond: 800 * time.Millisecond, time.Second: patienceCeiling} {
+		p := pace{usual: usual}
+		if got := p.patience(); got != want {
+			t.Errorf("readings of %s are waited for %s, want %s", usual, got, want)
+		}
+	}
+	var p pace
+	for range 100 {
+		p.took(200 * time.Millisecond)
+	}
+	if p.usual < 190*time.Millisecond || p.usual > 210*time.Millisecond {
+		t.Errorf("the usual time is %s", p.usual)
+	}
+}
+
+func TestAJobIsReadForWhatItDoes(t *testing.T) {
+	if j := fromJob(&libvirt.DomainJobInfo{Type: libvirt.DOMAIN_JOB_NONE}); j != nil {
+		t.Errorf("no job is %+v", j)
+	}
+	j := fromJob(&libvirt.DomainJobInfo{Type: libvirt.DOMAIN_JOB_UNBOUNDED, OperationSet: true, Operation: libvirt.DOMAIN_JOB_OPERATION_MIGRATION_OUT, TimeElapsedSet: true, TimeElapsed: 1500,
+		MemDirtyRateSet: true, MemDirtyRate: 10, MemPageSizeSet: true, MemPageSize: 4096, AutoConvergeThrottleSet: true, AutoConvergeThrottle: 20})
+	if j.Operation != "migration-out" || j.ElapsedSeconds != cluster.Known(1.5) || j.DirtyBytesPerSecond != cluster.Known(40960) || j.ThrottleRatio != cluster.Known(.2) || j.RemainingBytes.Known {
+		t.Errorf("%+v", j)
+	}
+	for op := range libvirt.DOMAIN_JOB_OPERATION_SNAPSHOT_DELETE + 1 {
+		if int(op) >= len(stat.JobOperations()) {
+			t.Errorf("operation %d has no name", op)
+		}
+	}
+	if j := fromJob(&libvirt.DomainJobInfo{Type: libvirt.DOMAIN_JOB_BOUNDED, OperationSet: true, Operation: 99}); j.Operation != "unknown" {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestEveryReasonIsReadable(t *testing.T) {
+	if got := virt.Reason(libvirt.DOMAIN_PAUSED, int(libvirt.DOMAIN_PAUSED_IOERROR)); got != "ioerror" {
+		t.Error(got)
+	}
+	for _, reason := range []int{-1, 99} {
+		if got := virt.Reason(libvirt.DOMAIN_RUNNING, reason); got != "" {
+			t.Errorf("reason %d is %q", reason, got)
+		}
+	}
+}
