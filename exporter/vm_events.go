@@ -3,7 +3,7 @@ package exporter
 import "github.com/evenkeel/evenkeel/exporter/stat"
 
 func vmEvents() family {
-	events := counter("evenkeel_vm_events_total", "", "What befell the VM since the exporter saw it first. On Xen only the life cycle is told, and a reboot as a start.",
+	events := counter("evenkeel_vm_events_total", "", "What befell the VM since the exporter saw it first. On Xen only the life cycle is told, and a reboot as a start and a stop.",
 		"DomainEvent*Register", everywhere, "vm", "event")
 	errors := counter("evenkeel_vm_block_io_errors_total", "", "I/O errors of the device that QEMU reported since the exporter saw the VM first.", "DomainEventIOErrorReasonRegister", kvm, "vm", "device")
 	names := stat.EventNames()

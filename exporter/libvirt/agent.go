@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -118,11 +119,9 @@ func silent(err error) bool {
 }
 
 func takeGuest(a *stat.Agent, i *libvirt.DomainGuestInfo) {
-	if o := i.OS; o != nil {
-		a.OSID, a.OSName, a.OSVersion, a.Kernel = o.ID, o.PrettyName, o.VersionID, o.KernelRelease
-		if a.OSName == "" {
-			a.OSName = o.Name
-		}
+	// The library makes the records of all kinds, also of those that were not asked for.
+	if o := i.OS; o != nil && (o.IDSet || o.NameSet || o.KernelReleaseSet) {
+		a.OSID, a.OSName, a.OSVersion, a.Kernel = o.ID, cmp.Or(o.PrettyName, o.Name), o.VersionID, o.KernelRelease
 	}
 	seen := map[string]bool{}
 	for _, fs := range i.FileSystems {
@@ -132,7 +131,7 @@ func takeGuest(a *stat.Agent, i *libvirt.DomainGuestInfo) {
 		seen[fs.MountPoint] = true
 		a.Filesystems = append(a.Filesystems, stat.GuestFilesystem{Mountpoint: fs.MountPoint, Type: fs.FSType, Total: float64(fs.TotalBytes), Used: float64(fs.UsedBytes)})
 	}
-	if l := i.Load; l != nil {
+	if l := i.Load; l != nil && l.Load1MSet {
 		a.Load1, a.Load5, a.Load15 = known(l.Load1MSet, l.Load1M), known(l.Load5MSet, l.Load5M), known(l.Load15MSet, l.Load15M)
 	}
 }

@@ -85,12 +85,7 @@ func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
 	if d := m.definition; d != nil && !vm.Memory.Maximum.Known && d.MemoryBytes > 0 {
 		vm.Memory.Maximum = cluster.Known(d.MemoryBytes)
 	}
-	vm.Events, vm.IOErrors = slices.Clone(m.events), maps.Clone(m.ioErrors)
-	for _, b := range vm.Blocks {
-		if _, ok := vm.IOErrors[b.Device]; !ok {
-			vm.IOErrors[b.Device] = 0
-		}
-	}
+	r.happened(vm, m)
 	vm.Arrival = m.arrival
 	if !vm.State.Active() {
 		return
@@ -103,6 +98,21 @@ func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
 			a.SilentSeconds = cluster.Known(now.Sub(m.agentOK).Seconds())
 		}
 		vm.Agent = &a
+	}
+}
+
+// happened gives a VM the counts of its events. A driver without a bulk call (libxl) takes registrations
+// for all events and sends those of the life cycle alone: its other counts would be a lie.
+func (r *Reader) happened(vm *stat.VM, m *memory) {
+	if r.single {
+		vm.Events = slices.Clone(m.events[:stat.LifecycleEvents])
+		return
+	}
+	vm.Events, vm.IOErrors = slices.Clone(m.events), maps.Clone(m.ioErrors)
+	for _, b := range vm.Blocks {
+		if _, ok := vm.IOErrors[b.Device]; !ok {
+			vm.IOErrors[b.Device] = 0
+		}
 	}
 }
 

@@ -101,9 +101,7 @@ type memory struct {
 	agent   stat.Agent
 	agentAt time.Time
 	agentOK time.Time
-	// agentFull is when the agent was asked for everything, agentAsked that a question is under way.
 	agentFull  time.Time
-	agentAsked bool
 }
 
 // New returns a reader of the daemon at the libvirt URI. It connects when it is first read.

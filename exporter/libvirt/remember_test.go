@@ -155,3 +155,18 @@ func TestEveryReasonIsReadable(t *testing.T) {
 		}
 	}
 }
+
+// The library hands out empty records beside the one that was asked for.
+func TestAGuestsAnswersAddUp(t *testing.T) {
+	var a stat.Agent
+	for _, i := range []libvirt.DomainGuestInfo{
+		{OS: &libvirt.DomainGuestInfoOS{IDSet: true, ID: "debian", NameSet: true, Name: "Debian", KernelReleaseSet: true, KernelRelease: "6.1"}, Load: &libvirt.DomainGuestInfoLoad{}},
+		{OS: &libvirt.DomainGuestInfoOS{}, FileSystems: []libvirt.DomainGuestInfoFileSystem{{MountPoint: "/", TotalBytesSet: true, TotalBytes: 100, UsedBytes: 40}, {MountPoint: "/", TotalBytesSet: true}, {MountPoint: "/proc"}}},
+		{OS: &libvirt.DomainGuestInfoOS{}, Load: &libvirt.DomainGuestInfoLoad{Load1MSet: true, Load1M: .5}},
+	} {
+		takeGuest(&a, &i)
+	}
+	if a.OSID != "debian" || a.OSName != "Debian" || a.Kernel != "6.1" || len(a.Filesystems) != 1 || a.Filesystems[0].Used != 40 || a.Load1 != cluster.Known(.5) || a.Load5.Known {
+		t.Errorf("%+v", a)
+	}
+}

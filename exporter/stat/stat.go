@@ -141,8 +141,8 @@ type VM struct {
 	DirtyRate *DirtyRate
 	// Agent is nil when the VM has no guest agent's channel, or nobody may ask.
 	Agent *Agent
-	// Events counts what befell the VM since the exporter saw it first, by the names of EventNames;
-	// nil where the hypervisor tells no events.
+	// Events counts what befell the VM since the exporter saw it first, by the names of EventNames, as
+	// many as the hypervisor tells of.
 	Events []float64
 	// IOErrors counts I/O errors by device, since the exporter saw the VM first.
 	IOErrors map[string]float64
@@ -319,8 +319,13 @@ type GuestFilesystem struct {
 
 // EventNames are the events that are counted, in the order of VM.Events.
 func EventNames() []string {
-	return []string{"started", "stopped", "crashed", "panicked", "suspended", "resumed", "rebooted", "migrated-in", "watchdog", "io-error", "memory-failure", "agent-connected", "agent-disconnected", "control-error"}
+	return []string{"started", "stopped", "crashed", "suspended", "resumed", "migrated-in",
+		"panicked", "rebooted", "watchdog", "io-error", "memory-failure", "agent-connected", "agent-disconnected", "control-error"}
 }
+
+// LifecycleEvents is how many of EventNames, the first ones, a driver gives that tells of nothing but
+// the domains' life cycle.
+const LifecycleEvents = 6
 
 // Readings that several collectors take their numbers from.
 const (

@@ -114,7 +114,8 @@ func TestTheExporterTellsWhatPeersDoNot(t *testing.T) {
 		"the guest agent answers": func(p page) bool { v, ok := p.of(t, "evenkeel_vm_guest_agent_up", vm); return ok && v == 1 },
 		"the guest tells its name": func(p page) bool {
 			_, ok := p.of(t, "evenkeel_vm_guest_info", vm, `hostname="`+vm+`"`)
-			return ok
+			_, unknown := p.of(t, "evenkeel_vm_guest_info", vm, `kernel=""`)
+			return ok && !unknown
 		},
 		"a dirty rate was sampled":                 func(p page) bool { v, ok := p.of(t, "evenkeel_vm_dirty_bytes_per_second", vm); return ok && v > 0 },
 		"the guest tells what memory it could use": func(p page) bool { v, ok := p.of(t, "evenkeel_vm_memory_usable_bytes", vm); return ok && v > 1<<20 },
@@ -336,9 +337,15 @@ func TestLibvirtdRestartsUnderTheExporter(t *testing.T) {
 // A migration is told of while it goes on, disturbs no scrape and leaves nothing behind.
 func TestAMigrationAsTheExportersSeeIt(t *testing.T) {
 	home(t)
-	exporter(t, 1)
+	exporter(t, 1, "--collector.vm_dirty_rate.every=1s")
 	exporter(t, 2)
 	const vm = "e2e-a"
+	eventually(t, 60*time.Second, "a dirty rate", func() error {
+		if _, ok := mustScrape(t, 1).of(t, "evenkeel_vm_dirty_bytes_per_second", vm); !ok {
+			return fmt.Errorf("none yet")
+		}
+		return nil
+	})
 	if _, ok := mustScrape(t, 1).of(t, "evenkeel_vm_info", vm); !ok {
 		t.Fatalf("%s is not on host1", vm)
 	}
@@ -348,6 +355,7 @@ func TestAMigrationAsTheExportersSeeIt(t *testing.T) {
 		done <- err
 	}()
 	var told, remaining bool
+	var since float64
 	highest := map[string]float64{}
 	for running := true; running; {
 		select {
@@ -368,7 +376,13 @@ func TestAMigrationAsTheExportersSeeIt(t *testing.T) {
 				places++
 			}
 			if v, ok := p.of(t, "evenkeel_vm_migrating", vm); ok && v == 1 {
-				told = true
+				if now := float64(time.Now().Unix()); !told {
+					told, since = true, now
+				}
+				// A sample may just have begun.
+				if at, ok := p.of(t, "evenkeel_vm_dirty_rate_timestamp_seconds", vm); ok && at > since+3 {
+					t.Errorf("a dirty rate was sampled %.0f s after the migration was told of", at-since)
+				}
 			}
 			if v, ok := p.of(t, "evenkeel_vm_job_remaining_bytes", vm); ok && v > 0 {
 				remaining = true

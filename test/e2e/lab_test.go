@@ -231,10 +231,10 @@ func tail(s string, lines int) string {
 }
 
 // exporter starts the exporter of a host, inside it, and waits until it tells of its VMs.
-func exporter(t *testing.T, host int) *process {
+func exporter(t *testing.T, host int, more ...string) *process {
 	t.Helper()
 	addr := fmt.Sprintf(labAddr, host) + ":9177"
-	p := start(t, filepath.Join(root(), "test", "lab", "hostlab"), "sh", fmt.Sprintf("host%d", host), binary(), "exporter", "--web.listen-address="+addr)
+	p := start(t, filepath.Join(root(), "test", "lab", "hostlab"), append([]string{"sh", fmt.Sprintf("host%d", host), binary(), "exporter", "--web.listen-address=" + addr}, more...)...)
 	eventually(t, 20*time.Second, "the exporter of host"+fmt.Sprint(host), func() error {
 		body, err := get("http://" + addr + "/metrics")
 		if err == nil && !strings.Contains(body, `evenkeel_exporter_libvirt_up{uri="qemu:///system"} 1`) {
