@@ -14,18 +14,21 @@ EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
 PURE := ./internal/cluster/... ./analyzer/detect/... ./analyzer/plan/... ./actuator/gate/...
 FUZZTIME := 20s
 
-.PHONY: help build demo test check lint unit race laws e2e lab bench fuzz clean
+.PHONY: help build deb demo test check lint unit race laws deb-test e2e lab bench fuzz clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
 
 build: ## the binary, bin/evenkeel
 	@$(call with,build) && $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/evenkeel ./cmd/evenkeel
 
+deb: build ## Debian package of the exporter, bin/evenkeel-exporter_VERSION_amd64.deb
+	@$(call with,build) && exporter/debian/build $(VERSION)
+
 demo: build ## the whole loop on three real libvirt hosts on this machine
 	@test/demo
 
-test: lint race laws unit e2e ## every test, those on real hypervisors included
+test: lint race laws unit deb-test e2e ## every test, those on real hypervisors included
 
 check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
 
@@ -41,14 +44,18 @@ race: ## the pure rooms and the loops under the race detector
 laws: ## break the laws on purpose: each planted fault must make its test fail
 	@$(call with,test) && $(GO) test -count=1 -timeout 15m ./test/laws
 
+deb-test: build ## the Debian package, installed on a minimal Debian that boots for it
+	@$(call with,test deb) && $(GO) test $(EXEC) -count=1 -timeout 10m -v ./test/deb
+
 e2e: build ## the whole loop on the lab
 	@$(call with,test demo) && $(GO) test $(EXEC) -count=1 -timeout 18m -v ./test/e2e/...
 
 lab: ## the lab's own checks
 	@test/install demo >/dev/null && test/lab/labtest
 
-bench: ## the figures of docs/benchmarks.md
-	@$(call with,test) && $(GO) test -run '^$$' -bench . -benchmem ./analyzer/plan ./exporter
+bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. BENCH='-only domains,memory' does without
+	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter >&2 && \
+	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/plan ./exporter && $(GO) run $(EXEC) ./test/bench $(BENCH)
 
 fuzz: ## the decoders of files and requests, for FUZZTIME each
 	@$(call with,test) && $(GO) test -run '^$$' -fuzz FuzzDecodeSnapshot -fuzztime $(FUZZTIME) ./internal/cluster && \

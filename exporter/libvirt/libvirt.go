@@ -173,8 +173,9 @@ func (r *Reader) idle() bool {
 }
 
 func (r *Reader) keepInventory(ctx context.Context) {
-	if err := r.renew(ctx); err != nil && ctx.Err() == nil {
-		r.opts.Log.Warn("inventory not renewed, the old one is used on", "err", err)
+	if err := r.renew(ctx); err != nil {
+		// The readings tell it as well, once; this happens every few seconds.
+		r.opts.Log.Debug("inventory not renewed, the old one is used on", "err", err)
 	}
 	r.switchBalloonsOn(ctx)
 	// Events come in swarms; a look a moment later sees what all of them told.

@@ -54,6 +54,7 @@ func house() map[string]room {
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
 
 		"cmd/evenkeel": {level: 4, why: "wiring: knows every room"},
+		"test/bench":   {level: 4, why: "measures the program beside others"},
 	}
 }
 

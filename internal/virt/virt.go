@@ -360,10 +360,9 @@ var startLoop = sync.OnceValue(func() error {
 	if err := libvirt.EventRegisterDefaultImpl(); err != nil {
 		return fmt.Errorf("register libvirt's event loop: %w", err)
 	}
-	go func() {
-		for {
-			_ = libvirt.EventRunDefaultImpl() // an error here concerns one descriptor; the loop goes on
-		}
-	}()
+	if err := load(); err != nil {
+		return err
+	}
+	go runEvents()
 	return nil
 })
