@@ -63,7 +63,7 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) {
 	m.agentAt = time.Now()
 	r.mu.Unlock()
 	var got stat.Agent
-	err := call(ctx, r.agents, agentLimit, uuid, "ask a guest agent", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
+	err := r.call(ctx, r.agents, agentLimit, uuid, "ask a guest agent", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
 		var err error
 		got, err = ask(dom, full)
 		return err

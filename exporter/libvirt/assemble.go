@@ -59,7 +59,7 @@ func (r *Reader) remember(f *found, now time.Time) bool {
 		m = newMemory()
 		r.memory[vm.UUID] = m
 	}
-	if f.arriving && m.home != f.id {
+	if f.arriving && (m.home == nil || *m.home != f.id) {
 		m.seen = now // an event may be on its way that tells of its arrival
 		return false
 	}
@@ -68,7 +68,7 @@ func (r *Reader) remember(f *found, now time.Time) bool {
 		m.job, m.blockJobs, m.dirty, m.agent, m.agentOK = nil, nil, nil, stat.Agent{}, time.Time{}
 		m.stale = true
 	}
-	m.seen, m.now, m.id, m.home = now, *vm, f.id, f.id
+	m.seen, m.now, m.id, m.home = now, *vm, f.id, &f.id
 	if !r.inv.listAt.IsZero() && !r.inv.relist {
 		persistent, autostart := r.inv.persistent[vm.UUID], r.inv.autostart[vm.UUID]
 		vm.Persistent, vm.Autostart = &persistent, &autostart
@@ -122,6 +122,7 @@ func (r *Reader) forget(now time.Time) {
 	for uuid, m := range r.memory {
 		if now.Sub(m.seen) > forgetAfter {
 			delete(r.memory, uuid)
+			r.handles.forget(uuid)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (r *Reader) switchBalloonsOn(ctx context.Context) {
 		if !ask || ctx.Err() != nil {
 			continue
 		}
-		err := call(ctx, r.slow, balloonLimit, uuid, "switch balloon statistics on", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
+		err := r.call(ctx, r.slow, balloonLimit, uuid, "switch balloon statistics on", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
 			return dom.SetMemoryStatsPeriod(int(r.opts.BalloonPeriod/time.Second), libvirt.DOMAIN_MEM_LIVE)
 		})
 		if err != nil {

@@ -37,7 +37,7 @@ func (r *Reader) sampleDirtyRate(ctx context.Context) {
 	}
 	start := time.Now()
 	var rate *stat.DirtyRate
-	err := call(ctx, r.slow, dirtyLimit, uuid, "sample a dirty rate", func(c *libvirt.Connect, dom *libvirt.Domain) error {
+	err := r.call(ctx, r.slow, dirtyLimit, uuid, "sample a dirty rate", func(c *libvirt.Connect, dom *libvirt.Domain) error {
 		var err error
 		rate, err = sampleOne(c, dom)
 		return err

@@ -175,7 +175,7 @@ func readState(dom *libvirt.Domain, f *found) error {
 		return fmt.Errorf("read domain %s: %w", f.vm.UUID, err)
 	}
 	vm := &f.vm
-	vm.VCPUs, vm.Memory.Maximum = int(info.NrVirtCpu), kibibytes(true, info.MaxMem)
+	vm.VCPUs, vm.Memory.Maximum = int(info.NrVirtCpu), kibibytes(info.MaxMem)
 	if !vm.State.Active() {
 		if persistent, err := dom.IsPersistent(); err == nil {
 			// A domain that neither runs nor has a definition is one that is being received.
@@ -183,7 +183,7 @@ func readState(dom *libvirt.Domain, f *found) error {
 		}
 		return nil
 	}
-	vm.CPUSeconds, vm.Memory.Balloon = nanoseconds(true, info.CpuTime), kibibytes(true, info.Memory)
+	vm.CPUSeconds, vm.Memory.Balloon = nanoseconds(info.CpuTime), kibibytes(info.Memory)
 	eachVCPU(dom, vm)
 	return nil
 }
@@ -194,7 +194,7 @@ func eachVCPU(dom *libvirt.Domain, vm *stat.VM) {
 		return
 	}
 	for _, v := range vcpus {
-		vm.PerVCPU = append(vm.PerVCPU, stat.VCPU{Number: int(v.Number), Seconds: nanoseconds(true, v.CpuTime)})
+		vm.PerVCPU = append(vm.PerVCPU, stat.VCPU{Number: int(v.Number), Seconds: nanoseconds(v.CpuTime)})
 	}
 }
 
@@ -229,8 +229,10 @@ func eachDevice(dom *libvirt.Domain, d stat.Definition, vm *stat.VM) {
 }
 
 // signed is a counter of libvirt's older calls, in which -1 stands for what is not known.
-func signed(set bool, v int64) cluster.Number { return number(set && v >= 0, uint64(max(v, 0))) }
+func signed(set bool, v int64) cluster.Number { return numberIf(set && v >= 0, uint64(max(v, 0))) }
 
 func signedSeconds(set bool, v int64) cluster.Number {
-	return nanoseconds(set && v >= 0, uint64(max(v, 0)))
+	n := signed(set, v)
+	n.Value /= 1e9
+	return n
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
 	"github.com/google/go-cmp/cmp"
-	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
 )
 
@@ -70,19 +69,6 @@ func TestAPoolsSourceDoesNotDependOnTheOrderOfItsServers(t *testing.T) {
 		}
 		if got := poolSource(*def.Source); got != want {
 			t.Errorf("%s comes from %q, want %q", text, got, want)
-		}
-	}
-}
-
-func TestOnlyVCPUsThatArePluggedInCount(t *testing.T) {
-	on := libvirt.DomainStatsVcpu{StateSet: true, State: libvirt.VCPU_RUNNING, TimeSet: true}
-	for want, records := range map[int][]libvirt.DomainStatsVcpu{
-		2: {on, {}, on, {}}, // two of four
-		3: {{}, {}, {}},     // shut off
-		0: nil,
-	} {
-		if got := vcpus(records); got != want {
-			t.Errorf("%d of %d, want %d", got, len(records), want)
 		}
 	}
 }

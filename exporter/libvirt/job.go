@@ -43,7 +43,7 @@ func (r *Reader) running() []string {
 	defer r.mu.Unlock()
 	var uuids []string
 	for uuid, m := range r.memory {
-		if m.home != 0 && m.now.State.Active() && m.seen.Equal(r.lastSeen) && (m.now.Answers == nil || *m.now.Answers) {
+		if m.home != nil && m.now.State.Active() && m.seen.Equal(r.lastSeen) && (m.now.Answers == nil || *m.now.Answers) {
 			uuids = append(uuids, uuid)
 		}
 	}
@@ -63,7 +63,7 @@ func (r *Reader) watchJob(ctx context.Context, uuid string, disks bool) error {
 	var known bool
 	var arrival *stat.Migration
 	var blocks []stat.BlockJob
-	err := call(ctx, r.slow, jobLimit, uuid, "look at a job", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
+	err := r.call(ctx, r.slow, jobLimit, uuid, "look at a job", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
 		info, err := dom.GetJobStats(0)
 		if err != nil {
 			return err
@@ -106,9 +106,9 @@ func fromJob(i *libvirt.DomainJobInfo) *stat.Job {
 	job := &stat.Job{
 		Operation:      operations[0],
 		ElapsedSeconds: milliseconds(i.TimeElapsedSet, i.TimeElapsed),
-		TotalBytes:     number(i.DataTotalSet, i.DataTotal), ProcessedBytes: number(i.DataProcessedSet, i.DataProcessed),
-		RemainingBytes: number(i.DataRemainingSet, i.DataRemaining), BytesPerSecond: number(i.MemBpsSet, i.MemBps),
-		ExpectedDowntimeSeconds: milliseconds(i.DowntimeSet, i.Downtime), Iteration: number(i.MemIterationSet, i.MemIteration),
+		TotalBytes:     numberIf(i.DataTotalSet, i.DataTotal), ProcessedBytes: numberIf(i.DataProcessedSet, i.DataProcessed),
+		RemainingBytes: numberIf(i.DataRemainingSet, i.DataRemaining), BytesPerSecond: numberIf(i.MemBpsSet, i.MemBps),
+		ExpectedDowntimeSeconds: milliseconds(i.DowntimeSet, i.Downtime), Iteration: numberIf(i.MemIterationSet, i.MemIteration),
 	}
 	if i.OperationSet && int(i.Operation) < len(operations) {
 		job.Operation = operations[i.Operation]
@@ -129,7 +129,7 @@ func readArrival(dom *libvirt.Domain) *stat.Migration {
 		return nil
 	}
 	return &stat.Migration{Seconds: milliseconds(i.TimeElapsedSet, i.TimeElapsed), DowntimeSeconds: milliseconds(i.DowntimeSet, i.Downtime),
-		TransferredBytes: number(i.DataProcessedSet, i.DataProcessed)}
+		TransferredBytes: numberIf(i.DataProcessedSet, i.DataProcessed)}
 }
 
 func readBlockJobs(dom *libvirt.Domain, d stat.Definition) []stat.BlockJob {
@@ -151,7 +151,7 @@ func readBlockJobs(dom *libvirt.Domain, d stat.Definition) []stat.BlockJob {
 }
 
 func milliseconds(set bool, v uint64) cluster.Number {
-	n := number(set, v)
+	n := numberIf(set, v)
 	n.Value /= 1000
 	return n
 }

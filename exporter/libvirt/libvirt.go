@@ -8,7 +8,6 @@ package libvirt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -52,6 +51,7 @@ type Reader struct {
 	fast, slow, agents *virt.Conn
 	wake               chan struct{}
 	renewing           sync.Mutex
+	handles            handles
 
 	mu  sync.Mutex
 	inv inventory
@@ -77,8 +77,8 @@ type memory struct {
 	seen time.Time
 	now  stat.VM
 	id   uint
-	// home is the ID under which the VM was seen to be here, and not just arriving.
-	home uint
+	// home is the ID under which the VM was seen to be here, and not just arriving; nil if never.
+	home *uint
 
 	definition   *stat.Definition
 	definitionAt time.Time
@@ -98,10 +98,10 @@ type memory struct {
 	dirty   *stat.DirtyRate
 	dirtyAt time.Time
 
-	agent   stat.Agent
-	agentAt time.Time
-	agentOK time.Time
-	agentFull  time.Time
+	agent     stat.Agent
+	agentAt   time.Time
+	agentOK   time.Time
+	agentFull time.Time
 }
 
 // New returns a reader of the daemon at the libvirt URI. It connects when it is first read.
@@ -116,8 +116,14 @@ func New(uri string, o Options) *Reader {
 		access = virt.ReadOnly
 	}
 	r.fast = virt.New(uri, virt.With(virt.ReadOnly))
-	r.slow = virt.New(uri, virt.With(access), virt.OnOpen(r.listen))
-	r.agents = virt.New(uri, virt.With(access))
+	r.slow = virt.New(uri, virt.With(access), virt.OnOpen(func(c *libvirt.Connect) func() {
+		silence, free := r.listen(c), r.handles.keep(c)
+		return func() {
+			silence()
+			free()
+		}
+	}))
+	r.agents = virt.New(uri, virt.With(access), virt.OnOpen(r.handles.keep))
 	return r
 }
 
@@ -248,13 +254,13 @@ func gone(err error) bool {
 }
 
 // call runs f in the background with a deadline of its own, for one domain.
-func call(ctx context.Context, c *virt.Conn, limit time.Duration, uuid string, what string, f func(*libvirt.Connect, *libvirt.Domain) error) error {
+func (r *Reader) call(ctx context.Context, c *virt.Conn, limit time.Duration, uuid string, what string, f func(*libvirt.Connect, *libvirt.Domain) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return c.Call(ctx, what, func(conn *libvirt.Connect) error {
-		dom, err := conn.LookupDomainByUUIDString(uuid)
+		dom, err := r.handles.domain(conn, uuid)
 		if err != nil {
-			return fmt.Errorf("look domain %s up: %w", uuid, err)
+			return err
 		}
 		defer func() { _ = dom.Free() }() // it frees our handle only; nothing can be done about a failure
 		return f(conn, dom)

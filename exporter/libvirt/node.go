@@ -26,15 +26,14 @@ func readNode(c *libvirt.Connect, total int64) node {
 	n.note("host_cpu", start, err)
 	start = time.Now()
 	mem, err := c.GetMemoryStats(int(libvirt.NODE_MEMORY_STATS_ALL_CELLS), 0)
-	if err == nil && mem.TotalSet {
-		n.memory = &stat.HostMemory{Total: int64(mem.Total) << 10, Free: kibibytes(mem.FreeSet, mem.Free),
-			Available: kibibytes(mem.FreeSet, mem.Free+mem.Buffers+mem.Cached)}
+	if err == nil && mem.TotalSet && mem.FreeSet {
+		n.memory = &stat.HostMemory{Total: int64(mem.Total) << 10, Free: kibibytes(mem.Free), Available: kibibytes(mem.Free + mem.Buffers + mem.Cached)}
 		n.note("host_memory", start, nil)
 		return n
 	}
 	free, err := c.GetFreeMemory()
 	if err == nil {
-		n.memory = &stat.HostMemory{Total: total, Free: number(true, free), Available: number(true, free)}
+		n.memory = &stat.HostMemory{Total: total, Free: number(free), Available: number(free)}
 	}
 	n.note("host_memory", start, err)
 	return n

@@ -18,7 +18,10 @@ typedef struct { char uuid[37]; const char *name; unsigned int id; void *dom; ek
 typedef struct { ek_stats **raw; ek_record *records; int n; int code; const char *message; } ek_answer;
 
 static int (*all_stats)(void *, unsigned int, ek_stats ***, unsigned int);
+static int (*list_stats)(void **, unsigned int, ek_stats ***, unsigned int);
 static void (*free_stats)(ek_stats **);
+static void *(*lookup)(void *, const char *);
+static int (*free_domain)(void *);
 static int (*get_uuid)(void *, char *);
 static const char *(*get_name)(void *);
 static unsigned int (*get_id)(void *);
@@ -30,7 +33,8 @@ static int (*run_events)(void);
 // ek_load finds the functions and returns the name of what is missing.
 static const char *ek_load(void) {
 	struct { const char *name; void **to; } all[] = {
-		{"virConnectGetAllDomainStats", (void **)&all_stats}, {"virDomainStatsRecordListFree", (void **)&free_stats},
+		{"virConnectGetAllDomainStats", (void **)&all_stats}, {"virDomainListGetStats", (void **)&list_stats}, {"virDomainStatsRecordListFree", (void **)&free_stats},
+		{"virDomainLookupByUUIDString", (void **)&lookup}, {"virDomainFree", (void **)&free_domain},
 		{"virDomainGetUUIDString", (void **)&get_uuid}, {"virDomainGetName", (void **)&get_name}, {"virDomainGetID", (void **)&get_id},
 		{"virDomainGetInfo", (void **)&get_info}, {"virGetLastErrorCode", (void **)&error_code},
 		{"virGetLastErrorMessage", (void **)&error_message}, {"virEventRunDefaultImpl", (void **)&run_events},
@@ -44,10 +48,30 @@ static const char *ek_load(void) {
 	return NULL;
 }
 
-// ek_all_stats asks for all domains' statistics. The answer's memory is libvirt's until ek_free.
-static void ek_all_stats(void *conn, unsigned int groups, unsigned int flags, ek_answer *out) {
+// ek_ask asks for all domains' statistics, or for those of the named ones. Of these, what is not there
+// any more is left out.
+static int ek_ask(void *conn, char **uuids, int n, unsigned int groups, unsigned int flags, ek_stats ***raw) {
+	if (n < 0)
+		return all_stats(conn, groups, raw, flags);
+	void **doms = calloc(n + 1, sizeof *doms);
+	if (!doms)
+		abort();
+	int found = 0, got = 0;
+	for (int i = 0; i < n; i++)
+		if ((doms[found] = lookup(conn, uuids[i])))
+			found++;
+	if (found)
+		got = list_stats(doms, groups, raw, flags);
+	for (int i = 0; i < found; i++)
+		free_domain(doms[i]);
+	free(doms);
+	return got;
+}
+
+// ek_get makes an answer, whose memory is libvirt's until ek_free.
+static void ek_get(void *conn, char **uuids, int n, unsigned int groups, unsigned int flags, ek_answer *out) {
 	memset(out, 0, sizeof *out);
-	out->n = all_stats(conn, groups, &out->raw, flags);
+	out->n = ek_ask(conn, uuids, n, groups, flags, &out->raw);
 	if (out->n >= 0 && !(out->records = calloc(out->n + 1, sizeof *out->records)))
 		abort();
 	if (out->n < 0) {
@@ -121,10 +145,10 @@ type param struct {
 	value [8]byte
 }
 
-// Stats calls libvirt's bulk call and hands out one record after the other. The binding has the call
-// as well; it costs several times the CPU, and asks the daemon once more for each domain, which a
-// domain that is busy can hold up.
-func Stats(c *libvirt.Connect, groups libvirt.DomainStatsTypes, flags libvirt.ConnectGetAllDomainStatsFlags, each func(Record)) error {
+// Stats calls libvirt's bulk call and hands out one record after the other: of the domains with the
+// UUIDs, or of all where uuids is nil. The binding has the call as well; it costs several times the
+// CPU, and asks the daemon once more for each domain, which a domain that is busy can hold up.
+func Stats(c *libvirt.Connect, uuids []string, groups libvirt.DomainStatsTypes, flags libvirt.ConnectGetAllDomainStatsFlags, each func(Record)) error {
 	if err := load(); err != nil {
 		return err
 	}
@@ -133,8 +157,16 @@ func Stats(c *libvirt.Connect, groups libvirt.DomainStatsTypes, flags libvirt.Co
 		return fmt.Errorf("hold the connection: %w", err)
 	}
 	defer func() { _, _ = libvirt.CloseRawPtr(conn) }() // it gives back what RawPtr took
+	n, names := C.int(-1), []*C.char{nil}
+	if uuids != nil {
+		n, names = C.int(len(uuids)), make([]*C.char, len(uuids)+1)
+		for i, id := range uuids {
+			names[i] = C.CString(id)
+			defer C.free(unsafe.Pointer(names[i]))
+		}
+	}
 	var a C.ek_answer
-	C.ek_all_stats(unsafe.Pointer(conn), C.uint(groups), C.uint(flags), &a)
+	C.ek_get(unsafe.Pointer(conn), &names[0], n, C.uint(groups), C.uint(flags), &a)
 	defer C.ek_free(&a)
 	if a.n < 0 {
 		return &Error{Code: libvirt.ErrorNumber(a.code), Message: C.GoString(a.message)}

@@ -109,7 +109,7 @@ func qemu(t *testing.T, vm string) int {
 
 func TestTheExporterTellsWhatPeersDoNot(t *testing.T) {
 	home(t)
-	exporter(t, 1)
+	exporter(t, 1, "--collector.vm_dirty_rate.every=2s")
 	vm := "e2e-a" // it writes 2 MB/s to its memory
 	for what, enough := range map[string]func(p page) bool{
 		"the guest agent answers": func(p page) bool { v, ok := p.of(t, "evenkeel_vm_guest_agent_up", vm); return ok && v == 1 },
@@ -125,9 +125,9 @@ func TestTheExporterTellsWhatPeersDoNot(t *testing.T) {
 			return ok && v > 0
 		},
 		"nothing is being done to it": func(p page) bool { v, ok := p.of(t, "evenkeel_vm_migrating", vm); return ok && v == 0 },
-		"its disk is an overlay": func(p page) bool {
+		"its disk stands on no other": func(p page) bool {
 			v, ok := p.of(t, "evenkeel_vm_disk_backing_depth", vm, `device="vda"`)
-			return ok && v == 1
+			return ok && v == 0
 		},
 		"it is movable": func(p page) bool { v, ok := p.of(t, "evenkeel_vm_movable", vm); return ok && v == 1 },
 		"the host's CPU pressure is told": func(p page) bool {
@@ -221,8 +221,10 @@ func TestTheHeartbeatTellsADeadHostFromOneThatIsCutOff(t *testing.T) {
 func TestWithoutTheRightToWriteItLooksAlone(t *testing.T) {
 	home(t)
 	addr := fmt.Sprintf(labAddr, 1) + ":9188"
+	lab(t, "sh", "host1", "chmod", "0700", "/run/libvirt/libvirt-sock")
+	defer lab(t, "sh", "host1", "chmod", "0777", "/run/libvirt/libvirt-sock")
 	start(t, filepath.Join(root(), "test", "lab", "hostlab"), "sh", "host1", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-		"/proc/1/root"+binary(), "exporter", "--web.listen-address="+addr)
+		binary(), "exporter", "--web.listen-address="+addr)
 	url := "http://" + addr + "/metrics"
 	eventually(t, 20*time.Second, "the exporter", func() error {
 		p, _, err := scrapePage(url)
@@ -458,8 +460,11 @@ func TestAMigrationAsTheExportersSeeIt(t *testing.T) {
 				highest[key] = v
 			}
 		}
-		if places > 1 && running {
-			t.Errorf("%s is on %d hosts at once", vm, places)
+		if places > 1 {
+			// It may have moved between the two scrapes; then it has left the first host by now.
+			if _, still := mustScrape(t, 1).of(t, "evenkeel_vm_info", vm); still {
+				t.Errorf("%s is on %d hosts at once", vm, places)
+			}
 		}
 	}
 	if !told || !remaining {
@@ -533,8 +538,7 @@ func (p *proxy) cut() {
 
 // A thousand lost connections must leave nothing behind: no goroutine, no descriptor, no memory.
 func TestAThousandLostConnectionsLeaveNothingBehind(t *testing.T) {
-	home(t)
-	cut, socket := newProxy(t, filepath.Join(labDir(), "host1", "run", "libvirt", "libvirt-sock"))
+	cut, socket := newProxy(t, filepath.Join(labDir(), "host3", "run", "libvirt", "libvirt-sock"))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -547,7 +551,7 @@ func TestAThousandLostConnectionsLeaveNothingBehind(t *testing.T) {
 	eventually(t, 20*time.Second, "the exporter", func() error {
 		var err error
 		p, _, err = scrapePage(url)
-		if err == nil && len(p) < 300 {
+		if err == nil && len(p) < 100 {
 			err = fmt.Errorf("only %d series", len(p))
 		}
 		return err
