@@ -6,6 +6,7 @@ SHELL := /bin/bash
 # libvirt and builds without its headers.
 TAGS := libvirt_dlopen
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+PROGRAM := -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 GO := GOFLAGS='-mod=readonly -tags=$(TAGS)' CGO_ENABLED=1 go
 # Each recipe puts the Go that test/install found or fetched first on its PATH.
 with = dir=$$(test/install $(1)) && export PATH="$${dir:+$$dir:}$$PATH"
@@ -19,8 +20,9 @@ FUZZTIME := 20s
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
 
-build: ## the binary, bin/evenkeel
-	@$(call with,build) && $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/evenkeel ./cmd/evenkeel
+build: ## both programs, bin/evenkeel and bin/evenkeel-exporter
+	@$(call with,build) && $(GO) build $(PROGRAM) -o bin/evenkeel ./cmd/evenkeel && \
+	  $(GO) build $(PROGRAM) -o bin/evenkeel-exporter ./cmd/evenkeel-exporter
 
 deb: build ## Debian package of the exporter, bin/evenkeel-exporter_VERSION_amd64.deb
 	@$(call with,build) && exporter/debian/build $(VERSION)

@@ -54,6 +54,7 @@ type Exporter struct {
 	families []family
 	own      own
 	metrics  []*metric
+	names    []string
 	pages    chan *page
 
 	mu     sync.Mutex
@@ -76,7 +77,14 @@ func New(o Options) *Exporter {
 	e.metrics = append(e.metrics, e.own.metrics()...)
 	slices.SortFunc(e.metrics, func(x, y *metric) int { return cmp.Compare(x.name, y.name) })
 	for i, m := range e.metrics {
-		m.place = i
+		m.place, m.names = i, nil
+		for _, l := range m.labels {
+			at := slices.Index(e.names, l)
+			if at < 0 {
+				at, e.names = len(e.names), append(e.names, l)
+			}
+			m.names = append(m.names, at)
+		}
 	}
 	return e
 }
@@ -99,7 +107,7 @@ func (s Scrape) Gather() (families []*dto.MetricFamily, done func(), err error) 
 	case p = <-s.e.pages:
 		p.clear()
 	default:
-		p = newPage(s.e.metrics)
+		p = newPage(s.e.metrics, s.e.names)
 	}
 	s.e.fill(s.ctx, p)
 	return p.filled(), func() {

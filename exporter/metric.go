@@ -19,10 +19,11 @@ type metric struct {
 	on     givers
 	labels []string
 
-	// order sorts the label values that a family passes into the order of the labels' names; place is
-	// the metric's among all of its exporter.
+	// order sorts the label values that a family passes into the order of the labels' names.
 	order []int
+	// place is the metric's among all of its exporter, names are those of its labels' names.
 	place int
+	names []int
 }
 
 // givers are hypervisors that give a number.

@@ -10,32 +10,61 @@ import (
 
 // page collects the series of one scrape. It is used again for later scrapes, because a page of many
 // VMs is many thousand small values: made anew for each scrape they would cost more than reading the
-// hypervisor does.
+// hypervisor does. Labels that several series have are one value, which keeps the page small.
 type page struct {
 	families []*dto.MetricFamily
-	rows     []*[rowsInChunk]row
-	used     int
+	// names are the labels' names, each once; a metric has their places.
+	names    []string
+	rows     arena[row]
+	gauges   arena[dto.Gauge]
+	counters arena[dto.Counter]
+	labels   arena[label]
+	known    map[labelKey]*dto.LabelPair
+	last     [2]labelKey
+	lastPair [2]*dto.LabelPair
 }
 
-const (
-	rowsInChunk = 256
-	// labelsInRow have room within a row; the few metrics with more get theirs made for them.
-	labelsInRow = 3
-)
+// labelsInRow have room within a row; the few metrics with more get theirs made for them.
+const labelsInRow = 3
 
-// row is one series with everything that it points to.
+// row is one series.
 type row struct {
-	metric  dto.Metric
-	gauge   dto.Gauge
-	counter dto.Counter
-	value   float64
-	pairs   [labelsInRow]dto.LabelPair
-	list    [labelsInRow]*dto.LabelPair
-	texts   [labelsInRow]string
+	metric dto.Metric
+	value  float64
+	list   [labelsInRow]*dto.LabelPair
 }
 
-func newPage(metrics []*metric) *page {
-	p := &page{}
+// label is one label with its value.
+type label struct {
+	pair dto.LabelPair
+	text string
+}
+
+type labelKey struct {
+	name int
+	text string
+}
+
+// arena hands out values that stay where they are, and all of them again after a reset.
+type arena[T any] struct {
+	chunks []*[chunk]T
+	used   int
+}
+
+const chunk = 256
+
+func (a *arena[T]) next() *T {
+	at := a.used / chunk
+	if at == len(a.chunks) {
+		a.chunks = append(a.chunks, new([chunk]T))
+	}
+	a.used++
+	return &a.chunks[at][(a.used-1)%chunk]
+}
+
+// newPage makes an empty page. The metrics must know their places.
+func newPage(metrics []*metric, names []string) *page {
+	p := &page{names: names, known: map[labelKey]*dto.LabelPair{}}
 	for _, m := range metrics {
 		p.families = append(p.families, &dto.MetricFamily{Name: &m.name, Help: &m.help, Type: &m.kind})
 	}
@@ -44,7 +73,9 @@ func newPage(metrics []*metric) *page {
 
 // clear empties the page for the next scrape.
 func (p *page) clear() {
-	p.used = 0
+	p.rows.used, p.gauges.used, p.counters.used, p.labels.used = 0, 0, 0, 0
+	clear(p.known)
+	p.last, p.lastPair = [2]labelKey{}, [2]*dto.LabelPair{}
 	for _, f := range p.families {
 		f.Metric = f.Metric[:0]
 	}
@@ -61,37 +92,45 @@ func (p *page) filled() []*dto.MetricFamily {
 	return families
 }
 
-func (p *page) row() *row {
-	chunk, at := p.used/rowsInChunk, p.used%rowsInChunk
-	if chunk == len(p.rows) {
-		p.rows = append(p.rows, new([rowsInChunk]row))
-	}
-	p.used++
-	return &p.rows[chunk][at]
-}
-
 // put adds a series with the labels' values in the order of the metric's definition.
 func (p *page) put(m *metric, v float64, values ...string) {
-	r := p.row()
-	r.value = v
+	r := p.rows.next()
+	r.value, r.metric.Gauge, r.metric.Counter = v, nil, nil
 	if m.kind == dto.MetricType_COUNTER {
-		r.counter.Value, r.metric.Counter, r.metric.Gauge = &r.value, &r.counter, nil
+		r.metric.Counter = p.counters.next()
+		r.metric.Counter.Value = &r.value
 	} else {
-		r.gauge.Value, r.metric.Gauge, r.metric.Counter = &r.value, &r.gauge, nil
+		r.metric.Gauge = p.gauges.next()
+		r.metric.Gauge.Value = &r.value
 	}
-	n := len(m.labels)
-	list, pairs, texts := r.list[:0], r.pairs[:], r.texts[:]
-	if n > labelsInRow {
-		list, pairs, texts = make([]*dto.LabelPair, 0, n), make([]dto.LabelPair, n), make([]string, n)
+	list := r.list[:0]
+	if len(m.labels) > labelsInRow {
+		list = make([]*dto.LabelPair, 0, len(m.labels))
 	}
 	for i, from := range m.order {
-		texts[i] = readable(values[from])
-		pairs[i].Name, pairs[i].Value = &m.labels[i], &texts[i]
-		list = append(list, &pairs[i])
+		list = append(list, p.label(i&1, labelKey{m.names[i], values[from]}))
 	}
 	r.metric.Label = list
 	f := p.families[m.place]
 	f.Metric = append(f.Metric, &r.metric)
+}
+
+// label returns the one value of a label on this page. The one that was asked for last at this place is
+// most often asked for again.
+func (p *page) label(place int, k labelKey) *dto.LabelPair {
+	if p.lastPair[place] != nil && p.last[place] == k {
+		return p.lastPair[place]
+	}
+	pair := p.known[k]
+	if pair == nil {
+		l := p.labels.next()
+		l.text = readable(k.text)
+		l.pair.Name, l.pair.Value = &p.names[k.name], &l.text
+		pair = &l.pair
+		p.known[k] = pair
+	}
+	p.last[place], p.lastPair[place] = k, pair
+	return pair
 }
 
 // readable makes a name that somebody chose fit for a label.

@@ -5,28 +5,14 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
-
+	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/spf13/cobra"
 )
 
 // version is set by the linker.
 var version = "development"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := newRoot().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "evenkeel:", err)
-		stop()
-		os.Exit(1) //nolint:gocritic // stop has been called
-	}
-}
+func main() { command.Main(newRoot()) }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -38,7 +24,7 @@ func newRoot() *cobra.Command {
 	}
 	root.AddGroup(&cobra.Group{ID: "run", Title: "To run:"}, &cobra.Group{ID: "ask", Title: "To ask a server and to decide:"}, &cobra.Group{ID: "file", Title: "To work with files:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"run":  {newExporter(), newServer()},
+		"run":  {command.Exporter(version), newServer()},
 		"ask":  {newStatus(), newRecommendations(), newApprove(), newReject(), newHistory(), newWhere()},
 		"file": {newPlan(), newSnapshot(), newCheckConfig()},
 	} {
@@ -48,12 +34,4 @@ func newRoot() *cobra.Command {
 		}
 	}
 	return root
-}
-
-func newLog(level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log.level: %q is none; use debug, info, warn or error", level)
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/evenkeel/evenkeel/analyzer/promql"
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/evenkeel/evenkeel/internal/engine"
 	"github.com/oklog/run"
@@ -34,7 +35,7 @@ import (
 )
 
 type serverFlags struct {
-	web           webFlags
+	web           command.Web
 	config, level string
 	storage       string
 	prometheusURL string
@@ -48,7 +49,7 @@ func newServer() *cobra.Command {
 		Short: "Analyse the cluster, advise, and act on approval",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := newLog(f.level)
+			log, err := command.Log(f.level)
 			if err != nil {
 				return err
 			}
@@ -59,7 +60,7 @@ func newServer() *cobra.Command {
 			return s.run(cmd.Context())
 		},
 	}
-	f.web.register(cmd.Flags(), "127.0.0.1:9178")
+	f.web.Register(cmd.Flags(), "127.0.0.1:9178")
 	cmd.Flags().StringVar(&f.config, "config.file", "evenkeel.yml", "configuration file")
 	cmd.Flags().StringVar(&f.storage, "storage.path", "data", "directory for the journal, the time series and the token")
 	cmd.Flags().StringVar(&f.prometheusURL, "prometheus.url", "", "read this Prometheus-compatible server instead of embedding one")
@@ -102,7 +103,7 @@ func buildServer(f serverFlags, log *slog.Logger) (*server, error) {
 		return nil, fmt.Errorf("--storage.path: %w", err)
 	}
 	s := &server{flags: f, log: log, registry: prometheus.NewRegistry()}
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(version))
 	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
 	s.registry.MustRegister(s.reloads)
 	s.reloads.WithLabelValues("failure").Set(0)
@@ -195,10 +196,10 @@ func (s *server) reload() error {
 // selfTarget is the server's own address for its Prometheus to scrape, or "" where it would have
 // to pass TLS or a password of its own.
 func (s *server) selfTarget(c config.Config) string {
-	if s.flags.web.config != "" || c.Scrape.Scheme != "http" {
+	if s.flags.web.Config != "" || c.Scrape.Scheme != "http" {
 		return ""
 	}
-	host, port, err := net.SplitHostPort(s.flags.web.listen[0])
+	host, port, err := net.SplitHostPort(s.flags.web.Listen[0])
 	if err != nil {
 		return ""
 	}
@@ -217,7 +218,7 @@ func (s *server) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api)
 	mux.Handle("/-/", s.api)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: command.MaxScrapes}))
 	if s.engine != nil {
 		mux.Handle("/prometheus/", http.StripPrefix("/prometheus", s.engine.Handler()))
 		links = append(links, web.LandingLinks{Address: "/prometheus/api/v1/targets", Text: "Prometheus API (data source URL: /prometheus)"})
@@ -243,7 +244,7 @@ func (s *server) run(ctx context.Context) error {
 	add := func(f func(context.Context) error) {
 		g.Add(func() error { return f(ctx) }, func(error) { cancel() })
 	}
-	add(func(ctx context.Context) error { return s.flags.web.serve(ctx, h, s.log) })
+	add(func(ctx context.Context) error { return s.flags.web.Serve(ctx, h, s.log) })
 	if s.engine != nil {
 		add(s.engine.Run)
 	}

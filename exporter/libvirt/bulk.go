@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
@@ -30,15 +31,16 @@ type pace struct{ usual time.Duration }
 const (
 	// patienceFloor and patienceCeiling bound what a domain that does not answer can add to a reading.
 	patienceFloor, patienceCeiling = 500 * time.Millisecond, 2 * time.Second
-	// patienceSecond is the least time for the second attempt, which has less to wait for.
-	patienceSecond = time.Second
 	// patienceTimes is how many times longer than usual a reading may take.
-	patienceTimes = 2
+	patienceTimes = 1.5
 )
 
 func (p *pace) patience() time.Duration {
-	return min(max(patienceTimes*p.usual, patienceFloor), patienceCeiling)
+	return min(max(time.Duration(patienceTimes*float64(p.usual)), patienceFloor), patienceCeiling)
 }
+
+// second is how long the second attempt may take, which leaves out what held the first one up.
+func (p *pace) second() time.Duration { return min(max(p.usual, patienceFloor), patienceCeiling) }
 
 func (p *pace) took(d time.Duration) {
 	if p.usual == 0 {
@@ -89,36 +91,59 @@ func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
 	}
 }
 
-// withoutTheSlow reads the VMs that ran in the last reading, by their names. One whose process is
-// stopped is busy now, with the call that hangs there, and is passed over; one that is being started was
-// not among them. If that takes too long as well, what needs no answer from the processes is read
-// alone. VMs that did not run are told as they were.
+// withoutTheSlow reads the VMs that ran in the last reading, by their names: one that is being started
+// was not among them, and one whose process is stopped is busy now, with the call that hangs there, and
+// is passed over. VMs with a job are often slow to answer and are not asked. Side by side with that is
+// read what needs no answer from the processes, which has to do for the VMs that gave none. VMs that did
+// not run are told as they were.
 func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsTypes, why error) ([]found, error) {
-	r.mu.Lock()
-	r.heldUp++
-	var active []string
-	var rest []found
-	for uuid, m := range r.memory {
-		switch {
-		case m.home == nil || !m.seen.Equal(r.lastSeen):
-		case m.now.State.Active():
-			active = append(active, uuid)
-		default:
-			rest = append(rest, found{vm: m.now, id: m.id})
-		}
-	}
-	r.mu.Unlock()
+	active, calm, rest, limit := r.lastKnown()
 	if len(active) == 0 {
 		return nil, why
 	}
-	for _, g := range []libvirt.DomainStatsTypes{groups, groups &^ askingGroups} {
-		all, err := r.bulk(ctx, active, g, max(r.patience(), patienceSecond))
-		if err == nil {
-			return append(all, rest...), nil
-		}
-		why = err
+	var full, bare []found
+	var bareErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { full, _ = r.bulk(ctx, calm, groups, limit) }) // what it cannot tell, the other does
+	wg.Go(func() { bare, bareErr = r.bulk(ctx, active, groups&^askingGroups, patienceCeiling) })
+	wg.Wait()
+	if bareErr != nil {
+		return nil, bareErr
 	}
-	return nil, why
+	told := map[string]found{}
+	for _, f := range full {
+		told[f.vm.UUID] = f
+	}
+	no := false
+	for i := range bare {
+		if f, ok := told[bare[i].vm.UUID]; ok {
+			bare[i] = f
+		} else if bare[i].vm.State.Active() && groups&askingGroups != 0 {
+			bare[i].vm.Answers = &no
+		}
+	}
+	return append(bare, rest...), nil
+}
+
+// lastKnown are the VMs that ran in the last reading, those of them without a job, those that did not
+// run, and how long asking again may take.
+func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heldUp++
+	for uuid, m := range r.memory {
+		switch {
+		case m.home == nil || !m.seen.Equal(r.lastSeen):
+		case !m.now.State.Active():
+			rest = append(rest, found{vm: m.now, id: m.id})
+		default:
+			active = append(active, uuid)
+			if m.job == nil {
+				calm = append(calm, uuid)
+			}
+		}
+	}
+	return active, calm, rest, r.pace.second()
 }
 
 func (r *Reader) patience() time.Duration {

@@ -111,7 +111,7 @@ func TestWhatIsKnownOfAVMOutlivesItForAWhile(t *testing.T) {
 }
 
 func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
-	for usual, want := range map[time.Duration]time.Duration{0: patienceFloor, 10 * time.Millisecond: patienceFloor, 400 * time.Millisecond: 800 * time.Millisecond, 3 * time.Second: patienceCeiling} {
+	for usual, want := range map[time.Duration]time.Duration{0: patienceFloor, 10 * time.Millisecond: patienceFloor, 400 * time.Millisecond: 600 * time.Millisecond, 3 * time.Second: patienceCeiling} {
 		p := pace{usual: usual}
 		if got := p.patience(); got != want {
 			t.Errorf("readings of %s are waited for %s, want %s", usual, got, want)

@@ -3,6 +3,7 @@ package virt
 /*
 #cgo LDFLAGS: -ldl
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,10 @@ static const char *ek_load(void) {
 		{"virDomainGetInfo", (void **)&get_info}, {"virGetLastErrorCode", (void **)&error_code},
 		{"virGetLastErrorMessage", (void **)&error_message}, {"virEventRunDefaultImpl", (void **)&run_events},
 	};
+#ifdef M_ARENA_MAX
+	// libvirt is called from many threads, for each of which glibc would keep memory of its own.
+	mallopt(M_ARENA_MAX, 1);
+#endif
 	void *lib = dlopen("libvirt.so.0", RTLD_NOW);
 	if (!lib)
 		return "libvirt.so.0";

@@ -55,7 +55,7 @@ func main() {
 	flag.DurationVar(&o.storm, "storm", 30*time.Second, "how long guests are moved back and forth")
 	flag.StringVar(&o.only, "only", "", "these `scenes` alone, with commas between: guests, domains, memory, storm")
 	flag.BoolVar(&o.keep, "keep", false, "leave the lab up, also if it was not up before")
-	flag.StringVar(&o.binary, "binary", "bin/evenkeel", "the program to measure")
+	flag.StringVar(&o.binary, "binary", "bin/evenkeel-exporter", "the `program` to measure, with its subcommand if it takes one, as in \"bin/evenkeel exporter\"")
 	flag.StringVar(&o.inovex, "inovex", "", "`file` of the inovex exporter; without it that one is left out")
 	flag.StringVar(&o.tinkoff, "tinkoff", "", "`file` of the Tinkoff exporter; without it that one is left out")
 	flag.Parse()
@@ -82,7 +82,9 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(o.binary); err != nil {
+	if words := strings.Fields(o.binary); len(words) == 0 {
+		return errors.New("-binary names no program")
+	} else if _, err := os.Stat(words[0]); err != nil {
 		return fmt.Errorf("there is no binary, run make bench, or make build first: %w", err)
 	}
 	lab := slices.ContainsFunc(chosen, func(s scene) bool { return s.lab })

@@ -111,7 +111,7 @@ func memoryScene(ctx context.Context, o options, w io.Writer) ([]goal, error) {
 		return nil, err
 	}
 	defer s.end()
-	fmt.Fprint(w, "| scrapes | resident, MiB | of it not of a file, MiB |\n|---|---|---|\n")
+	fmt.Fprint(w, "| scrapes | resident, MiB | of it of no file, MiB | of files, MiB |\n|---|---|---|---|\n")
 	resident := map[int]float64{}
 	for i := range manyScrapes {
 		if _, err := s.scrape(ctx); err != nil {
@@ -123,7 +123,7 @@ func memoryScene(ctx context.Context, o options, w io.Writer) ([]goal, error) {
 				return nil, err
 			}
 			resident[n] = m["VmRSS:"]
-			fmt.Fprintf(w, "| %d | %.1f | %.1f |\n", n, m["VmRSS:"], m["RssAnon:"])
+			fmt.Fprintf(w, "| %d | %.1f | %.1f | %.1f |\n", n, m["VmRSS:"], m["RssAnon:"], m["RssFile:"])
 		}
 	}
 	return memoryGoals(resident[fewScrapes], resident[manyScrapes]), nil

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,8 +42,9 @@ type program struct {
 }
 
 func ours(o options) program {
-	return program{"evenkeel", o.binary, func(uri, addr string) []string {
-		return []string{"exporter", "--libvirt.uri=" + uri, "--web.listen-address=" + addr}
+	words := strings.Fields(o.binary)
+	return program{"evenkeel", words[0], func(uri, addr string) []string {
+		return append(slices.Clone(words[1:]), "--libvirt.uri="+uri, "--web.listen-address="+addr)
 	}}
 }
 

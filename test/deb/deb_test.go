@@ -107,7 +107,7 @@ func TestThePackage(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		`-rwxr-xr-x root/root .* \./usr/bin/evenkeel`, `-rw-r--r-- root/root .* \./lib/systemd/system/evenkeel-exporter.service`,
+		`-rwxr-xr-x root/root .* \./usr/bin/evenkeel-exporter`, `-rw-r--r-- root/root .* \./lib/systemd/system/evenkeel-exporter.service`,
 		`-rw-r--r-- root/root .* \./etc/default/evenkeel-exporter`, `\./usr/share/doc/evenkeel-exporter/copyright`,
 		`\./usr/share/doc/evenkeel-exporter/licences-of-modules.gz`, `\./usr/share/doc/evenkeel-exporter/README.Debian`,
 	} {

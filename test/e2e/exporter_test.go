@@ -413,7 +413,7 @@ func TestAMigrationAsTheExportersSeeIt(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := hostlab("vir", "host1", "migrate", "--live", "--unsafe", "--p2p", "--persistent", "--undefinesource", "--bandwidth", "5", vm, "qemu+tls://host2/system")
+		_, err := hostlab("vir", "host1", "migrate", "--live", "--unsafe", "--p2p", "--persistent", "--undefinesource", "--bandwidth", "8", vm, "qemu+tls://host2/system")
 		done <- err
 	}()
 	var told, remaining bool

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -27,8 +27,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// maxScrapes is how many scrapes may be under way at once; further ones are told to come back.
-const maxScrapes = 4
+// MaxScrapes is how many scrapes may be under way at once; further ones are told to come back.
+const MaxScrapes = 4
 
 // sending is what is set aside of a scrape's time for sending the answer.
 const sending = 500 * time.Millisecond
@@ -38,7 +38,8 @@ const heartbeatPatience = 10 * time.Second
 
 // exporterFlags are what the exporter is told on its command line.
 type exporterFlags struct {
-	listen                        webFlags
+	version                       string
+	listen                        Web
 	uris                          []string
 	timeout                       time.Duration
 	level                         string
@@ -51,8 +52,9 @@ type exporterFlags struct {
 	collectors                    collectorFlags
 }
 
-func newExporter() *cobra.Command {
-	var f exporterFlags
+// Exporter returns the command that serves the metrics of libvirt hosts.
+func Exporter(version string) *cobra.Command {
+	f := exporterFlags{version: version}
 	cmd := &cobra.Command{
 		Use:   "exporter",
 		Short: "Serve the metrics of one or more libvirt hosts",
@@ -60,7 +62,7 @@ func newExporter() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
 	flags := cmd.Flags()
-	f.listen.register(flags, ":9177")
+	f.listen.Register(flags, ":9177")
 	flags.StringArrayVar(&f.uris, "libvirt.uri", []string{"qemu:///system"}, "libvirt URI to read; may be repeated")
 	flags.DurationVar(&f.timeout, "libvirt.timeout", 8*time.Second, "longest time to wait for a libvirt daemon; a scrape that says that it waits less gets its answer in time")
 	flags.BoolVar(&f.readOnly, "libvirt.read-only", false, "never ask libvirt for more than reading; guest agents, dirty rates and balloon statistics need more")
@@ -120,7 +122,7 @@ func (c *collectorFlags) on(noDefaults bool) (func(string) bool, error) {
 }
 
 func (f *exporterFlags) run(ctx context.Context) error {
-	log, err := newLog(f.level)
+	log, err := Log(f.level)
 	if err != nil {
 		return err
 	}
@@ -167,14 +169,14 @@ func runHeartbeat(ctx context.Context, beat *heartbeat.Heartbeat, e *exporter.Ex
 }
 
 func (f *exporterFlags) serve(ctx context.Context, e *exporter.Exporter, log *slog.Logger) error {
-	h, err := exporterHandler(e, f.timeout)
+	h, err := exporterHandler(e, f.timeout, f.version)
 	if err != nil {
 		return err
 	}
-	return f.listen.serve(ctx, h, log)
+	return f.listen.Serve(ctx, h, log)
 }
 
-func exporterHandler(e *exporter.Exporter, timeout time.Duration) (http.Handler, error) {
+func exporterHandler(e *exporter.Exporter, timeout time.Duration, version string) (http.Handler, error) {
 	landing, err := web.NewLandingPage(web.LandingConfig{
 		Name: "evenkeel exporter", Description: "Metrics of libvirt hosts and their VMs", Version: version, Profiling: "false",
 		Links: []web.LandingLinks{{Address: "/metrics", Text: "Metrics"}, {Address: "/-/healthy", Text: "Health"}},
@@ -182,7 +184,7 @@ func exporterHandler(e *exporter.Exporter, timeout time.Duration) (http.Handler,
 	if err != nil {
 		return nil, fmt.Errorf("make the landing page: %w", err)
 	}
-	metrics, err := serveMetrics(e, timeout)
+	metrics, err := serveMetrics(e, timeout, version)
 	if err != nil {
 		return nil, err
 	}
@@ -196,10 +198,10 @@ func exporterHandler(e *exporter.Exporter, timeout time.Duration) (http.Handler,
 // serveMetrics gathers anew for each scrape, within the time that the scrape has: where one of
 // several hypervisors hangs, the others' numbers must be sent before Prometheus stops listening. The
 // page is compressed as fast as can be rather than as small as can be: it is read once, nearby.
-func serveMetrics(e *exporter.Exporter, timeout time.Duration) (http.Handler, error) {
+func serveMetrics(e *exporter.Exporter, timeout time.Duration, version string) (http.Handler, error) {
 	own := prometheus.NewRegistry()
-	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
-	scrapes := make(chan struct{}, maxScrapes)
+	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), BuildInfo(version))
+	scrapes := make(chan struct{}, MaxScrapes)
 	compress, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(gzip.BestSpeed))
 	if err != nil {
 		return nil, fmt.Errorf("set compression up: %w", err)
@@ -209,7 +211,7 @@ func serveMetrics(e *exporter.Exporter, timeout time.Duration) (http.Handler, er
 		case scrapes <- struct{}{}:
 			defer func() { <-scrapes }()
 		default:
-			http.Error(w, fmt.Sprintf("%d scrapes are under way; try again later", maxScrapes), http.StatusServiceUnavailable)
+			http.Error(w, fmt.Sprintf("%d scrapes are under way; try again later", MaxScrapes), http.StatusServiceUnavailable)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r.Header, timeout))
@@ -247,7 +249,8 @@ func scrapeTimeout(h http.Header, limit time.Duration) time.Duration {
 	return max(waits-sending, waits/2)
 }
 
-func buildInfo() prometheus.Collector {
+// BuildInfo is the metric that says which version runs.
+func BuildInfo(version string) prometheus.Collector {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "evenkeel_build_info", Help: "Which version of evenkeel this is; 1.", ConstLabels: prometheus.Labels{"version": version},
 	})
