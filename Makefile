@@ -49,8 +49,8 @@ laws: ## break the laws on purpose: each planted fault must make its test fail
 deb-test: build ## the Debian package, installed on a minimal Debian that boots for it
 	@$(call with,test deb) && $(GO) test $(EXEC) -count=1 -timeout 10m -v ./test/deb
 
-e2e: build ## the whole loop on the lab
-	@$(call with,test demo) && $(GO) test $(EXEC) -count=1 -timeout 18m -v ./test/e2e/...
+e2e: build ## the whole loop on the lab, and the exporter on real Xen
+	@$(call with,test demo xen) && $(GO) test $(EXEC) -count=1 -timeout 22m -v ./test/e2e/...
 
 lab: ## the lab's own checks
 	@test/install demo >/dev/null && test/lab/labtest
@@ -62,7 +62,10 @@ bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. BENC
 fuzz: ## the decoders of files and requests, for FUZZTIME each
 	@$(call with,test) && $(GO) test -run '^$$' -fuzz FuzzDecodeSnapshot -fuzztime $(FUZZTIME) ./internal/cluster && \
 	  $(GO) test -run '^$$' -fuzz FuzzRequests -fuzztime $(FUZZTIME) ./internal/api && \
-	  $(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./internal/config
+	  $(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./internal/config && \
+	  $(GO) test -run '^$$' -fuzz FuzzParseDefinition -fuzztime $(FUZZTIME) ./exporter/libvirt && \
+	  $(GO) test -run '^$$' -fuzz FuzzFiles -fuzztime $(FUZZTIME) ./exporter/machine && \
+	  $(GO) test -run '^$$' -fuzz FuzzParseStamp -fuzztime $(FUZZTIME) ./exporter/heartbeat
 
 clean:
 	rm -rf bin

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
@@ -21,6 +22,8 @@ const (
 	agentLimit = 8 * time.Second
 	// agentFullEvery is after how long an agent is asked for everything and not for its name alone.
 	agentFullEvery = 5 * time.Minute
+	// mostFilesystems and longestName bound what a guest can make others store.
+	mostFilesystems, longestName = 64, 256
 )
 
 // askAgents asks the guest agents that are due, a few at a time. None of them is waited for by
@@ -30,11 +33,14 @@ func (r *Reader) askAgents(ctx context.Context) {
 		return
 	}
 	start, due := time.Now(), make(chan string)
+	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
 	for range agentsAtOnce {
 		wg.Go(func() {
 			for uuid := range due {
-				r.askAgent(ctx, uuid)
+				if err := r.askAgent(ctx, uuid); err != nil && !gone(err) {
+					failed.Store(&err)
+				}
 			}
 		})
 	}
@@ -49,37 +55,44 @@ func (r *Reader) askAgents(ctx context.Context) {
 	}
 	close(due)
 	wg.Wait()
-	r.note(reading("vm_guest_agent", start, nil))
+	var err error
+	if failed.Load() != nil {
+		err = *failed.Load()
+	}
+	r.note(reading("vm_guest_agent", start, err))
 }
 
-func (r *Reader) askAgent(ctx context.Context, uuid string) {
+func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 	r.mu.Lock()
 	m, ok := r.memory[uuid]
 	if !ok {
 		r.mu.Unlock()
-		return
+		return nil
 	}
 	full := time.Since(m.agentFull) > agentFullEvery
 	m.agentAt = time.Now()
 	r.mu.Unlock()
 	var got stat.Agent
+	var asked atomic.Bool
 	err := r.call(ctx, r.agents, agentLimit, uuid, "ask a guest agent", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
-		var err error
-		got, err = ask(dom, full)
+		asked.Store(true)
+		told, err := ask(dom, full)
+		got = told
 		return err
 	})
-	if gone(err) {
-		return
-	}
 	answers := err == nil
+	if !answers && !silent(err) && !(asked.Load() && errors.Is(err, context.DeadlineExceeded)) {
+		// The question did not get there, which says nothing about the agent.
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m, ok = r.memory[uuid]; !ok {
-		return
+		return nil
 	}
 	m.agent.Answers = &answers
 	if !answers {
-		return
+		return nil
 	}
 	m.agentOK = time.Now()
 	m.agent.Hostname = got.Hostname
@@ -87,6 +100,7 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) {
 		m.agentFull, got.Answers = m.agentOK, &answers
 		m.agent = got
 	}
+	return nil
 }
 
 // ask asks an agent for its host's name, and in full for what the guest is and for its file systems.
@@ -115,7 +129,7 @@ func ask(dom *libvirt.Domain, full bool) (stat.Agent, error) {
 // silent tells whether an error means that the agent did not answer; any other is its answer.
 func silent(err error) bool {
 	return errors.Is(err, libvirt.ERR_AGENT_UNRESPONSIVE) || errors.Is(err, libvirt.ERR_AGENT_UNSYNCED) || errors.Is(err, libvirt.ERR_AGENT_COMMAND_TIMEOUT) ||
-		errors.Is(err, libvirt.ERR_OPERATION_INVALID) || errors.Is(err, libvirt.ERR_OPERATION_TIMEOUT)
+		errors.Is(err, libvirt.ERR_OPERATION_TIMEOUT)
 }
 
 func takeGuest(a *stat.Agent, i *libvirt.DomainGuestInfo) {
@@ -125,7 +139,7 @@ func takeGuest(a *stat.Agent, i *libvirt.DomainGuestInfo) {
 	}
 	seen := map[string]bool{}
 	for _, fs := range i.FileSystems {
-		if seen[fs.MountPoint] || !fs.TotalBytesSet {
+		if seen[fs.MountPoint] || !fs.TotalBytesSet || len(seen) == mostFilesystems || len(fs.MountPoint) > longestName {
 			continue
 		}
 		seen[fs.MountPoint] = true

@@ -42,9 +42,8 @@ func (r *Reader) assemble(all []found, n node, domains stat.Reading) stat.Host {
 	if missing {
 		r.nudge()
 	}
-	slow, fast := r.slow.Status(), r.fast.Status()
-	h.Connection = stat.Connection{ReadOnly: slow.ReadOnly, Opened: slow.Opened + fast.Opened,
-		Hanging: slow.Hanging + fast.Hanging + r.agents.Status().Hanging, Slow: r.heldUp, InventoryAge: now.Sub(r.oldest(now))}
+	h.Connection = r.connection()
+	h.Connection.InventoryAge = now.Sub(r.oldest(now))
 	h.Readings = append(slices.Collect(maps.Values(r.readings)), domains)
 	h.Readings = append(h.Readings, n.readings...)
 	return h
@@ -56,20 +55,20 @@ func (r *Reader) remember(f *found, now time.Time) bool {
 	vm := &f.vm
 	m, ok := r.memory[vm.UUID]
 	if !ok {
-		m = newMemory()
+		m = newMemory(now)
 		r.memory[vm.UUID] = m
+		r.news.domains++ // the lists do not have it
 	}
+	m.missing = false
 	if f.arriving && (m.home == nil || *m.home != f.id) {
 		m.seen = now // an event may be on its way that tells of its arrival
 		return false
 	}
 	if m.id != f.id {
-		// Another life: what was measured of the last one is over.
-		m.job, m.blockJobs, m.dirty, m.agent, m.agentOK = nil, nil, nil, stat.Agent{}, time.Time{}
-		m.stale = true
+		m.anotherLife()
 	}
 	m.seen, m.now, m.id, m.home = now, *vm, f.id, &f.id
-	if !r.inv.listAt.IsZero() && !r.inv.relist {
+	if r.inv.listAt.After(m.first) {
 		persistent, autostart := r.inv.persistent[vm.UUID], r.inv.autostart[vm.UUID]
 		vm.Persistent, vm.Autostart = &persistent, &autostart
 	}
@@ -77,9 +76,16 @@ func (r *Reader) remember(f *found, now time.Time) bool {
 	return true
 }
 
+// anotherLife forgets what was measured of a VM's last life. What was counted goes on.
+func (m *memory) anotherLife() {
+	m.job, m.jobAt, m.blockJobs, m.dirty, m.arrival = nil, time.Time{}, nil, nil, nil
+	m.agent, m.agentOK, m.agentAt, m.agentFull = stat.Agent{}, time.Time{}, time.Time{}, time.Time{}
+	m.changes++
+}
+
 func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
 	vm.Definition = m.definition
-	if d := m.definition; d != nil && !vm.State.Active() && vm.VCPUs == 0 {
+	if d := m.definition; d != nil && vm.VCPUs == 0 {
 		vm.VCPUs = d.VCPUs
 	}
 	if d := m.definition; d != nil && !vm.Memory.Maximum.Known && d.MemoryBytes > 0 {
@@ -90,9 +96,12 @@ func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
 	if !vm.State.Active() {
 		return
 	}
-	// A driver without a bulk call does not tell what a job is either.
-	vm.Job, vm.Jobs, vm.BlockJobs, vm.DirtyRate = m.job, m.jobKnown && !r.single, m.blockJobs, m.dirty
-	if d := m.definition; d != nil && d.AgentChannel && m.agent.Answers != nil {
+	if now.Sub(m.jobAt) < freshTimes*jobEvery {
+		// A driver without a bulk call does not tell what a job is.
+		vm.Job, vm.Jobs, vm.BlockJobs = m.job, !r.single, m.blockJobs
+	}
+	vm.DirtyRate = m.dirty
+	if d := m.definition; d != nil && d.AgentChannel && m.agent.Answers != nil && now.Sub(m.agentAt) < freshTimes*r.opts.AgentEvery {
 		a := m.agent
 		if !m.agentOK.IsZero() {
 			a.SilentSeconds = cluster.Known(now.Sub(m.agentOK).Seconds())
@@ -115,6 +124,10 @@ func (r *Reader) happened(vm *stat.VM, m *memory) {
 		}
 	}
 }
+
+// freshTimes is how many times the pause between two looks in the background what they found is told
+// for.
+const freshTimes = 4
 
 // forget drops what is known of VMs that are gone. It is kept for a while, because a VM may be missing
 // in one reading and back in the next, and its counters must not start again.

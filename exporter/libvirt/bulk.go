@@ -29,20 +29,26 @@ type found struct {
 type pace struct{ usual time.Duration }
 
 const (
-	// patienceFloor and patienceCeiling bound what a domain that does not answer can add to a reading.
-	patienceFloor, patienceCeiling = 500 * time.Millisecond, 2 * time.Second
+	// patienceFloor and patienceMost bound what a domain that does not answer can add to a reading.
+	patienceFloor, patienceMost = 500 * time.Millisecond, 2 * time.Second
 	// patienceTimes is how many times longer than usual a reading may take.
 	patienceTimes = 1.5
+	// hangingSome and hangingMany are how many hanging calls show that asking everybody, and asking
+	// anybody, only makes more of them.
+	hangingSome, hangingMany = 3, 6
 )
 
 func (p *pace) patience() time.Duration {
-	return min(max(time.Duration(patienceTimes*float64(p.usual)), patienceFloor), patienceCeiling)
+	return max(min(time.Duration(patienceTimes*float64(p.usual)), p.usual+patienceMost), patienceFloor)
 }
 
 // second is how long the second attempt may take, which leaves out what held the first one up.
-func (p *pace) second() time.Duration { return min(max(p.usual, patienceFloor), patienceCeiling) }
+func (p *pace) second() time.Duration { return max(p.usual, 2*patienceFloor) }
 
+// took also learns from calls that nobody waited for any more: a host that has become slower for good
+// must not be taken for a stuck one for ever. One that hung for hours says little about the pace.
 func (p *pace) took(d time.Duration) {
+	d = min(d, max(2*p.usual, 2*patienceFloor))
 	if p.usual == 0 {
 		p.usual = d
 	}
@@ -70,25 +76,23 @@ func (r *Reader) readDomains(ctx context.Context) ([]found, error) {
 // stopped would hold up everybody, and so does a domain while it is being started, which libvirt keeps
 // locked. So the call is left hanging when it takes far longer than usual.
 func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
-	groups, retried := r.groups(), false
-	for {
-		start := time.Now()
-		all, err := r.bulk(ctx, nil, groups, r.patience())
-		switch {
-		case err == nil:
-			r.mu.Lock()
-			r.pace.took(time.Since(start))
-			r.mu.Unlock()
-			return all, nil
-		case ctx.Err() != nil || unsupported(err):
-			return nil, err
-		case errors.Is(err, context.DeadlineExceeded):
-			return r.withoutTheSlow(ctx, groups, err)
-		case retried:
-			return nil, err
-		}
-		retried = true // the daemon was restarted, most likely: it may be back already
+	groups := r.groups()
+	// Opening a connection is no domain's fault.
+	if err := r.fast.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil }); err != nil {
+		return nil, err
 	}
+	if r.hangs.Count() >= hangingSome {
+		return r.withoutTheSlow(ctx, groups, errors.New("too many calls hang"))
+	}
+	all, err := r.bulk(ctx, nil, groups, r.patience(ctx))
+	if err == nil || ctx.Err() != nil || unsupported(err) {
+		return all, err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return r.withoutTheSlow(ctx, groups, err)
+	}
+	// The daemon was restarted, most likely: it may be back already.
+	return r.bulk(ctx, nil, groups, r.patience(ctx))
 }
 
 // withoutTheSlow reads the VMs that ran in the last reading, by their names: one that is being started
@@ -102,27 +106,48 @@ func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsT
 		return nil, why
 	}
 	var full, bare []found
-	var bareErr error
+	var fullErr, bareErr error
 	var wg sync.WaitGroup
-	wg.Go(func() { full, _ = r.bulk(ctx, calm, groups, limit) }) // what it cannot tell, the other does
-	wg.Go(func() { bare, bareErr = r.bulk(ctx, active, groups&^askingGroups, patienceCeiling) })
+	if r.hangs.Count() < hangingMany {
+		wg.Go(func() { full, fullErr = r.bulk(ctx, calm, groups, limit) })
+	}
+	wg.Go(func() { bare, bareErr = r.bulk(ctx, active, groups&^askingGroups, patienceMost) })
 	wg.Wait()
 	if bareErr != nil {
 		return nil, bareErr
 	}
+	if fullErr != nil {
+		full = nil // the others' numbers are told without
+	}
+	return append(merge(bare, full, r.answered()), rest...), nil
+}
+
+// merge takes of each domain the fuller reading. Whether one answers that was not asked is told as it
+// was known.
+func merge(bare, full []found, answered map[string]*bool) []found {
 	told := map[string]found{}
 	for _, f := range full {
 		told[f.vm.UUID] = f
 	}
-	no := false
 	for i := range bare {
 		if f, ok := told[bare[i].vm.UUID]; ok {
 			bare[i] = f
-		} else if bare[i].vm.State.Active() && groups&askingGroups != 0 {
-			bare[i].vm.Answers = &no
+		} else {
+			bare[i].vm.Answers = answered[bare[i].vm.UUID]
 		}
 	}
-	return append(bare, rest...), nil
+	return bare
+}
+
+// answered tells which VMs answered when they were asked last.
+func (r *Reader) answered() map[string]*bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := map[string]*bool{}
+	for uuid, m := range r.memory {
+		known[uuid] = m.now.Answers
+	}
+	return known
 }
 
 // lastKnown are the VMs that ran in the last reading, those of them without a job, those that did not
@@ -138,7 +163,8 @@ func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Du
 			rest = append(rest, found{vm: m.now, id: m.id})
 		default:
 			active = append(active, uuid)
-			if m.job == nil {
+			// What did not answer is asked again when the calls that hang there have come back.
+			if stuck := m.now.Answers != nil && !*m.now.Answers; m.job == nil && !stuck {
 				calm = append(calm, uuid)
 			}
 		}
@@ -146,9 +172,14 @@ func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Du
 	return active, calm, rest, r.pace.second()
 }
 
-func (r *Reader) patience() time.Duration {
+// patience is how long a reading of all may take. Without a last reading there is nothing to fall back
+// on, and it has as long as the scrape has.
+func (r *Reader) patience(ctx context.Context) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if deadline, ok := ctx.Deadline(); ok && r.lastSeen.IsZero() {
+		return time.Until(deadline)
+	}
 	return r.pace.patience()
 }
 
@@ -163,6 +194,7 @@ func (r *Reader) groups() libvirt.DomainStatsTypes {
 		groups    libvirt.DomainStatsTypes
 	}{
 		{"vm_cpu", libvirt.DOMAIN_STATS_CPU_TOTAL | libvirt.DOMAIN_STATS_VCPU}, {"vm_memory", libvirt.DOMAIN_STATS_BALLOON},
+		{"vm_info", libvirt.DOMAIN_STATS_BALLOON}, // which shows whether the process answers
 		{"vm_block", libvirt.DOMAIN_STATS_BLOCK}, {"vm_network", libvirt.DOMAIN_STATS_INTERFACE},
 	} {
 		if r.opts.Collect(g.collector) {
@@ -177,15 +209,30 @@ func (r *Reader) bulk(ctx context.Context, uuids []string, groups libvirt.Domain
 	defer cancel()
 	var all []found
 	err := r.fast.Call(ctx, "read domain statistics", func(c *libvirt.Connect) error {
-		return virt.Stats(c, uuids, groups, libvirt.CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, func(rec virt.Record) {
+		start := time.Now()
+		var got []found
+		err := virt.Stats(c, uuids, groups, libvirt.CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, func(rec virt.Record) {
 			f := fromRecord(rec)
 			if groups&libvirt.DOMAIN_STATS_CPU_TOTAL != 0 {
 				fillIn(rec, &f.vm)
 			}
-			all = append(all, f)
+			got = append(got, f)
 		})
+		if err != nil {
+			return err
+		}
+		if uuids == nil {
+			r.mu.Lock()
+			r.pace.took(time.Since(start))
+			r.mu.Unlock()
+		}
+		all = got
+		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, err // the call may still be writing
+	}
+	return all, nil
 }
 
 // fillIn asks for what a driver's bulk call does not have although the domain is active: libvirt's
@@ -226,5 +273,6 @@ const controlUUID = "00000000-0000-0000-0000-000000000000"
 func (f *found) state(s libvirt.DomainState, reason int) {
 	f.vm.State, f.vm.Reason = virt.State(s), virt.Reason(s, reason)
 	f.arriving = s == libvirt.DOMAIN_PAUSED && (f.vm.Reason == virt.MigratingReason || f.vm.Reason == virt.StartingReason)
-	f.left = s == libvirt.DOMAIN_SHUTOFF && f.vm.Reason == virt.MigratedReason
+	// After the switch of a post-copy migration the VM runs on its new host, and its old process stays paused.
+	f.left = s == libvirt.DOMAIN_SHUTOFF && f.vm.Reason == virt.MigratedReason || s == libvirt.DOMAIN_PAUSED && f.vm.Reason == virt.PostCopyReason
 }

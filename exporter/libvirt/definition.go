@@ -112,6 +112,9 @@ func parseDisk(d libvirtxml.DomainDisk, pools []stat.Pool) (stat.Disk, bool) {
 	if d.Target != nil {
 		disk.Device = d.Target.Dev
 	}
+	if d.Alias != nil {
+		disk.Alias = d.Alias.Name
+	}
 	if d.Driver != nil {
 		disk.Format = d.Driver.Type
 	}
@@ -204,8 +207,10 @@ func completeDefinition(dom *libvirt.Domain, d *stat.Definition) {
 // together, and Xen's cap in percent of one CPU. 0 and less stand for no limit.
 func cpuLimit(p *libvirt.DomainSchedulerParameters, vcpus int) cluster.Number {
 	var limit cluster.Number
+	// Where a control group says "max", libvirt 9 gives 2^44 - 1 microseconds: no machine has as many cores.
+	const most = 1 << 16
 	tighten := func(cores float64) {
-		if cores > 0 && (!limit.Known || cores < limit.Value) {
+		if cores > 0 && cores < most && (!limit.Known || cores < limit.Value) {
 			limit = cluster.Known(cores)
 		}
 	}

@@ -82,6 +82,7 @@ func TestTheTightestCPULimitCounts(t *testing.T) {
 		{p: libvirt.DomainSchedulerParameters{VcpuPeriodSet: true, VcpuPeriod: 100000, VcpuQuota: -1, GlobalPeriodSet: true, GlobalPeriod: 100000}},
 		{p: libvirt.DomainSchedulerParameters{VcpuPeriodSet: true, VcpuPeriod: 100000, VcpuQuota: 50000}, want: cluster.Known(2)},
 		{p: libvirt.DomainSchedulerParameters{VcpuPeriodSet: true, VcpuPeriod: 100000, VcpuQuota: 50000, GlobalPeriodSet: true, GlobalPeriod: 100000, GlobalQuota: 150000}, want: cluster.Known(1.5)},
+		{p: libvirt.DomainSchedulerParameters{VcpuPeriodSet: true, VcpuPeriod: 100000, VcpuQuota: 17592186044415}}, // cgroup v2's "max" in libvirt 9
 		{p: libvirt.DomainSchedulerParameters{CapSet: true, Cap: 250}, want: cluster.Known(2.5)},
 	} {
 		if got := cpuLimit(&c.p, 4); got != c.want {

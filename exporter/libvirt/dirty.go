@@ -38,8 +38,8 @@ func (r *Reader) sampleDirtyRate(ctx context.Context) {
 	start := time.Now()
 	var rate *stat.DirtyRate
 	err := r.call(ctx, r.slow, dirtyLimit, uuid, "sample a dirty rate", func(c *libvirt.Connect, dom *libvirt.Domain) error {
-		var err error
-		rate, err = sampleOne(c, dom)
+		got, err := sampleOne(c, dom)
+		rate = got
 		return err
 	})
 	r.mu.Lock()
@@ -67,7 +67,7 @@ func (r *Reader) dirtyNext() (uuid string, memory float64) {
 	for _, id := range r.running() {
 		r.mu.Lock()
 		m, ok := r.memory[id]
-		if ok && time.Since(m.dirtyAt) > r.opts.DirtyRateEvery && m.now.Memory.Maximum.Value >= dirtyLeast && m.job == nil && m.jobKnown &&
+		if ok && time.Since(m.dirtyAt) > r.opts.DirtyRateEvery && m.now.Memory.Maximum.Value >= dirtyLeast && m.job == nil &&
 			(uuid == "" || m.dirtyAt.Before(oldest)) {
 			uuid, memory, oldest = id, m.now.Memory.Maximum.Value, m.dirtyAt
 		}

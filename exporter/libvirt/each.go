@@ -19,7 +19,7 @@ const eachAtOnce = 4
 // of these calls wait for whatever is being done to the domain, a migration for one: what such a domain
 // told before that is taken, and the connection that the call hangs on is left to it.
 func (r *Reader) readEach(ctx context.Context) ([]found, error) {
-	start, patience := time.Now(), r.patience()
+	start, patience := time.Now(), r.patience(ctx)
 	var all []found
 	late := false
 	err := r.fast.Call(ctx, "list domains", func(c *libvirt.Connect) error {
@@ -27,19 +27,21 @@ func (r *Reader) readEach(ctx context.Context) ([]found, error) {
 		if err != nil {
 			return err
 		}
-		all, late = r.readAll(ctx, patience, doms)
+		got, wasLate := r.readAll(ctx, patience, doms)
+		all, late = got, wasLate
 		return nil
 	})
+	if err != nil {
+		return nil, err // the call may still be writing
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil && !late {
-		r.pace.took(time.Since(start))
-	}
+	r.pace.took(time.Since(start))
 	if late {
 		r.heldUp++
 		r.fast.Renew()
 	}
-	return all, err
+	return all, nil
 }
 
 // question is what one domain has told so far.
@@ -70,6 +72,7 @@ func (r *Reader) readAll(ctx context.Context, patience time.Duration, doms []lib
 	questions, slots := make([]question, len(doms)), make(chan struct{}, eachAtOnce)
 	var wg sync.WaitGroup
 	for i := range doms {
+		questions[i].found = r.asLastKnown(&doms[i])
 		wg.Go(func() {
 			defer func() { _ = doms[i].Free() }() // it frees our handle only; nothing can be done about a failure
 			defer questions[i].end()
@@ -78,8 +81,6 @@ func (r *Reader) readAll(ctx context.Context, patience time.Duration, doms []lib
 				r.readOne(&doms[i], &questions[i])
 				<-slots
 			case <-ctx.Done():
-				f, _ := identify(&doms[i])
-				questions[i].tell(f, false)
 			}
 		})
 	}
@@ -113,10 +114,10 @@ func (r *Reader) readAll(ctx context.Context, patience time.Duration, doms []lib
 // attention comes last, and not at all while an earlier question of that kind has not come back.
 func (r *Reader) readOne(dom *libvirt.Domain, q *question) {
 	f, err := identify(dom)
-	if err != nil {
+	if err != nil || !r.begin(f.vm.UUID, askingState) {
 		return
 	}
-	q.tell(f, false)
+	defer r.end(f.vm.UUID, askingState)
 	if err := readState(dom, &f); err != nil {
 		q.mu.Lock()
 		q.gone = gone(err)
@@ -128,30 +129,49 @@ func (r *Reader) readOne(dom *libvirt.Domain, q *question) {
 		return
 	}
 	q.tell(f, false)
-	if !r.begin(f.vm.UUID) {
+	if !r.begin(f.vm.UUID, askingDevices) {
 		return
 	}
-	defer r.end(f.vm.UUID)
+	defer r.end(f.vm.UUID, askingDevices)
 	yes := true
 	f.vm.Answers = &yes
 	eachDevice(dom, r.definitionOf(f.vm.UUID), &f.vm)
 	q.tell(f, true)
 }
 
-func (r *Reader) begin(uuid string) bool {
+// asking is what a domain is being asked for. What has not come back is not asked for again.
+type asking struct{ uuid, what string }
+
+const askingState, askingDevices = "state", "devices"
+
+func (r *Reader) begin(uuid, what string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.asking[uuid] {
+	if r.asking[asking{uuid, what}] {
 		return false
 	}
-	r.asking[uuid] = true
+	r.asking[asking{uuid, what}] = true
 	return true
 }
 
-func (r *Reader) end(uuid string) {
+func (r *Reader) end(uuid, what string) {
 	r.mu.Lock()
-	delete(r.asking, uuid)
+	delete(r.asking, asking{uuid, what})
 	r.mu.Unlock()
+}
+
+// asLastKnown is what is told of a domain until it answers.
+func (r *Reader) asLastKnown(dom *libvirt.Domain) found {
+	f, err := identify(dom)
+	if err != nil {
+		return found{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m, ok := r.memory[f.vm.UUID]; ok && m.home != nil && m.id == f.id {
+		f.vm.State, f.vm.Reason, f.vm.VCPUs = m.now.State, m.now.Reason, m.now.VCPUs
+	}
+	return f
 }
 
 func (r *Reader) definitionOf(uuid string) stat.Definition {

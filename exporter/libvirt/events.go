@@ -9,13 +9,19 @@ import (
 	"libvirt.org/go/libvirt"
 )
 
+// listener is told of the events of one connection.
+type listener struct{ r *Reader }
+
 // listen registers for events on a new connection and returns what takes the registrations back. A
 // driver that does not have an event says so; its counter then stays at 0.
 func (r *Reader) listen(c *libvirt.Connect) (closing func()) {
+	l := &listener{r}
 	r.mu.Lock()
-	r.inv.poolAt, r.inv.relist = time.Time{}, true // events may have been missed
+	// A connection that was given up while a call hangs there is told of events as well.
+	r.listener = l
+	r.news.opened++
 	for _, m := range r.memory {
-		m.stale = true
+		m.changes++
 	}
 	r.mu.Unlock()
 	var ids []int
@@ -24,24 +30,24 @@ func (r *Reader) listen(c *libvirt.Connect) (closing func()) {
 			ids = append(ids, id)
 		}
 	}
-	keep(c.DomainEventLifecycleRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventLifecycle) { r.lifecycle(d, e) }))
-	keep(c.DomainEventRebootRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain) { r.count(d, "rebooted") }))
-	keep(c.DomainEventWatchdogRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventWatchdog) { r.count(d, "watchdog") }))
-	keep(c.DomainEventIOErrorReasonRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventIOErrorReason) { r.ioError(d, e) }))
+	keep(c.DomainEventLifecycleRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventLifecycle) { l.lifecycle(d, e) }))
+	keep(c.DomainEventRebootRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain) { l.count(d, "rebooted") }))
+	keep(c.DomainEventWatchdogRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventWatchdog) { l.count(d, "watchdog") }))
+	keep(c.DomainEventIOErrorReasonRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventIOErrorReason) { l.ioError(d, e) }))
 	keep(c.DomainEventMemoryFailureRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventMemoryFailure) {
-		r.count(d, "memory-failure")
+		l.count(d, "memory-failure")
 	}))
-	keep(c.DomainEventControlErrorRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain) { r.count(d, "control-error") }))
+	keep(c.DomainEventControlErrorRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain) { l.count(d, "control-error") }))
 	keep(c.DomainEventAgentLifecycleRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventAgentLifecycle) {
-		r.agentLifecycle(d, e)
+		l.agentLifecycle(d, e)
 	}))
-	keep(c.DomainEventDeviceAddedRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventDeviceAdded) { r.changed(d) }))
-	keep(c.DomainEventDeviceRemovedRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventDeviceRemoved) { r.changed(d) }))
-	keep(c.DomainEventDiskChangeRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventDiskChange) { r.changed(d) }))
-	keep(c.DomainEventTrayChangeRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventTrayChange) { r.changed(d) }))
-	keep(c.DomainEventTunableRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventTunable) { r.changed(d) }))
-	keep(c.DomainEventBlockJob2Register(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventBlockJob) { r.changed(d) }))
-	keep(c.DomainEventMetadataChangeRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventMetadataChange) { r.changed(d) }))
+	keep(c.DomainEventDeviceAddedRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventDeviceAdded) { l.changed(d) }))
+	keep(c.DomainEventDeviceRemovedRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventDeviceRemoved) { l.changed(d) }))
+	keep(c.DomainEventDiskChangeRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventDiskChange) { l.changed(d) }))
+	keep(c.DomainEventTrayChangeRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventTrayChange) { l.changed(d) }))
+	keep(c.DomainEventTunableRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventTunable) { l.changed(d) }))
+	keep(c.DomainEventBlockJob2Register(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventBlockJob) { l.changed(d) }))
+	keep(c.DomainEventMetadataChangeRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventMetadataChange) { l.changed(d) }))
 	var err error
 	if len(ids) == 0 {
 		err = errors.New("the driver tells no events")
@@ -54,19 +60,20 @@ func (r *Reader) listen(c *libvirt.Connect) (closing func()) {
 	}
 }
 
-func (r *Reader) lifecycle(d *libvirt.Domain, e *libvirt.DomainEventLifecycle) {
+func (l *listener) lifecycle(d *libvirt.Domain, e *libvirt.DomainEventLifecycle) {
 	name, arrived := "", false
 	switch e.Event {
 	case libvirt.DOMAIN_EVENT_STARTED:
-		name = "started"
-		if e.Detail == int(libvirt.DOMAIN_EVENT_STARTED_MIGRATED) {
-			name = "migrated-in"
+		if e.Detail != int(libvirt.DOMAIN_EVENT_STARTED_MIGRATED) { // it has not arrived yet
+			name = "started"
 		}
 	case libvirt.DOMAIN_EVENT_SUSPENDED, libvirt.DOMAIN_EVENT_PMSUSPENDED:
 		name = "suspended"
 	case libvirt.DOMAIN_EVENT_RESUMED:
 		name = "resumed"
-		arrived = e.Detail == int(libvirt.DOMAIN_EVENT_RESUMED_MIGRATED)
+		if arrived = e.Detail == int(libvirt.DOMAIN_EVENT_RESUMED_MIGRATED); arrived {
+			name = "migrated-in"
+		}
 	case libvirt.DOMAIN_EVENT_STOPPED:
 		name = "stopped"
 		if e.Detail == int(libvirt.DOMAIN_EVENT_STOPPED_CRASHED) {
@@ -78,77 +85,84 @@ func (r *Reader) lifecycle(d *libvirt.Domain, e *libvirt.DomainEventLifecycle) {
 			name = "panicked"
 		}
 	}
-	r.event(d, func(m *memory) {
+	l.event(d, func(m *memory) {
 		if name != "" {
 			m.events[slices.Index(stat.EventNames(), name)]++
 		}
 		m.arrived = m.arrived || arrived
-		m.stale = true
+		m.changes++
 	})
-	r.relist()
+	l.relist()
 }
 
 // relist has the lists of domains read again: one was defined, undefined, started or stopped.
-func (r *Reader) relist() {
-	r.mu.Lock()
-	r.inv.relist = true
-	r.mu.Unlock()
-	r.nudge()
+func (l *listener) relist() {
+	l.r.mu.Lock()
+	l.r.news.domains++
+	l.r.mu.Unlock()
+	l.r.nudge()
 }
 
-func (r *Reader) agentLifecycle(d *libvirt.Domain, e *libvirt.DomainEventAgentLifecycle) {
+func (l *listener) agentLifecycle(d *libvirt.Domain, e *libvirt.DomainEventAgentLifecycle) {
 	name := "agent-disconnected"
 	if e.State == libvirt.CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED {
 		name = "agent-connected"
 	}
-	r.event(d, func(m *memory) {
+	l.event(d, func(m *memory) {
 		m.events[slices.Index(stat.EventNames(), name)]++
 		m.agentAt = time.Time{} // to be asked at once
 	})
 }
 
-func (r *Reader) ioError(d *libvirt.Domain, e *libvirt.DomainEventIOErrorReason) {
-	r.event(d, func(m *memory) {
+func (l *listener) ioError(d *libvirt.Domain, e *libvirt.DomainEventIOErrorReason) {
+	l.event(d, func(m *memory) {
 		m.events[slices.Index(stat.EventNames(), "io-error")]++
 		if m.definition == nil {
 			return
 		}
 		for _, k := range m.definition.Disks {
-			if k.Path == e.SrcPath {
+			if k.Alias == e.DevAlias || k.Path == e.SrcPath {
 				m.ioErrors[k.Device]++
 			}
 		}
 	})
 }
 
-func (r *Reader) count(d *libvirt.Domain, name string) {
-	r.event(d, func(m *memory) { m.events[slices.Index(stat.EventNames(), name)]++ })
+func (l *listener) count(d *libvirt.Domain, name string) {
+	l.event(d, func(m *memory) { m.events[slices.Index(stat.EventNames(), name)]++ })
 }
 
 // changed has a VM's definition read again.
-func (r *Reader) changed(d *libvirt.Domain) {
-	r.event(d, func(m *memory) { m.stale = true })
-	r.nudge()
+func (l *listener) changed(d *libvirt.Domain) {
+	l.event(d, func(m *memory) { m.changes++ })
+	l.r.nudge()
 }
 
 // event writes something down on the VM of an event. A VM that no reading has had yet is remembered
-// from now on: its first events are often over before that.
-func (r *Reader) event(d *libvirt.Domain, f func(*memory)) {
+// from now on, as long as somebody reads: its first events are often over before that.
+func (l *listener) event(d *libvirt.Domain, f func(*memory)) {
 	uuid, err := d.GetUUIDString()
 	if err != nil || uuid == controlUUID {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m, ok := r.memory[uuid]
-	if !ok {
-		m = newMemory()
-		m.seen = time.Now()
-		r.memory[uuid] = m
+	idle := l.r.idle()
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	if l.r.listener != l {
+		return
 	}
+	m, ok := l.r.memory[uuid]
+	if !ok && idle {
+		return
+	}
+	if !ok {
+		m = newMemory(time.Now())
+		l.r.memory[uuid] = m
+	}
+	m.missing = false
 	f(m)
 }
 
-func newMemory() *memory {
-	return &memory{events: make([]float64, len(stat.EventNames())), ioErrors: map[string]float64{}}
+func newMemory(now time.Time) *memory {
+	return &memory{first: now, seen: now, events: make([]float64, len(stat.EventNames())), ioErrors: map[string]float64{}}
 }

@@ -31,39 +31,50 @@ type inventory struct {
 	// hostAt and poolAt are when the host's identity and its pools and networks were read.
 	hostAt, poolAt time.Time
 	host           stat.Host
-	// listAt is when it was read which domains are persistent and which start with the host; relist
-	// tells that it changed.
+	// listAt is when it was read which domains are persistent and which start with the host.
 	listAt                time.Time
-	relist                bool
 	persistent, autostart map[string]bool
+	// seen is what it is up to date with.
+	seen news
 	// readings say how reading each part went this time.
 	readings []stat.Reading
 }
 
+// news counts what told that parts of the inventory changed: connections opened, before which events
+// may have been missed, and events of domains that came and went.
+type news struct{ opened, domains int }
+
 // renew reads what is due of the inventory: by its age, and what an event told to have changed.
 func (r *Reader) renew(ctx context.Context) error {
-	r.renewing.Lock()
-	defer r.renewing.Unlock()
+	select {
+	case r.renewing <- struct{}{}:
+		defer func() { <-r.renewing }()
+	case <-ctx.Done():
+		return fmt.Errorf("read the inventory of %s: %w", r.URI(), ctx.Err())
+	}
+	start := time.Now()
 	r.mu.Lock()
-	inv := r.inv
+	inv, told := r.inv, r.news
 	r.mu.Unlock()
-	now := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	fresh := inventory{}
+	var fresh inventory
 	err := r.slow.Call(ctx, "read the inventory", func(c *libvirt.Connect) error {
-		var err error
-		fresh, err = readInventory(c, inv, now)
+		got, err := readInventory(c, inv, told, start)
+		fresh = got
 		return err
 	})
 	if err != nil {
+		for _, collector := range []string{stat.ReadHost, "storage_pool", "host_network", stat.ReadDefinitions} {
+			r.note(reading(collector, start, err))
+		}
 		return err
 	}
 	r.note(fresh.readings...)
 	r.mu.Lock()
-	fresh.relist = fresh.relist || r.inv.relist && !inv.relist // told while we were reading
 	r.inv = fresh
-	due := r.dueDefinitions(now)
+	r.forget(start)
+	due := r.dueDefinitions(start)
 	r.mu.Unlock()
 	if len(due) == 0 {
 		return nil
@@ -71,7 +82,7 @@ func (r *Reader) renew(ctx context.Context) error {
 	return r.readDefinitions(ctx, due, fresh.host)
 }
 
-func readInventory(c *libvirt.Connect, old inventory, now time.Time) (inventory, error) {
+func readInventory(c *libvirt.Connect, old inventory, told news, now time.Time) (inventory, error) {
 	inv := old
 	inv.readings = nil
 	if now.Sub(old.hostAt) > hostAge {
@@ -84,11 +95,11 @@ func readInventory(c *libvirt.Connect, old inventory, now time.Time) (inventory,
 		inv.host, inv.hostAt = h, now
 		inv.note(stat.ReadHost, start, nil)
 	}
-	if now.Sub(old.poolAt) > listAge {
+	if now.Sub(old.poolAt) > listAge || told.opened != old.seen.opened {
 		inv.lists(c)
 		inv.poolAt = now
 	}
-	if now.Sub(old.listAt) <= listAge && !old.relist {
+	if now.Sub(old.listAt) <= listAge && told == old.seen {
 		return inv, nil
 	}
 	var err error
@@ -98,7 +109,7 @@ func readInventory(c *libvirt.Connect, old inventory, now time.Time) (inventory,
 	if inv.autostart, err = listed(c, libvirt.CONNECT_LIST_DOMAINS_AUTOSTART); err != nil {
 		return old, err
 	}
-	inv.listAt, inv.relist = now, false
+	inv.listAt, inv.seen = now, told
 	return inv, nil
 }
 
@@ -165,7 +176,8 @@ func (r *Reader) dueDefinitions(now time.Time) []string {
 	var due, old []string
 	for uuid, m := range r.memory {
 		switch {
-		case m.definition == nil || m.stale:
+		case m.missing:
+		case m.definition == nil || m.changes != m.read:
 			due = append(due, uuid)
 		case now.Sub(m.definitionAt) > age:
 			old = append(old, uuid)
@@ -176,35 +188,49 @@ func (r *Reader) dueDefinitions(now time.Time) []string {
 	return append(due, old[:min(len(old), turn)]...)
 }
 
-// readDefinitions reads the definitions of some VMs. One that cannot be read keeps its old one: it is
-// just being made or undone, or the next look will say.
+// readDefinitions reads the definitions of some VMs and keeps each as soon as it is read. One that cannot
+// be read keeps its old one: the next look will say.
 func (r *Reader) readDefinitions(ctx context.Context, uuids []string, h stat.Host) error {
 	start := time.Now()
-	found := make([]*stat.Definition, len(uuids))
-	var failed error
 	err := r.slow.Call(ctx, "read definitions", func(c *libvirt.Connect) error {
-		for i, uuid := range uuids {
+		var failed error
+		for _, uuid := range uuids {
+			changes := r.changesOf(uuid)
 			d, err := readDefinition(c, uuid, h)
 			if err != nil {
 				failed = err
 				continue
 			}
-			found[i] = d
+			r.keep(uuid, d, changes)
 		}
-		return nil
+		return failed
 	})
-	if err != nil {
-		found, failed = make([]*stat.Definition, len(uuids)), err
-	}
-	r.note(reading(stat.ReadDefinitions, start, failed))
+	r.note(reading(stat.ReadDefinitions, start, err))
+	return err
+}
+
+func (r *Reader) changesOf(uuid string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i, uuid := range uuids {
-		if m, ok := r.memory[uuid]; ok && found[i] != nil {
-			m.definition, m.definitionAt, m.stale = found[i], start, false
-		}
+	if m, ok := r.memory[uuid]; ok {
+		return m.changes
 	}
-	return err
+	return 0
+}
+
+// keep notes a definition that was read after so many changes; nil is for a VM that was not there.
+func (r *Reader) keep(uuid string, d *stat.Definition, changes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, ok := r.memory[uuid]
+	if !ok {
+		return
+	}
+	if d == nil {
+		m.missing = true
+		return
+	}
+	m.definition, m.definitionAt, m.read = d, time.Now(), changes
 }
 
 // readDefinition returns nil for a VM that is not there any more.

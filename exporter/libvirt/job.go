@@ -60,7 +60,6 @@ func (r *Reader) watchJob(ctx context.Context, uuid string, disks bool) error {
 	}
 	r.mu.Unlock()
 	var job *stat.Job
-	var known bool
 	var arrival *stat.Migration
 	var blocks []stat.BlockJob
 	err := r.call(ctx, r.slow, jobLimit, uuid, "look at a job", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
@@ -68,7 +67,7 @@ func (r *Reader) watchJob(ctx context.Context, uuid string, disks bool) error {
 		if err != nil {
 			return err
 		}
-		job, known = fromJob(info), true
+		job = fromJob(info)
 		if arrived {
 			arrival = readArrival(dom)
 		}
@@ -84,10 +83,10 @@ func (r *Reader) watchJob(ctx context.Context, uuid string, disks bool) error {
 		return nil
 	}
 	if err != nil {
-		m.job, m.jobKnown = nil, false
+		m.job, m.jobAt = nil, time.Time{}
 		return err
 	}
-	m.job, m.jobKnown = job, known
+	m.job, m.jobAt = job, time.Now()
 	if arrived {
 		m.arrived, m.arrival = false, arrival
 	}
@@ -125,7 +124,7 @@ func fromJob(i *libvirt.DomainJobInfo) *stat.Job {
 // readArrival reads what the migration cost that brought the VM here; nil where that is not told.
 func readArrival(dom *libvirt.Domain) *stat.Migration {
 	i, err := dom.GetJobStats(libvirt.DOMAIN_JOB_STATS_COMPLETED | libvirt.DOMAIN_JOB_STATS_KEEP_COMPLETED)
-	if err != nil || i.Type != libvirt.DOMAIN_JOB_COMPLETED {
+	if err != nil || i.Type != libvirt.DOMAIN_JOB_COMPLETED || i.OperationSet && i.Operation != libvirt.DOMAIN_JOB_OPERATION_MIGRATION_IN {
 		return nil
 	}
 	return &stat.Migration{Seconds: milliseconds(i.TimeElapsedSet, i.TimeElapsed), DowntimeSeconds: milliseconds(i.DowntimeSet, i.Downtime),

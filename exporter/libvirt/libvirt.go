@@ -22,6 +22,8 @@ const (
 	idleAfter = 5 * time.Minute
 	// forgetAfter is how long what is known of a VM outlives the VM.
 	forgetAfter = 2 * time.Minute
+	// With so many calls hanging in sum, the numbers, the background and the guest agents make no more.
+	mostHangingFast, mostHangingSlow, mostHangingAgents = 8, 5, 3
 )
 
 // Options say how a hypervisor is read.
@@ -49,19 +51,24 @@ type Reader struct {
 	// fast serves readings, slow the background, agents the guest agents: a daemon answers only a few
 	// calls of one connection at a time, and what hangs on one must not hold up the others.
 	fast, slow, agents *virt.Conn
+	hangs              virt.Hangs
 	wake               chan struct{}
-	renewing           sync.Mutex
-	handles            handles
+	// renewing has room for the one who renews the inventory.
+	renewing chan struct{}
+	handles  handles
 
-	mu  sync.Mutex
-	inv inventory
+	mu   sync.Mutex
+	inv  inventory
+	news news
+	// listener is the one whose events count.
+	listener *listener
 	// readings say how the last reading of each part in the background went.
 	readings map[string]stat.Reading
 	memory   map[string]*memory
 	// single tells that the driver has no bulk call.
 	single bool
 	// asking are the domains that a call has not come back from, where they are asked one by one.
-	asking map[string]bool
+	asking map[asking]bool
 	pace   pace
 	heldUp int
 	readAt time.Time
@@ -80,9 +87,15 @@ type memory struct {
 	// home is the ID under which the VM was seen to be here, and not just arriving; nil if never.
 	home *uint
 
+	// first is when a reading or an event told of the VM first.
+	first time.Time
+
 	definition   *stat.Definition
 	definitionAt time.Time
-	stale        bool
+	// changes counts what told that the definition changed, read how many of them it was read after.
+	// missing tells that the VM was not there when its definition was to be read.
+	changes, read int
+	missing       bool
 	// balloonAsked is the ID under which the balloon's statistics were switched on or refused.
 	balloonAsked uint
 
@@ -90,7 +103,7 @@ type memory struct {
 	ioErrors map[string]float64
 
 	job       *stat.Job
-	jobKnown  bool
+	jobAt     time.Time
 	blockJobs []stat.BlockJob
 	arrival   *stat.Migration
 	arrived   bool
@@ -110,20 +123,24 @@ func New(uri string, o Options) *Reader {
 		o.Collect = func(string) bool { return true }
 	}
 	o.Log = o.Log.With("uri", uri)
-	r := &Reader{opts: o, wake: make(chan struct{}, 1), memory: map[string]*memory{}, asking: map[string]bool{}, readings: map[string]stat.Reading{}}
+	r := &Reader{opts: o, wake: make(chan struct{}, 1), memory: map[string]*memory{}, renewing: make(chan struct{}, 1), asking: map[asking]bool{}, readings: map[string]stat.Reading{}}
 	access := virt.WriteIfAllowed
 	if o.ReadOnly {
 		access = virt.ReadOnly
 	}
-	r.fast = virt.New(uri, virt.With(virt.ReadOnly))
-	r.slow = virt.New(uri, virt.With(access), virt.OnOpen(func(c *libvirt.Connect) func() {
+	look := virt.ReadOnlyIfOffered
+	if o.ReadOnly {
+		look = virt.ReadOnly
+	}
+	r.fast = virt.New(uri, virt.With(look), virt.Sharing(&r.hangs, mostHangingFast))
+	r.slow = virt.New(uri, virt.With(access), virt.Sharing(&r.hangs, mostHangingSlow), virt.OnOpen(func(c *libvirt.Connect) func() {
 		silence, free := r.listen(c), r.handles.keep(c)
 		return func() {
 			silence()
 			free()
 		}
 	}))
-	r.agents = virt.New(uri, virt.With(access), virt.OnOpen(r.handles.keep))
+	r.agents = virt.New(uri, virt.With(access), virt.Sharing(&r.hangs, mostHangingAgents), virt.OnOpen(r.handles.keep))
 	return r
 }
 
@@ -209,26 +226,45 @@ func (r *Reader) Read(ctx context.Context) (stat.Host, error) {
 	if unknown {
 		// Without it the host has no name.
 		if err := r.renew(ctx); err != nil {
-			return stat.Host{}, err
+			return r.unread(), err
 		}
 	}
 	start := time.Now()
 	found, err := r.readDomains(ctx)
 	if err != nil {
-		return stat.Host{}, err
+		return r.unread(), err
 	}
-	domains := stat.Reading{Collector: stat.ReadDomains, Took: time.Since(start)}
+	domains := reading(stat.ReadDomains, start, nil)
+	return r.assemble(found, r.readHostLoad(ctx), domains), nil
+}
+
+// unread is what is told of a host that could not be read.
+func (r *Reader) unread() stat.Host {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return stat.Host{Connection: r.connection()}
+}
+
+// connection tells how the daemon is reached.
+func (r *Reader) connection() stat.Connection {
+	slow, fast := r.slow.Status(), r.fast.Status()
+	return stat.Connection{ReadOnly: slow.ReadOnly, Opened: slow.Opened + fast.Opened, Hanging: r.hangs.Count() + len(r.asking), Slow: r.heldUp}
+}
+
+func (r *Reader) readHostLoad(ctx context.Context) node {
+	if r.kernelTells() {
+		return node{}
+	}
 	var n node
-	if !r.kernelTells() {
-		err := r.fast.Call(ctx, "read the host", func(c *libvirt.Connect) error {
-			n = readNode(c, r.hostMemory())
-			return nil
-		})
-		if err != nil {
-			n = node{readings: []stat.Reading{{Collector: "host_cpu", Err: err.Error()}, {Collector: "host_memory", Err: err.Error()}}}
-		}
+	err := r.fast.Call(ctx, "read the host", func(c *libvirt.Connect) error {
+		got := readNode(c, r.hostMemory())
+		n = got
+		return nil
+	})
+	if err != nil { // the call may still be writing
+		return node{readings: []stat.Reading{{Collector: "host_cpu", Err: err.Error()}, {Collector: "host_memory", Err: err.Error()}}}
 	}
-	return r.assemble(found, n, domains), nil
+	return n
 }
 
 func (r *Reader) kernelTells() bool {

@@ -83,12 +83,12 @@ func TestASecondLifeStartsAnew(t *testing.T) {
 	alive := in(7, libvirt.DOMAIN_RUNNING, 0)
 	r.assemble([]found{alive}, node{}, stat.Reading{})
 	m := r.memory["1111"]
-	m.dirty, m.job, m.jobKnown, m.events[0], m.stale = &stat.DirtyRate{BytesPerSecond: 1}, &stat.Job{}, true, 3, false
-	if v := r.assemble([]found{alive}, node{}, stat.Reading{}).VMs[0]; v.DirtyRate == nil || v.Job == nil || v.Events[0] != 3 {
+	m.dirty, m.job, m.jobAt, m.events[0], m.arrival, m.read = &stat.DirtyRate{BytesPerSecond: 1}, &stat.Job{}, time.Now(), 3, &stat.Migration{}, m.changes
+	if v := r.assemble([]found{alive}, node{}, stat.Reading{}).VMs[0]; v.DirtyRate == nil || v.Job == nil || v.Arrival == nil || v.Events[0] != 3 {
 		t.Errorf("%+v", v)
 	}
 	again := in(8, libvirt.DOMAIN_RUNNING, 0)
-	if v := r.assemble([]found{again}, node{}, stat.Reading{}).VMs[0]; v.DirtyRate != nil || v.Job != nil || v.Events[0] != 3 || !m.stale {
+	if v := r.assemble([]found{again}, node{}, stat.Reading{}).VMs[0]; v.DirtyRate != nil || v.Job != nil || v.Arrival != nil || v.Events[0] != 3 || m.read == m.changes {
 		t.Errorf("%+v", v)
 	}
 	if v := r.assemble([]found{in(0, libvirt.DOMAIN_SHUTOFF, 0)}, node{}, stat.Reading{}).VMs[0]; v.Jobs || v.Events[0] != 3 {
@@ -111,7 +111,7 @@ func TestWhatIsKnownOfAVMOutlivesItForAWhile(t *testing.T) {
 }
 
 func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
-	for usual, want := range map[time.Duration]time.Duration{0: patienceFloor, 10 * time.Millisecond: patienceFloor, 400 * time.Millisecond: 600 * time.Millisecond, 3 * time.Second: patienceCeiling} {
+	for usual, want := range map[time.Duration]time.Duration{0: patienceFloor, 10 * time.Millisecond: patienceFloor, 400 * time.Millisecond: 600 * time.Millisecond, 10 * time.Second: 12 * time.Second} {
 		p := pace{usual: usual}
 		if got := p.patience(); got != want {
 			t.Errorf("readings of %s are waited for %s, want %s", usual, got, want)
@@ -123,6 +123,28 @@ func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
 	}
 	if p.usual < 190*time.Millisecond || p.usual > 210*time.Millisecond {
 		t.Errorf("the usual time is %s", p.usual)
+	}
+	p.took(time.Hour) // a process that was stopped for an hour
+	if p.patience() > patienceFloor {
+		t.Errorf("after one that hung the patience is %s", p.patience())
+	}
+	for range 30 { // the host has become slow for good
+		p.took(3 * time.Second)
+	}
+	if p.patience() < 3*time.Second {
+		t.Errorf("after many slow ones the patience is %s", p.patience())
+	}
+}
+
+// Nobody who was not asked may pass for one who does not answer.
+func TestOnlyWhoWasAskedCanFailToAnswer(t *testing.T) {
+	yes, no := true, false
+	f := func(uuid string, answers *bool) found { return found{vm: stat.VM{UUID: uuid, Answers: answers}} }
+	got := merge([]found{f("a", nil), f("b", nil), f("c", nil)}, []found{f("a", &no), f("b", &yes)}, map[string]*bool{"a": &yes, "c": &yes})
+	for i, want := range []*bool{&no, &yes, &yes} {
+		if got[i].vm.Answers != want {
+			t.Errorf("%s answers: %v", got[i].vm.UUID, got[i].vm.Answers)
+		}
 	}
 }
 

@@ -4,8 +4,6 @@ import "github.com/evenkeel/evenkeel/internal/cluster"
 
 // Heartbeat is what a host knows from the stamps that hosts leave on storage they share.
 type Heartbeat struct {
-	// Directory is where the stamps are, Host the name under which this host leaves its own.
-	Directory, Host string
 	// AgeSeconds is how long ago the own stamp was last written; not known until it once was.
 	AgeSeconds cluster.Number
 	// Err says why the storage cannot be used now; empty while it can.

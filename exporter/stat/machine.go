@@ -132,9 +132,9 @@ type MemoryController struct {
 // Filesystem is a file system that is mounted on the machine.
 type Filesystem struct {
 	MountPoint string
-	// Device is the kernel's word for what is mounted, Type the kind of file system.
-	Device, Type string
-	ReadOnly     bool
+	// Type is the kind of file system.
+	Type     string
+	ReadOnly bool
 	// Stalled tells that the file system gives no answer now. Its numbers are not known then.
 	Stalled bool
 	// Size, Free and Available are bytes; Available is what programs without privileges can use.

@@ -249,6 +249,8 @@ type Disk struct {
 	// Type is how the host gets at it: "file", "block", "volume" or "network".
 	Type                 string
 	Device, Path, Format string
+	// Alias is the hypervisor's own name for the device while the VM runs.
+	Alias string
 	// Pool is the storage pool that the path lies in, empty when it lies in none.
 	Pool string
 	// Shared tells that several hosts can reach it by its kind.

@@ -15,7 +15,7 @@ func Reason(s libvirt.DomainState, reason int) string {
 var reasons = map[libvirt.DomainState][]string{
 	libvirt.DOMAIN_RUNNING: {"", "booted", "migrated", "restored", "from-snapshot", "unpaused", "migration-canceled", "save-canceled", "event-wakeup", "crashed", "post-copy", "post-copy-failed"},
 	libvirt.DOMAIN_PAUSED: {"", "user", MigratingReason, "saving", "dumping", "ioerror", "watchdog", "from-snapshot", "shutting-down", "creating-snapshot", "crashed", StartingReason,
-		"post-copy", "post-copy-failed", "api-error"},
+		PostCopyReason, "post-copy-failed", "api-error"},
 	libvirt.DOMAIN_SHUTDOWN:    {"", "user"},
 	libvirt.DOMAIN_SHUTOFF:     {"", "shutdown", "destroyed", "crashed", MigratedReason, "saved", "failed", "from-snapshot", "daemon"},
 	libvirt.DOMAIN_CRASHED:     {"", "panicked"},
@@ -28,6 +28,8 @@ const (
 	MigratingReason = "migrating"
 	// StartingReason is of a paused domain whose process is being started.
 	StartingReason = "starting-up"
+	// PostCopyReason is of a paused domain whose VM runs on another host already.
+	PostCopyReason = "post-copy"
 	// MigratedReason is of a definition that a VM left behind when it moved.
 	MigratedReason = "migrated"
 )

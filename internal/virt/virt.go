@@ -10,13 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"libvirt.org/go/libvirt"
 )
 
 const (
-	// maxHanging is how many calls to one daemon may hang before further ones are refused at once.
+	// maxHanging is how many calls may hang before further ones are refused at once. A daemon serves
+	// some twenty calls at a time, and others want their share of them.
 	maxHanging = 8
 	// openTimeout is how long opening a connection may take. A daemon that accepts and falls silent
 	// would otherwise keep everybody waiting for that one connection for good.
@@ -29,6 +31,8 @@ const (
 type Conn struct {
 	uri         string
 	access      Access
+	hangs       *Hangs
+	mostHanging int
 	opened      func(*libvirt.Connect) (closing func())
 	openTimeout time.Duration
 
@@ -51,7 +55,17 @@ const (
 	ReadOnly
 	// WriteIfAllowed connections may change things where the daemon allows it, and look elsewhere.
 	WriteIfAllowed
+	// ReadOnlyIfOffered connections look alone where the daemon has a way in for that; some are reached
+	// through a socket that takes everything.
+	ReadOnlyIfOffered
 )
+
+// Hangs counts the calls to one daemon that outlived their deadline and have not ended, over all
+// connections that share it.
+type Hangs struct{ n atomic.Int32 }
+
+// Count is how many hang now.
+func (h *Hangs) Count() int { return int(h.n.Load()) }
 
 // Status is how a connection stands.
 type Status struct {
@@ -76,6 +90,12 @@ type Option func(*Conn)
 // With sets what the connection may be used for.
 func With(a Access) Option { return func(c *Conn) { c.access = a } }
 
+// Sharing has the connection count its hanging calls together with others to the same daemon, and be
+// refused further ones when so many hang in sum.
+func Sharing(h *Hangs, most int) Option {
+	return func(c *Conn) { c.hangs, c.mostHanging = h, most }
+}
+
 // OnOpen has f called with each connection that is opened, before it is used for anything else. What
 // f returns is called before that connection is closed; callbacks for events must be taken back
 // there, because they hold the connection open.
@@ -85,7 +105,7 @@ func OnOpen(f func(*libvirt.Connect) (closing func())) Option {
 
 // New returns a connection to the daemon at the libvirt URI. Nothing is opened yet.
 func New(uri string, options ...Option) *Conn {
-	c := &Conn{uri: uri, openTimeout: openTimeout, opened: func(*libvirt.Connect) func() { return func() {} }}
+	c := &Conn{uri: uri, openTimeout: openTimeout, opened: func(*libvirt.Connect) func() { return func() {} }, hangs: &Hangs{}, mostHanging: maxHanging}
 	for _, o := range options {
 		o(c)
 	}
@@ -152,9 +172,9 @@ func (c *Conn) acquire(ctx context.Context) (*session, error) {
 		case c.closed:
 			c.mu.Unlock()
 			return nil, errors.New("the connection was closed")
-		case c.status.Hanging >= maxHanging:
+		case c.hangs.Count() >= c.mostHanging:
 			c.mu.Unlock()
-			return nil, fmt.Errorf("%d calls to libvirt at %s still hang; is libvirtd stuck?", maxHanging, c.uri)
+			return nil, fmt.Errorf("%d calls to libvirt at %s still hang; is libvirtd stuck?", c.hangs.Count(), c.uri)
 		case c.current != nil:
 			s := c.current
 			s.calls++
@@ -200,7 +220,7 @@ func (c *Conn) open(done chan struct{}) {
 		c.enter(o, done)
 	case <-timer.C:
 		c.mu.Lock()
-		c.status.Hanging++
+		c.hanging(1)
 		c.mu.Unlock()
 		c.enter(opened{err: fmt.Errorf("libvirt has not let us in within %s", c.openTimeout)}, done)
 		if late := <-result; late.conn != nil {
@@ -208,7 +228,7 @@ func (c *Conn) open(done chan struct{}) {
 			_, _ = late.conn.Close() // nobody waits for it any more; nothing can be done about a failure
 		}
 		c.mu.Lock()
-		c.status.Hanging--
+		c.hanging(-1)
 		c.mu.Unlock()
 	}
 }
@@ -227,22 +247,23 @@ func (c *Conn) connect() opened {
 }
 
 func dial(uri string, a Access) (conn *libvirt.Connect, readOnly bool, err error) {
-	if a != ReadOnly {
-		conn, err = libvirt.NewConnect(uri)
-		if err == nil || a == Write {
-			return conn, false, err
+	ways := map[Access][]bool{Write: {false}, ReadOnly: {true}, WriteIfAllowed: {false, true}, ReadOnlyIfOffered: {true, false}}[a]
+	for _, way := range ways {
+		open := libvirt.NewConnect
+		if way {
+			open = libvirt.NewConnectReadOnly
+		}
+		var wayErr error
+		if conn, wayErr = open(uri); wayErr == nil {
+			return conn, way, nil
+		}
+		// Whether the daemon refused or is not there at all cannot be told for certain; if it is not
+		// there, the other way fails too, and the first error says more.
+		if err == nil {
+			err = wayErr
 		}
 	}
-	// Whether the daemon refused or is not there at all cannot be told from the error for certain; if
-	// it is not there, this fails too.
-	only, onlyErr := libvirt.NewConnectReadOnly(uri)
-	if onlyErr != nil && err == nil {
-		err = onlyErr
-	}
-	if onlyErr != nil {
-		return nil, true, err
-	}
-	return only, true, nil
+	return nil, false, err
 }
 
 // enter takes the result of opening over and lets the waiting go on.
@@ -295,15 +316,21 @@ func (s *session) alive(c *Conn) (bool, error) {
 // hang counts a call that outlived its deadline until it ends after all.
 func (c *Conn) hang(s *session, done <-chan error) {
 	c.mu.Lock()
-	c.status.Hanging++
+	c.hanging(1)
 	c.giveUp(s)
 	c.mu.Unlock()
 	go func() {
 		<-done
 		c.mu.Lock()
-		c.status.Hanging--
+		c.hanging(-1)
 		c.mu.Unlock()
 	}()
+}
+
+// hanging counts calls that begin or end to hang.
+func (c *Conn) hanging(by int) {
+	c.status.Hanging += by
+	c.hangs.n.Add(int32(by))
 }
 
 func (c *Conn) giveUp(s *session) {

