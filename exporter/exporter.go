@@ -20,7 +20,8 @@ import (
 type Reader interface {
 	// URI says where it reads.
 	URI() string
-	// Read returns one reading. An error means that nothing could be read.
+	// Read returns one reading. An error means that nothing could be read; of the host that comes with it
+	// only the state of the connection counts.
 	Read(ctx context.Context) (stat.Host, error)
 }
 
@@ -36,7 +37,11 @@ type Heartbeat interface {
 
 // Options say what an exporter reads and publishes.
 type Options struct {
+	// Readers are the hypervisors, one of each URI.
 	Readers []Reader
+	// Local tells of a reader's URI whether it means the machine that the exporter runs on; nil means that
+	// none does. It is known before the hypervisor answers, which is when the host's name is looked for.
+	Local func(uri string) bool
 	// Machine is nil when no hypervisor of this machine is read.
 	Machine Machine
 	// Heartbeat is nil without shared storage for it.
@@ -67,6 +72,7 @@ const pagesKept = 2
 
 // New returns an exporter.
 func New(o Options) *Exporter {
+	o.Readers = distinct(o.Readers, o.Log)
 	e := &Exporter{opts: o, own: newOwn(), pages: make(chan *page, pagesKept), failed: map[string]string{}}
 	for _, f := range families() {
 		if o.Collect == nil && !f.off || o.Collect != nil && o.Collect(f.name) {
@@ -134,6 +140,10 @@ func (e *Exporter) fill(ctx context.Context, out *page) {
 		})
 	}
 	wg.Wait()
+	unique(readings)
+	for _, r := range readings {
+		e.log(r.uri, "", text(r.err))
+	}
 	dedupe(readings)
 	e.own.hypervisors(readings, out)
 	for _, r := range e.place(readings, machine) {
@@ -163,18 +173,75 @@ func (e *Exporter) place(readings []reading, machine *stat.Machine) []reading {
 		}
 	}
 	name := cmp.Or(e.local, machine.Hostname)
+	if uri := owner(readings, name); uri != "" {
+		e.logLocked("", "the machine's kernel", text(errTaken(name, uri)))
+		return readings
+	}
+	e.logLocked("", "the machine's kernel", "")
 	return append(readings, reading{host: stat.Host{Name: name, Local: true, Machine: machine, Heartbeat: beat}})
 }
 
-// HostName is the name under which the machine that the exporter runs on is published: what its
-// hypervisor calls it, or what its kernel does when no hypervisor answers while ctx lasts.
-func (e *Exporter) HostName(ctx context.Context) string {
+// HostName is the name under which the machine that the exporter runs on is published: what its own
+// hypervisor calls it, or what its kernel does when none answers while ctx lasts. It is settled when the
+// hypervisor has told it, or when no hypervisor is on this machine that could. A hypervisor that has
+// told it once is not asked again: scrapes keep the name up to date.
+func (e *Exporter) HostName(ctx context.Context) (name string, settled bool) {
+	e.mu.Lock()
+	name = e.local
+	e.mu.Unlock()
+	local := e.locals()
+	if name == "" {
+		name = firstName(ctx, local)
+	}
+	switch {
+	case name != "":
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.local = cmp.Or(e.local, name)
+		return e.local, true
+	case e.opts.Machine != nil:
+		name = e.opts.Machine.Read(ctx).Hostname
+	}
+	return name, len(local) == 0
+}
+
+// locals are the readers of this very machine.
+func (e *Exporter) locals() []Reader {
+	var local []Reader
 	for _, r := range e.opts.Readers {
-		if h, err := r.Read(ctx); err == nil && h.Local {
-			return h.Name
+		if e.opts.Local != nil && e.opts.Local(r.URI()) {
+			local = append(local, r)
 		}
 	}
-	return e.opts.Machine.Read(ctx).Hostname
+	return local
+}
+
+// firstName asks the readers all at once, so that one that hangs hides no other's answer, and returns
+// the first name that one tells while ctx lasts, or "".
+func firstName(ctx context.Context, readers []Reader) string {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	names := make(chan string, len(readers))
+	for _, r := range readers {
+		go func() {
+			h, err := r.Read(ctx)
+			if err != nil {
+				h.Name = ""
+			}
+			names <- h.Name
+		}()
+	}
+	for range readers {
+		select {
+		case name := <-names:
+			if name != "" {
+				return name
+			}
+		case <-ctx.Done():
+			return ""
+		}
+	}
+	return ""
 }
 
 // reading is one hypervisor's answer.
@@ -189,20 +256,31 @@ func (e *Exporter) read(ctx context.Context, r Reader) reading {
 	start := time.Now()
 	h, err := r.Read(ctx)
 	if err != nil {
-		e.log(r.URI(), "", err.Error())
-	} else {
-		e.log(r.URI(), "", "")
+		h = stat.Host{Connection: h.Connection}
 	}
 	return reading{uri: r.URI(), host: h, err: err, took: time.Since(start)}
 }
 
+// text is what an error says, or "".
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 // log tells of a failure when it begins, changes or ends, not at every scrape.
 func (e *Exporter) log(uri, collector, failure string) {
-	key := uri + " " + collector
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.logLocked(uri, collector, failure)
+}
+
+// logLocked is log for those who hold the lock.
+func (e *Exporter) logLocked(uri, collector, failure string) {
+	key := uri + " " + collector
 	was := e.failed[key]
 	e.failed[key] = failure
-	e.mu.Unlock()
 	switch {
 	case failure == was:
 	case failure == "":
@@ -224,7 +302,9 @@ func (e *Exporter) publish(r reading, out *page) {
 		if !known {
 			continue
 		}
-		e.log(r.uri, f.name, how.Err)
+		if r.err == nil { // a hypervisor that was not read is told of once, not for each collector
+			e.log(r.uri, f.name, how.Err)
+		}
 		out.put(e.own.seconds, (took + how.Took).Seconds(), f.name, r.uri)
 		out.put(e.own.success, boolean(how.Err == ""), f.name, r.uri)
 	}

@@ -37,6 +37,9 @@ type fake struct {
 func (f fake) URI() string { return f.uri }
 
 func (f fake) Read(ctx context.Context) (stat.Host, error) {
+	if f.wait == 0 {
+		return f.host, f.err
+	}
 	select {
 	case <-ctx.Done():
 		return stat.Host{}, ctx.Err()
@@ -77,7 +80,8 @@ func steady(text string) string {
 // whole is what an exporter publishes that reads every kind of host, one of them dead.
 func whole(t *testing.T) string {
 	return steady(collect(t, Options{
-		Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen+tls://h9/system", host: onXen()}, fake{uri: "qemu+tls://dead/system", err: errors.New("no route")}},
+		Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen+tls://h9/system", host: onXen()},
+			fake{uri: "qemu+tls://dead/system", host: stat.Host{Connection: stat.Connection{Opened: 3, Hanging: 2, Slow: 1}}, err: errors.New("no route")}},
 		Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{},
 	}))
 }
@@ -184,7 +188,7 @@ func TestACollectorThatIsOffPublishesNothing(t *testing.T) {
 }
 
 func TestNothingThereDiffersFromCouldNotLook(t *testing.T) {
-	h := stat.Host{URI: "qemu:///system", Name: "h1", Hypervisor: "QEMU", Readings: []stat.Reading{{Collector: stat.ReadDomains}, {Collector: "storage_pool", Err: "no answer"}, {Collector: "host_network"}}}
+	h := stat.Host{Name: "h1", Hypervisor: "QEMU", Readings: []stat.Reading{{Collector: stat.ReadDomains}, {Collector: "storage_pool", Err: "no answer"}, {Collector: "host_network"}}}
 	text := collect(t, Options{Readers: []Reader{fake{uri: "qemu:///system", host: h}, fake{uri: "qemu+tls://dead/system", err: errors.New("no route")}}})
 	for want, there := range map[string]bool{
 		`evenkeel_scrape_collector_success{collector="storage_pool",uri="qemu:///system"} 0`:        true,

@@ -23,7 +23,7 @@ func (fakeHeartbeat) Read() stat.Heartbeat {
 func full() stat.Host {
 	yes := true
 	h := stat.Host{
-		URI: "qemu:///system", Name: "h1", UUID: "aaaa", Local: true, Hypervisor: "QEMU", HypervisorVersion: "7.2.0", LibvirtVersion: "9.0.0", KVM: &yes,
+		Name: "h1", UUID: "aaaa", Local: true, Hypervisor: "QEMU", HypervisorVersion: "7.2.0", LibvirtVersion: "9.0.0", KVM: &yes,
 		CPU:      stat.HostCPU{Arch: "x86_64", Vendor: "AMD", Model: "EPYC", Compat: "c0ffee00", Usable: []string{"EPYC", "qemu64"}, Logical: 8, Sockets: 1, Cores: 4, Threads: 2, NUMANodes: 1, Hertz: 2.4e9},
 		Networks: []stat.Network{{Name: "br0", Shared: true}, {Name: "default"}},
 		Pools: []stat.Pool{{Name: "nfs", Type: "netfs", Path: "/nfs", Source: "filer:/vol1", Shared: true, State: "running", Capacity: cluster.Known(100), Allocation: cluster.Known(60), Available: cluster.Known(40)},
@@ -57,7 +57,7 @@ func fullVM() stat.VM {
 		Arrival:   &stat.Migration{Seconds: n(12), DowntimeSeconds: n(.1), TransferredBytes: n(1 << 27)},
 		DirtyRate: &stat.DirtyRate{BytesPerSecond: 1 << 22, At: 1.7e9},
 		Agent: &stat.Agent{Answers: &yes, SilentSeconds: n(4), Hostname: "web1.example", OSID: "debian", OSName: "Debian GNU/Linux 12", OSVersion: "12", Kernel: "6.1.0",
-			Filesystems: []stat.GuestFilesystem{{Mountpoint: "/", Type: "ext4", Total: 100, Used: 50}}, Load1: n(.1), Load5: n(.2), Load15: n(.3)},
+			Filesystems: []stat.GuestFilesystem{{Mountpoint: "/", Total: 100, Used: 50}}, Load1: n(.1), Load5: n(.2), Load15: n(.3)},
 		IOErrors: map[string]float64{"vda": 1},
 		Definition: &stat.Definition{Machine: "pc-q35-7.2", CPUMode: "host-model", CPUModel: "EPYC", CPUCompat: "c0ffee00", MemoryBytes: 1 << 30, VCPUs: 2, HugePageBytes: 2 << 20,
 			Disks: []stat.Disk{{Type: "file", Device: "vda", Path: "/nfs/web1.qcow2", Format: "qcow2", Pool: "nfs", Shared: true, Depth: n(1)}},
@@ -76,7 +76,7 @@ func fullVM() stat.VM {
 func onXen() stat.Host {
 	n := cluster.Known
 	return stat.Host{
-		URI: "xen+tls://h9/system", Name: "h9", UUID: "bbbb", Hypervisor: "Xen", HypervisorVersion: "4.17.0", LibvirtVersion: "9.0.0",
+		Name: "h9", UUID: "bbbb", Hypervisor: "Xen", HypervisorVersion: "4.17.0", LibvirtVersion: "9.0.0",
 		CPU:      stat.HostCPU{Arch: "x86_64", Model: "pentium", Compat: "0badcafe", Logical: 1},
 		Memory:   &stat.HostMemory{Total: 1 << 34, Free: n(1 << 33), Available: n(1 << 33)},
 		Time:     &stat.CPUTime{User: 100, System: 20, Idle: 700, IOWait: 3},
@@ -98,8 +98,8 @@ func fullMachine() stat.Machine {
 		Time:     &stat.MachineTime{Boot: n(1.6e9), Clock: &stat.Clock{Synchronised: true, Offset: 1e-6, EstimatedError: 1e-5, MaximumError: 1e-3}},
 		Bonds:    []stat.Bond{{Name: "bond0", Mode: "802.3ad", Slaves: 2, Up: 1}}, Multipaths: []stat.Multipath{{Name: "mpatha", Active: 3, Failed: 1}},
 		EDAC: []stat.MemoryController{{Name: "mc0", Correctable: 2, Uncorrectable: 0}},
-		Filesystems: []stat.Filesystem{{MountPoint: "/", Device: "/dev/sda1", Type: "ext4", Size: n(100), Free: n(50), Available: n(45), Inodes: n(10), InodesFree: n(5)},
-			{MountPoint: "/nfs", Device: "filer:/vol1", Type: "nfs4", ReadOnly: true, Stalled: true}},
+		Filesystems: []stat.Filesystem{{MountPoint: "/", Type: "ext4", Size: n(100), Free: n(50), Available: n(45), Inodes: n(10), InodesFree: n(5)},
+			{MountPoint: "/nfs", Type: "nfs4", ReadOnly: true, Stalled: true}},
 		KVM:            &stat.KVM{Device: true, Nested: &yes},
 		NetworkDevices: []stat.NetworkDevice{{Name: "eth0", Kind: "physical", Enabled: true, Carrier: true, Speed: n(1e10), ReceiveBytes: 1, TransmitBytes: 2, ReceiveErrors: 3, TransmitErrors: 4, ReceiveDrops: 5, TransmitDrops: 6}},
 	}

@@ -10,7 +10,7 @@ func hostInfo() family {
 	cores := gauge("evenkeel_host_cpu_cores", "", "CPU cores of the host.", "GetNodeInfo", everywhere, "host")
 	threads := gauge("evenkeel_host_cpu_threads_per_core", "", "Threads that each core runs.", "GetNodeInfo", everywhere, "host")
 	hertz := gauge("evenkeel_host_cpu_hertz", "hertz", "Nominal clock rate of the host's CPUs.", "GetNodeInfo", everywhere, "host")
-	nodes := gauge("evenkeel_host_numa_nodes", "", "NUMA nodes of the host.", "GetCapabilities", everywhere, "host")
+	nodes := gauge("evenkeel_host_numa_nodes", "", "NUMA nodes of the host; 1 for a machine whose nodes are not alike, which libvirt does not tell apart here.", "GetNodeInfo", everywhere, "host")
 	acceleration := gauge("evenkeel_host_kvm_available", "", "Whether guests of the host can run with hardware virtualisation (1) or are emulated (0).", "GetCapabilities", kvm, "host")
 	return family{name: "host_info", reads: stat.ReadHost, metrics: []*metric{what, model, sockets, cores, threads, hertz, nodes, acceleration}, write: func(h *stat.Host, out *page) {
 		if h.Hypervisor == "" {

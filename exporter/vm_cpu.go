@@ -7,7 +7,7 @@ import (
 )
 
 func vmCPU() family {
-	vcpus := gauge("evenkeel_vm_vcpus", "", "Virtual CPUs of the VM that are plugged in.", "GetAllDomainStats vcpu, or GetInfo", everywhere, "vm")
+	vcpus := gauge("evenkeel_vm_vcpus", "", "Virtual CPUs of the VM that are plugged in; of one that is shut off, as many as it may have.", "GetAllDomainStats vcpu, or GetInfo", everywhere, "vm")
 	seconds := counter("evenkeel_vm_cpu_seconds_total", "seconds", "CPU time of the host spent on the VM.", "GetAllDomainStats cpu.time, or GetInfo", everywhere, "vm")
 	user := counter("evenkeel_vm_cpu_user_seconds_total", "seconds", "CPU time of the host spent on the VM in user mode.", "GetAllDomainStats cpu.user", kvm, "vm")
 	system := counter("evenkeel_vm_cpu_system_seconds_total", "seconds", "CPU time of the host spent on the VM in the host's kernel.", "GetAllDomainStats cpu.system", kvm, "vm")
@@ -18,7 +18,9 @@ func vmCPU() family {
 	halted := gauge("evenkeel_vm_vcpu_halted", "", "Whether the guest has nothing to do on the vCPU now (1) or has (0).", "GetAllDomainStats vcpu.N.halted", kvm, "vm", "vcpu")
 	return family{name: "vm_cpu", reads: stat.ReadDomains, metrics: []*metric{vcpus, seconds, user, system, vcpu, steal, wait, halted}, write: func(h *stat.Host, out *page) {
 		for _, v := range h.VMs {
-			out.put(vcpus, float64(v.VCPUs), v.UUID)
+			if v.VCPUs > 0 { // nobody has told it yet
+				out.put(vcpus, float64(v.VCPUs), v.UUID)
+			}
 			out.putIf(seconds, v.CPUSeconds, v.UUID)
 			out.putIf(user, v.UserSeconds, v.UUID)
 			out.putIf(system, v.SystemSeconds, v.UUID)

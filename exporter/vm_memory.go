@@ -18,7 +18,7 @@ func vmMemory() family {
 	const balloon = "GetAllDomainStats balloon."
 	return vmNumbers("vm_memory", stat.ReadDomains,
 		vmNumber{gauge("evenkeel_vm_memory_bytes", "bytes", "Configured memory of the VM.", balloon+"maximum, or GetInfo", everywhere, "vm"), mem(func(m stat.VMMemory) cluster.Number { return m.Maximum })},
-		vmNumber{gauge("evenkeel_vm_memory_balloon_bytes", "bytes", "Memory that the balloon leaves to the VM now.", balloon+"current, or MemoryStats", everywhere, "vm"), mem(func(m stat.VMMemory) cluster.Number { return m.Balloon })},
+		vmNumber{gauge("evenkeel_vm_memory_balloon_bytes", "bytes", "Memory that the balloon leaves to the VM now.", balloon+"current, or GetInfo", everywhere, "vm"), mem(func(m stat.VMMemory) cluster.Number { return m.Balloon })},
 		vmNumber{gauge("evenkeel_vm_memory_unused_bytes", "bytes", "Memory that the guest leaves unused, in its own words.", balloon+"unused", kvm, "vm"), mem(func(m stat.VMMemory) cluster.Number { return m.Unused })},
 		vmNumber{gauge("evenkeel_vm_memory_usable_bytes", "bytes", "Memory that the guest's programs could have without swapping, in its own words.", balloon+"usable", kvm, "vm"), mem(func(m stat.VMMemory) cluster.Number { return m.Usable })},
 		vmNumber{gauge("evenkeel_vm_memory_available_bytes", "bytes", "Memory that the guest sees, in its own words.", balloon+"available", kvm, "vm"), mem(func(m stat.VMMemory) cluster.Number { return m.Available })},

@@ -8,8 +8,8 @@ import (
 func vmState() family {
 	state := gauge("evenkeel_vm_state", "", "The VM's state: 1 for the state that it is in, 0 for the others.", "GetAllDomainStats state, or GetState", everywhere, "vm", "state")
 	reason := info("evenkeel_vm_state_reason_info", "How the VM came into its state, in libvirt's words; 1.", "GetAllDomainStats state, or GetState", everywhere, "vm", "reason")
-	persistent := gauge("evenkeel_vm_persistent", "", "Whether the VM's definition outlives the VM (1) or goes with it (0).", "IsPersistent", everywhere, "vm")
-	autostart := gauge("evenkeel_vm_autostart", "", "Whether the VM starts with its host (1) or not (0).", "GetAutostart", everywhere, "vm")
+	persistent := gauge("evenkeel_vm_persistent", "", "Whether the VM's definition outlives the VM (1) or goes with it (0).", "ListAllDomains flags", everywhere, "vm")
+	autostart := gauge("evenkeel_vm_autostart", "", "Whether the VM starts with its host (1) or not (0).", "ListAllDomains flags", everywhere, "vm")
 	names := cluster.VMStates()
 	return family{name: "vm_state", reads: stat.ReadDomains, metrics: []*metric{state, reason, persistent, autostart}, write: func(h *stat.Host, out *page) {
 		for _, v := range h.VMs {

@@ -81,6 +81,13 @@ func (f *faulty) read(path string) ([]byte, time.Time, error) {
 	return f.storage.read(path)
 }
 
+func (f *faulty) remove(path string) error {
+	if err := f.enter("remove " + path); err != nil {
+		return err
+	}
+	return f.storage.remove(path)
+}
+
 func (f *faulty) list(dir string) ([]string, uint64, error) {
 	if err := f.enter("list " + dir); err != nil {
 		return nil, 0, err

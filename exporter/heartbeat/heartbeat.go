@@ -47,6 +47,8 @@ type Heartbeat struct {
 
 // own is what is known of the own stamp.
 type own struct {
+	// host is the name under which it was written.
+	host     string
 	sequence uint64
 	// written is when it was last known to be on the storage, modified the storage's time of that.
 	written, modified time.Time
@@ -64,7 +66,8 @@ func New(dir string, interval time.Duration, log *slog.Logger) *Heartbeat {
 }
 
 // Run leaves the stamp of the host with the name and watches all others until ctx ends. It never
-// waits for the storage. The name must be a plain file name. Run it once.
+// waits for the storage. The name must be a plain file name. A host that turns out to have another name
+// is run again under that one when the first Run has ended; the stamp under the old name is removed.
 func (h *Heartbeat) Run(ctx context.Context, name string) error {
 	if err := checkName(name); err != nil {
 		return fmt.Errorf("start the heartbeat: %w", err)
@@ -90,7 +93,7 @@ func (h *Heartbeat) Read() stat.Heartbeat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	s := stat.Heartbeat{Directory: h.dir, Host: h.name, Err: h.trouble(now), Peers: h.shown(now)}
+	s := stat.Heartbeat{Err: h.trouble(now), Peers: h.shown(now)}
 	if !h.own.written.IsZero() {
 		s.AgeSeconds = cluster.Known(now.Sub(h.own.written).Seconds())
 	}

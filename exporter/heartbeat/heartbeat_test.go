@@ -83,7 +83,7 @@ func TestTwoHostsSeeEachOtherAndOneStops(t *testing.T) {
 		b := starts(t, dir, "b.example.net")
 		passes(57 * time.Second) // a beat at 60, b at 55, and now it is 62
 		s := a.Read()
-		if s.Directory != dir || s.Host != "a" || s.Err != "" || !s.AgeSeconds.Known || len(s.Peers) != 1 {
+		if s.Err != "" || !s.AgeSeconds.Known || len(s.Peers) != 1 {
 			t.Errorf("%+v", s)
 		}
 		between(t, "a's own age", s.AgeSeconds.Value, 2, 2)
@@ -141,5 +141,41 @@ func TestAHostThatWasDeadBeforeWeStartedIsOld(t *testing.T) {
 		plant(t, dir, stamp{host: "gone", sequence: 8}, 0)
 		passes(beat)
 		between(t, "the age of a host that came back", peerAge(a.Read(), "gone"), 0, 20)
+	})
+}
+
+func TestAHostThatGetsAnotherNameGoesOnUnderIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		plant(t, dir, stamp{host: "a.example.net", sequence: 7}, 3*time.Hour) // of its life before the reboot
+		a, b := starts(t, dir, "a"), starts(t, dir, "b")
+		passes(22 * time.Second)
+		a.stop()
+		synctest.Wait()
+		go func() { _ = a.Run(t.Context(), "a.example.net") }()
+		passes(32 * time.Second)
+		if _, err := os.Stat(filepath.Join(dir, "a"+suffix)); !os.IsNotExist(err) {
+			t.Errorf("the stamp under the old name: %v", err)
+		}
+		between(t, "its age for b", peerAge(b.Read(), "a.example.net"), 0, 20)
+		if s := a.Read(); peerAge(b.Read(), "a") >= 0 || len(s.Peers) != 1 || s.Err != "" || s.AgeSeconds.Value > 10 {
+			t.Errorf("%+v, and b sees %+v", s, b.Read())
+		}
+	})
+}
+
+func TestAStampOfTheOldNameThatIsSomebodyElsesStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a := starts(t, dir, "localhost")
+		passes(22 * time.Second)
+		a.stop()
+		synctest.Wait()
+		plant(t, dir, stamp{host: "localhost", sequence: 4711}, 0)
+		go func() { _ = a.Run(t.Context(), "a") }()
+		passes(22 * time.Second)
+		if _, err := os.Stat(filepath.Join(dir, "localhost"+suffix)); err != nil {
+			t.Error(err)
+		}
 	})
 }

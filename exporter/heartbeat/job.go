@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -104,8 +105,32 @@ func (h *Heartbeat) write() error {
 		return err
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.own = own{sequence: s.sequence, written: time.Now(), modified: modified, device: device}
+	h.own = own{host: s.host, sequence: s.sequence, written: time.Now(), modified: modified, device: device}
+	h.mu.Unlock()
+	if before.host == "" || before.host == s.host {
+		return nil
+	}
+	return h.withdraw(before)
+}
+
+// withdraw removes the stamp that this process left under another name. The host lives on under its new
+// one: a stamp that stayed would tell all others for a week that a host has died which never was. One
+// that is not ours any more stays, and one that cannot be removed ages.
+func (h *Heartbeat) withdraw(was own) error {
+	text, _, err := h.files.read(h.path(was.host))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the stamp under the old name: %w", err)
+	}
+	if s, err := parseStamp(text); err != nil || s.host != was.host || s.sequence != was.sequence {
+		h.log.Info("the stamp under the old name is left: it is not this process's", "host", was.host)
+		return nil
+	}
+	if err := h.files.remove(h.path(was.host)); err != nil {
+		return fmt.Errorf("remove the stamp under the old name: %w", err)
+	}
 	return nil
 }
 

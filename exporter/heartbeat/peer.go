@@ -74,12 +74,13 @@ func (p *peer) age(now time.Time, own own, patience time.Duration) (time.Duratio
 	return max(here, there), true
 }
 
-// shown lists the peers by name, without those that have gone.
+// shown lists the peers by name, without those that have gone and without ourselves, whose stamp of an
+// earlier life was a peer's as long as we went under another name.
 func (h *Heartbeat) shown(now time.Time) []stat.Peer {
 	var list []stat.Peer
 	for _, host := range slices.Sorted(maps.Keys(h.peers)) {
 		age, known := h.peers[host].age(now, h.own, 3*h.interval)
-		if known && age < goneAfter {
+		if host != h.name && known && age < goneAfter {
 			list = append(list, stat.Peer{Host: host, AgeSeconds: age.Seconds()})
 		}
 	}

@@ -17,6 +17,8 @@ type files interface {
 	write(path string, text []byte) (time.Time, error)
 	// read returns the beginning of a file and its modification time.
 	read(path string) ([]byte, time.Time, error)
+	// remove removes a file.
+	remove(path string) error
 	// list returns the names of a directory's plain files and the number of its file system.
 	list(dir string) ([]string, uint64, error)
 }
@@ -66,6 +68,8 @@ func (storage) read(path string) (text []byte, modified time.Time, err error) {
 	text, err = io.ReadAll(io.LimitReader(f, stampSize+1))
 	return text, info.ModTime(), err
 }
+
+func (storage) remove(path string) error { return os.Remove(path) }
 
 func (storage) list(dir string) (names []string, device uint64, err error) {
 	var s unix.Stat_t

@@ -143,7 +143,7 @@ func takeGuest(a *stat.Agent, i *libvirt.DomainGuestInfo) {
 			continue
 		}
 		seen[fs.MountPoint] = true
-		a.Filesystems = append(a.Filesystems, stat.GuestFilesystem{Mountpoint: fs.MountPoint, Type: fs.FSType, Total: float64(fs.TotalBytes), Used: float64(fs.UsedBytes)})
+		a.Filesystems = append(a.Filesystems, stat.GuestFilesystem{Mountpoint: fs.MountPoint, Total: float64(fs.TotalBytes), Used: float64(fs.UsedBytes)})
 	}
 	if l := i.Load; l != nil && l.Load1MSet {
 		a.Load1, a.Load5, a.Load15 = known(l.Load1MSet, l.Load1M), known(l.Load5MSet, l.Load5M), known(l.Load15MSet, l.Load15M)

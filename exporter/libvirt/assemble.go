@@ -17,7 +17,7 @@ func (r *Reader) assemble(all []found, n node, domains stat.Reading) stat.Host {
 	r.lastSeen = now
 	h := r.inv.host
 	total := h.Memory
-	h.URI, h.Time, h.Memory = r.URI(), n.time, n.memory
+	h.Time, h.Memory = n.time, n.memory
 	if h.Memory == nil && !(r.opts.Kernel && h.Local) {
 		h.Memory = total // the size alone
 	}

@@ -133,7 +133,7 @@ func (s *space) stalled(now time.Time) bool {
 }
 
 func (s *space) shown(now time.Time) stat.Filesystem {
-	fs := stat.Filesystem{MountPoint: s.point, Device: s.source, Type: s.kind, ReadOnly: s.readOnly, Stalled: s.stalled(now)}
+	fs := stat.Filesystem{MountPoint: s.point, Type: s.kind, ReadOnly: s.readOnly, Stalled: s.stalled(now)}
 	if fs.Stalled || s.answered.IsZero() || s.err != nil || now.Sub(s.answered) > numbersLast {
 		return fs
 	}

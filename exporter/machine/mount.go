@@ -14,9 +14,9 @@ import (
 // mount is a file system at its mount point.
 type mount struct {
 	// id tells it from another that was at the same place before.
-	id                          int
-	point, number, source, kind string
-	readOnly                    bool
+	id                  int
+	point, number, kind string
+	readOnly            bool
 }
 
 // mounts lists the real file systems, each once, by mount point. The first process is asked, because
@@ -55,7 +55,7 @@ func realMounts(infos []*procfs.MountInfo) []mount {
 		// A file system that met an error makes itself read-only without telling its mounts.
 		_, superRO := i.SuperOptions["ro"]
 		mounts = append(mounts, mount{id: i.MountID, point: unescape(i.MountPoint), number: i.MajorMinorVer,
-			source: unescape(i.Source), kind: i.FSType, readOnly: ro || superRO})
+			kind: i.FSType, readOnly: ro || superRO})
 	}
 	slices.SortFunc(mounts, func(a, b mount) int { return strings.Compare(a.point, b.point) })
 	return mounts

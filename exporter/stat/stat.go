@@ -10,8 +10,8 @@ import (
 
 // Host is one reading of one hypervisor.
 type Host struct {
-	// URI is where it was read; Name and UUID are the hypervisor's own.
-	URI, Name, UUID string
+	// Name and UUID are the hypervisor's own.
+	Name, UUID string
 	// Local tells that it is the machine that the exporter runs on.
 	Local bool
 	// Hypervisor is libvirt's word for the driver, for example "QEMU" or "Xen".
@@ -315,8 +315,8 @@ type Agent struct {
 
 // GuestFilesystem is a file system inside a VM.
 type GuestFilesystem struct {
-	Mountpoint, Type string
-	Total, Used      float64
+	Mountpoint  string
+	Total, Used float64
 }
 
 // EventNames are the events that are counted, in the order of VM.Events.

@@ -33,8 +33,12 @@ const MaxScrapes = 4
 // sending is what is set aside of a scrape's time for sending the answer.
 const sending = 500 * time.Millisecond
 
-// heartbeatPatience is how long the heartbeat waits at the start for libvirt to tell the host's name.
-const heartbeatPatience = 10 * time.Second
+const (
+	// heartbeatPatience is how long the heartbeat waits at the start for libvirt to tell the host's name.
+	heartbeatPatience = 10 * time.Second
+	// nameEvery is how often libvirt is asked for it meanwhile, nameLaterEvery how often afterwards.
+	nameEvery, nameLaterEvery = time.Second, 10 * time.Second
+)
 
 // exporterFlags are what the exporter is told on its command line.
 type exporterFlags struct {
@@ -134,7 +138,7 @@ func (f *exporterFlags) run(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
-	o := exporter.Options{Timeout: f.timeout, Collect: collect, Log: log}
+	o := exporter.Options{Local: libvirt.Local, Timeout: f.timeout, Collect: collect, Log: log}
 	for _, uri := range f.uris {
 		r := libvirt.New(uri, libvirt.Options{Collect: collect, ReadOnly: f.readOnly, Kernel: true, BalloonPeriod: f.balloon,
 			DirtyRateEvery: f.dirtyEvery, AgentEvery: f.agentAge, Log: log})
@@ -158,13 +162,60 @@ func (f *exporterFlags) run(ctx context.Context) error {
 }
 
 // runHeartbeat leaves stamps under the name that the host's series bear. That is libvirt's name for
-// it; a host whose libvirt does not answer must have a heartbeat all the same.
+// it; a host whose libvirt does not answer must have a heartbeat all the same, so it begins under the
+// kernel's name then, and goes on under libvirt's when that is known.
 func runHeartbeat(ctx context.Context, beat *heartbeat.Heartbeat, e *exporter.Exporter, log *slog.Logger) {
-	wait, cancel := context.WithTimeout(ctx, heartbeatPatience)
-	name := e.HostName(wait)
-	cancel()
-	if err := beat.Run(ctx, name); err != nil && ctx.Err() == nil {
-		log.Error("no storage heartbeat", "err", err)
+	name := firstHostName(ctx, e)
+	for ctx.Err() == nil {
+		running, stop := context.WithCancel(ctx)
+		var run sync.WaitGroup
+		run.Go(func() {
+			if err := beat.Run(running, name); err != nil {
+				log.Error("no storage heartbeat", "err", err)
+			}
+		})
+		next := nextHostName(ctx, e, name)
+		stop()
+		run.Wait()
+		if ctx.Err() == nil {
+			log.Info("the host has another name now", "was", name, "is", next)
+		}
+		name = next
+	}
+}
+
+// firstHostName waits for libvirt to tell the host's name, but not for long.
+func firstHostName(ctx context.Context, e *exporter.Exporter) string {
+	ctx, cancel := context.WithTimeout(ctx, heartbeatPatience)
+	defer cancel()
+	for {
+		name, settled := e.HostName(ctx)
+		if settled || !sleep(ctx, nameEvery) {
+			return name
+		}
+	}
+}
+
+// nextHostName returns when libvirt calls the host by another name than the given one, or ctx ends.
+func nextHostName(ctx context.Context, e *exporter.Exporter, name string) string {
+	for sleep(ctx, nameLaterEvery) {
+		asked, cancel := context.WithTimeout(ctx, heartbeatPatience)
+		next, settled := e.HostName(asked)
+		cancel()
+		if settled && next != name {
+			return next
+		}
+	}
+	return name
+}
+
+// sleep tells whether ctx outlasted it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 

@@ -13,9 +13,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter"
+	"github.com/evenkeel/evenkeel/exporter/heartbeat"
+	"github.com/evenkeel/evenkeel/exporter/libvirt"
 	"github.com/evenkeel/evenkeel/exporter/stat"
 	"github.com/spf13/pflag"
 )
@@ -261,6 +264,57 @@ func TestTheHeartbeatBeatsUnderTheHostsName(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// late is libvirt on a host where it starts long after the exporter.
+type late struct{ up time.Time }
+
+func (late) URI() string { return "qemu:///system" }
+
+func (l late) Read(context.Context) (stat.Host, error) {
+	if time.Now().Before(l.up) {
+		return stat.Host{}, errors.New("connection refused")
+	}
+	return stat.Host{Name: "host.example.net", Local: true}, nil
+}
+
+type kernel struct{}
+
+func (kernel) Read(context.Context) stat.Machine { return stat.Machine{Hostname: "host"} }
+
+func TestTheHeartbeatTakesLibvirtsNameWhenItIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+		e := exporter.New(exporter.Options{Machine: kernel{}, Local: libvirt.Local, Timeout: time.Minute, Log: log,
+			Readers: []exporter.Reader{fakeReader{uri: "qemu+tls://hung/system", hung: true}, late{time.Now().Add(time.Minute)}}})
+		ctx, cancel := context.WithCancel(t.Context())
+		go runHeartbeat(ctx, heartbeat.New(dir, time.Second, log), e, log)
+		for _, c := range []struct {
+			after time.Duration
+			want  string
+		}{{9, ""}, {3, "host.heartbeat"}, {40, "host.heartbeat"}, {21, "host.example.net.heartbeat"}} {
+			time.Sleep(c.after*time.Second + 100*time.Millisecond)
+			synctest.Wait()
+			if got := list(t, dir); got != c.want {
+				t.Errorf("%d s later the stamps are %q, want %q", c.after, got, c.want)
+			}
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+func list(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	return strings.Join(names, " ")
 }
 
 func TestWithoutADirectoryThereIsNoHeartbeat(t *testing.T) {
