@@ -82,44 +82,48 @@ func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
 		return nil, err
 	}
 	if r.hangs.Count() >= hangingSome {
-		return r.withoutTheSlow(ctx, groups, errors.New("too many calls hang"))
+		return r.withoutTheSlow(ctx, groups)
 	}
 	all, err := r.bulk(ctx, nil, groups, r.patience(ctx))
 	if err == nil || ctx.Err() != nil || unsupported(err) {
 		return all, err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return r.withoutTheSlow(ctx, groups, err)
+		return r.withoutTheSlow(ctx, groups)
 	}
 	// The daemon was restarted, most likely: it may be back already.
 	return r.bulk(ctx, nil, groups, r.patience(ctx))
 }
 
-// withoutTheSlow reads the VMs that ran in the last reading, by their names: one that is being started
-// was not among them, and one whose process is stopped is busy now, with the call that hangs there, and
-// is passed over. VMs with a job are often slow to answer and are not asked. Side by side with that is
-// read what needs no answer from the processes, which has to do for the VMs that gave none. VMs that did
-// not run are told as they were.
-func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsTypes, why error) ([]found, error) {
+// withoutTheSlow reads what can be read although something holds a reading of all up, by three calls side
+// by side. One asks the VMs that ran in the last reading, by their names: a VM whose process is stopped
+// is busy now, with the call that hangs there, and is passed over; one with a job is often slow to answer
+// and is not asked. The other two read what needs no answer from the processes, which has to do for the
+// VMs that gave none: of all VMs, and, in case that one is locked because it is just being started, of
+// those that ran before. VMs that did not run are then told as they were.
+func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsTypes) ([]found, error) {
 	active, calm, rest, limit := r.lastKnown()
-	if len(active) == 0 {
-		return nil, why
-	}
-	var full, bare []found
-	var fullErr, bareErr error
+	var full, all, known []found
+	var fullErr, allErr, knownErr error
 	var wg sync.WaitGroup
-	if r.hangs.Count() < hangingMany {
+	if r.hangs.Count() < hangingMany && len(calm) > 0 {
 		wg.Go(func() { full, fullErr = r.bulk(ctx, calm, groups, limit) })
 	}
-	wg.Go(func() { bare, bareErr = r.bulk(ctx, active, groups&^askingGroups, patienceMost) })
-	wg.Wait()
-	if bareErr != nil {
-		return nil, bareErr
+	wg.Go(func() { all, allErr = r.bulk(ctx, nil, groups&^askingGroups, limit) })
+	if len(active) > 0 {
+		wg.Go(func() { known, knownErr = r.bulk(ctx, active, groups&^askingGroups, patienceMost) })
 	}
+	wg.Wait()
 	if fullErr != nil {
 		full = nil // the others' numbers are told without
 	}
-	return append(merge(bare, full, r.answered()), rest...), nil
+	switch {
+	case allErr == nil:
+		return merge(all, full, r.answered()), nil
+	case len(active) > 0 && knownErr == nil:
+		return append(merge(known, full, r.answered()), rest...), nil
+	}
+	return nil, allErr
 }
 
 // merge takes of each domain the fuller reading. Whether one answers that was not asked is told as it
@@ -172,13 +176,13 @@ func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Du
 	return active, calm, rest, r.pace.second()
 }
 
-// patience is how long a reading of all may take. Without a last reading there is nothing to fall back
-// on, and it has as long as the scrape has.
+// patience is how long a reading of all may take. Before the first one nothing is known of the pace, and
+// it has half of the time that there is.
 func (r *Reader) patience(ctx context.Context) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if deadline, ok := ctx.Deadline(); ok && r.lastSeen.IsZero() {
-		return time.Until(deadline)
+		return time.Until(deadline) / 2
 	}
 	return r.pace.patience()
 }
@@ -221,7 +225,7 @@ func (r *Reader) bulk(ctx context.Context, uuids []string, groups libvirt.Domain
 		if err != nil {
 			return err
 		}
-		if uuids == nil {
+		if uuids == nil && groups&askingGroups != 0 {
 			r.mu.Lock()
 			r.pace.took(time.Since(start))
 			r.mu.Unlock()
