@@ -44,7 +44,7 @@ func (r *Reader) assemble(all []found, n node, domains stat.Reading) stat.Host {
 	}
 	h.Connection = r.connection()
 	h.Connection.InventoryAge = now.Sub(r.oldest(now))
-	h.Readings = append(slices.Collect(maps.Values(r.readings)), domains)
+	h.Readings = append(r.background(), domains)
 	h.Readings = append(h.Readings, n.readings...)
 	return h
 }

@@ -3,6 +3,7 @@ package libvirt
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -64,10 +65,10 @@ func (r *Reader) renew(ctx context.Context) error {
 		fresh = got
 		return err
 	})
+	r.mu.Lock()
+	r.stale = err
+	r.mu.Unlock()
 	if err != nil {
-		for _, collector := range []string{stat.ReadHost, "storage_pool", "host_network", stat.ReadDefinitions} {
-			r.note(reading(collector, start, err))
-		}
 		return err
 	}
 	r.note(fresh.readings...)
@@ -139,6 +140,18 @@ func reading(collector string, start time.Time, err error) stat.Reading {
 		n.Err = err.Error()
 	}
 	return n
+}
+
+// background is how the last readings in the background went. While the inventory cannot be renewed, all
+// parts of it are old.
+func (r *Reader) background() []stat.Reading {
+	all := slices.Collect(maps.Values(r.readings))
+	for i := range all {
+		if r.stale != nil && slices.Contains([]string{stat.ReadHost, "storage_pool", "host_network", stat.ReadDefinitions}, all[i].Collector) {
+			all[i].Err = r.stale.Error()
+		}
+	}
+	return all
 }
 
 // note records how a reading in the background went, until the next one.

@@ -60,6 +60,8 @@ type Reader struct {
 	mu   sync.Mutex
 	inv  inventory
 	news news
+	// stale is why the inventory could not be renewed, nil when it was.
+	stale error
 	// listener is the one whose events count.
 	listener *listener
 	// readings say how the last reading of each part in the background went.

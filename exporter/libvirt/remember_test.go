@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -190,5 +191,25 @@ func TestAGuestsAnswersAddUp(t *testing.T) {
 	}
 	if a.OSID != "debian" || a.OSName != "Debian" || a.Kernel != "6.1" || len(a.Filesystems) != 1 || a.Filesystems[0].Used != 40 || a.Load1 != cluster.Known(.5) || a.Load5.Known {
 		t.Errorf("%+v", a)
+	}
+}
+
+func TestAnInventoryThatCannotBeRenewedIsToldToBeOld(t *testing.T) {
+	r := testReader()
+	r.note(stat.Reading{Collector: "storage_pool"}, stat.Reading{Collector: "vm_job"})
+	failed := func() map[string]string {
+		m := map[string]string{}
+		for _, n := range r.assemble(nil, node{}, stat.Reading{Collector: stat.ReadDomains}).Readings {
+			m[n.Collector] = n.Err
+		}
+		return m
+	}
+	r.stale = errors.New("no answer")
+	if m := failed(); m["storage_pool"] != "no answer" || m["vm_job"] != "" || m[stat.ReadDomains] != "" {
+		t.Errorf("%v", m)
+	}
+	r.stale = nil
+	if m := failed(); m["storage_pool"] != "" {
+		t.Errorf("%v", m)
 	}
 }
