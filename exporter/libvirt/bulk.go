@@ -85,8 +85,11 @@ func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
 		return r.withoutTheSlow(ctx, groups)
 	}
 	all, err := r.bulk(ctx, nil, groups, r.patience(ctx))
-	if err == nil || ctx.Err() != nil || unsupported(err) {
-		return all, err
+	if err == nil {
+		return r.askAgain(ctx, all, groups), nil
+	}
+	if ctx.Err() != nil || unsupported(err) {
+		return nil, err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return r.withoutTheSlow(ctx, groups)
@@ -117,6 +120,7 @@ func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsT
 	if fullErr != nil {
 		full = nil // the others' numbers are told without
 	}
+	full = r.askAgain(ctx, full, groups)
 	switch {
 	case allErr == nil:
 		return merge(all, full, r.answered()), nil
@@ -126,8 +130,29 @@ func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsT
 	return nil, allErr
 }
 
+// askAgain asks VMs once more that were passed over and had answered before: something, and be it our own
+// background, kept them busy for a moment.
+func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.DomainStatsTypes) []found {
+	answered := r.answered()
+	var again []string
+	for _, f := range all {
+		was := answered[f.vm.UUID]
+		if f.vm.Answers != nil && !*f.vm.Answers && was != nil && *was {
+			again = append(again, f.vm.UUID)
+		}
+	}
+	if len(again) == 0 || r.hangs.Count() >= hangingMany {
+		return all
+	}
+	got, err := r.bulk(ctx, again, groups, patienceFloor)
+	if err != nil {
+		return all
+	}
+	return merge(all, got, nil)
+}
+
 // merge takes of each domain the fuller reading. Whether one answers that was not asked is told as it
-// was known.
+// was known, where that is given.
 func merge(bare, full []found, answered map[string]*bool) []found {
 	told := map[string]found{}
 	for _, f := range full {
@@ -136,7 +161,7 @@ func merge(bare, full []found, answered map[string]*bool) []found {
 	for i := range bare {
 		if f, ok := told[bare[i].vm.UUID]; ok {
 			bare[i] = f
-		} else {
+		} else if answered != nil {
 			bare[i].vm.Answers = answered[bare[i].vm.UUID]
 		}
 	}
