@@ -60,14 +60,14 @@ func (r *Reader) remember(f *found, now time.Time) bool {
 		r.news.domains++ // the lists do not have it
 	}
 	m.missing = false
-	if f.arriving && (m.home == nil || *m.home != f.id) {
+	if f.arriving && !(m.home && m.id == f.id) {
 		m.seen = now // an event may be on its way that tells of its arrival
 		return false
 	}
 	if m.id != f.id {
 		m.anotherLife()
 	}
-	m.seen, m.now, m.id, m.home = now, *vm, f.id, &f.id
+	m.seen, m.now, m.id, m.home = now, *vm, f.id, true
 	if r.inv.listAt.After(m.first) {
 		persistent, autostart := r.inv.persistent[vm.UUID], r.inv.autostart[vm.UUID]
 		vm.Persistent, vm.Autostart = &persistent, &autostart

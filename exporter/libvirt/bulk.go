@@ -187,7 +187,7 @@ func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Du
 	r.heldUp++
 	for uuid, m := range r.memory {
 		switch {
-		case m.home == nil || !m.seen.Equal(r.lastSeen):
+		case !m.home || !m.seen.Equal(r.lastSeen):
 		case !m.now.State.Active():
 			rest = append(rest, found{vm: m.now, id: m.id})
 		default:

@@ -168,7 +168,7 @@ func (r *Reader) asLastKnown(dom *libvirt.Domain) found {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m, ok := r.memory[f.vm.UUID]; ok && m.home != nil && m.id == f.id {
+	if m, ok := r.memory[f.vm.UUID]; ok && m.home && m.id == f.id {
 		f.vm.State, f.vm.Reason, f.vm.VCPUs = m.now.State, m.now.Reason, m.now.VCPUs
 	}
 	return f

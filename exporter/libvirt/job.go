@@ -43,7 +43,7 @@ func (r *Reader) running() []string {
 	defer r.mu.Unlock()
 	var uuids []string
 	for uuid, m := range r.memory {
-		if m.home != nil && m.now.State.Active() && m.seen.Equal(r.lastSeen) && (m.now.Answers == nil || *m.now.Answers) {
+		if m.home && m.now.State.Active() && m.seen.Equal(r.lastSeen) && (m.now.Answers == nil || *m.now.Answers) {
 			uuids = append(uuids, uuid)
 		}
 	}

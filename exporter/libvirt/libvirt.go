@@ -86,8 +86,8 @@ type memory struct {
 	seen time.Time
 	now  stat.VM
 	id   uint
-	// home is the ID under which the VM was seen to be here, and not just arriving; nil if never.
-	home *uint
+	// home tells that the VM was seen to be here under that ID, and not just arriving.
+	home bool
 
 	// first is when a reading or an event told of the VM first.
 	first time.Time

@@ -78,8 +78,8 @@ func faults() []fault {
 		{"two places are certain", "analyzer/promql/build.go", "other.host == first.host || !other.state.Active()", "true", "./analyzer/promql"},
 		{"a window that is half empty counts", "analyzer/promql/queries.go", "(present_over_time(evenkeel_vm_info[$half] offset $window))", "(evenkeel_vm_info)", "./analyzer/promql"},
 		// One VM is one VM, also while it migrates; nothing of one scrape is left in the next; what cannot be read hides nothing else.
-		{"a VM that arrives is there", "exporter/libvirt/assemble.go", "if f.arriving && (m.home == nil || *m.home != f.id) {", "if false {", "./exporter/libvirt"},
-		{"a VM that waits at its source has left", "exporter/libvirt/assemble.go", "if f.arriving && (m.home == nil || *m.home != f.id) {", "if f.arriving {", "./exporter/libvirt"},
+		{"a VM that arrives is there", "exporter/libvirt/assemble.go", "if f.arriving && !(m.home && m.id == f.id) {", "if false {", "./exporter/libvirt"},
+		{"a VM that waits at its source has left", "exporter/libvirt/assemble.go", "if f.arriving && !(m.home && m.id == f.id) {", "if f.arriving {", "./exporter/libvirt"},
 		{"what a VM left behind is a VM", "exporter/libvirt/assemble.go", "case f.left:", "case false:", "./exporter/libvirt"},
 		{"Domain-0 is a VM", "exporter/libvirt/assemble.go", "case f.control:", "case false:", "./exporter/libvirt"},
 		{"two hosts, two VMs", "exporter/exporter.go", "\tdedupe(readings)\n", "", "./exporter"},
