@@ -48,7 +48,7 @@ type Options struct {
 	Heartbeat Heartbeat
 	// Timeout is how long a hypervisor may take before it is reported as down.
 	Timeout time.Duration
-	// Collect tells whether a collector is on; nil means those that are on by default.
+	// Collect tells whether a collector is on; nil means all.
 	Collect func(collector string) bool
 	Log     *slog.Logger
 }
@@ -75,7 +75,7 @@ func New(o Options) *Exporter {
 	o.Readers = distinct(o.Readers, o.Log)
 	e := &Exporter{opts: o, own: newOwn(), pages: make(chan *page, pagesKept), failed: map[string]string{}}
 	for _, f := range families() {
-		if o.Collect == nil && !f.off || o.Collect != nil && o.Collect(f.name) {
+		if o.Collect == nil || o.Collect(f.name) {
 			e.families = append(e.families, f)
 			e.metrics = append(e.metrics, f.metrics...)
 		}

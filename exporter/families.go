@@ -17,8 +17,6 @@ func families() []family {
 type Collector struct {
 	// Name is the file that it stands in, its flag's name and its label.
 	Name string
-	// Default tells whether it is on unless somebody says otherwise.
-	Default bool
 	// Metrics are the names of its metrics.
 	Metrics []string
 }
@@ -27,7 +25,7 @@ type Collector struct {
 func Collectors() []Collector {
 	var list []Collector
 	for _, f := range families() {
-		c := Collector{Name: f.name, Default: !f.off}
+		c := Collector{Name: f.name}
 		for _, m := range f.metrics {
 			c.Metrics = append(c.Metrics, m.name)
 		}

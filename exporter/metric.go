@@ -64,8 +64,6 @@ func newMetric(kind dto.MetricType, name, unit, help, source string, on givers, 
 // name of the collector that switches it on and off.
 type family struct {
 	name string
-	// off tells that it is not collected unless asked for.
-	off bool
 	// reads is the reading that the numbers come from, where it is not the collector's own.
 	reads string
 	// machine tells that the numbers come from the kernel of the exporter's own machine.

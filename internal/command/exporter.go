@@ -90,8 +90,8 @@ type collectorFlags struct{ flags *pflag.FlagSet }
 func (c *collectorFlags) register(flags *pflag.FlagSet) {
 	c.flags = flags
 	for _, col := range exporter.Collectors() {
-		flags.Bool("collector."+col.Name, col.Default, fmt.Sprintf("collect %s; --no-collector.%s switches it off", strings.Join(shortened(col.Metrics), ", "), col.Name))
-		flags.Bool("no-collector."+col.Name, !col.Default, "")
+		flags.Bool("collector."+col.Name, true, fmt.Sprintf("collect %s; --no-collector.%s switches it off", strings.Join(shortened(col.Metrics), ", "), col.Name))
+		flags.Bool("no-collector."+col.Name, false, "")
 		_ = flags.MarkHidden("no-collector." + col.Name) // the flag was made a line above
 	}
 }
@@ -119,7 +119,7 @@ func (c *collectorFlags) on(noDefaults bool) (func(string) bool, error) {
 		case no.Changed:
 			on[col.Name] = no.Value.String() == "false"
 		default:
-			on[col.Name] = col.Default && !noDefaults
+			on[col.Name] = !noDefaults
 		}
 	}
 	return func(name string) bool { return on[name] }, nil
