@@ -6,12 +6,8 @@ import (
 )
 
 func vmBlock() family {
-	type number struct {
-		metric *metric
-		of     func(*stat.Block) cluster.Number
-	}
 	const block, flags = "GetAllDomainStats block.N.", ", or BlockStatsFlags"
-	numbers := []number{
+	return vmParts("vm_block", func(v *stat.VM) []stat.Block { return v.Blocks }, func(b *stat.Block) string { return b.Device }, []partNumber[stat.Block]{
 		{counter("evenkeel_vm_block_read_bytes_total", "bytes", "Bytes that the VM read from the device.", block+"rd.bytes"+flags, everywhere, "vm", "device"), func(b *stat.Block) cluster.Number { return b.ReadBytes }},
 		{counter("evenkeel_vm_block_write_bytes_total", "bytes", "Bytes that the VM wrote to the device.", block+"wr.bytes"+flags, everywhere, "vm", "device"), func(b *stat.Block) cluster.Number { return b.WriteBytes }},
 		{counter("evenkeel_vm_block_read_requests_total", "", "Reads of the device.", block+"rd.reqs"+flags, everywhere, "vm", "device"), func(b *stat.Block) cluster.Number { return b.ReadRequests }},
@@ -24,19 +20,5 @@ func vmBlock() family {
 		{gauge("evenkeel_vm_block_capacity_bytes", "bytes", "Size of the device as the guest sees it.", block+"capacity", kvm, "vm", "device"), func(b *stat.Block) cluster.Number { return b.CapacityBytes }},
 		{gauge("evenkeel_vm_block_allocation_bytes", "bytes", "Highest byte that the guest has written.", block+"allocation", kvm, "vm", "device"), func(b *stat.Block) cluster.Number { return b.AllocationBytes }},
 		{gauge("evenkeel_vm_block_physical_bytes", "bytes", "Size of the device's file or volume on the host.", block+"physical", kvm, "vm", "device"), func(b *stat.Block) cluster.Number { return b.PhysicalBytes }},
-	}
-	f := family{name: "vm_block", reads: stat.ReadDomains}
-	for _, n := range numbers {
-		f.metrics = append(f.metrics, n.metric)
-	}
-	f.write = func(h *stat.Host, out *page) {
-		for _, v := range h.VMs {
-			for i := range v.Blocks {
-				for _, n := range numbers {
-					out.putIf(n.metric, n.of(&v.Blocks[i]), v.UUID, v.Blocks[i].Device)
-				}
-			}
-		}
-	}
-	return f
+	})
 }
