@@ -438,7 +438,7 @@ func TestWhatDependsOnAnotherWaits(t *testing.T) {
 		first := s.advise("v1", time.Hour)
 		second := s.advise("v2", time.Hour, first)
 		s.with(func() { // mandatory, so that nobody asks what both on one host are good for
-			s.recs[1].Priority = 1
+			s.recs[1].Policy, s.recs[1].Priority = "evacuate", 1
 			s.recs[1] = s.recs[1].Identified()
 			second = s.recs[1].ID
 		})
@@ -639,13 +639,14 @@ func TestAStepThatNeedsAnotherCanBeApprovedWithIt(t *testing.T) {
 		s.demand = map[string]float64{"v1": 2.6, "v2": 2.4}
 		first := s.advise("v2", time.Hour)
 		s.with(func() {
-			s.recs[0].Action.From, s.recs[0].Action.To, s.recs[0].Priority = "h2", "h3", 1
+			s.recs[0].Action.From, s.recs[0].Action.To, s.recs[0].Priority = "h2", "h3", 2
+			s.recs[0].Policy = "quarantine"
 			s.recs[0] = s.recs[0].Identified()
 			first = s.recs[0].ID
 		})
 		second := s.advise("v1", time.Hour, first)
 		s.with(func() {
-			s.recs[1].Priority = 1
+			s.recs[1].Policy = "quarantine" // which is not for gain
 			s.recs[1] = s.recs[1].Identified()
 			second = s.recs[1].ID
 		})

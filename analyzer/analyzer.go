@@ -24,30 +24,51 @@ type Source interface {
 
 // Policy is what the operator decided about judging and planning.
 type Policy struct {
-	// Interval is the time from one pass to the next.
+	// Interval is the time from one pass to the next. Passes stand on multiples of it, so that the same
+	// passes can be made again later.
 	Interval time.Duration
-	Detect   detect.Policy
-	Plan     plan.Policy
+	// HoldRounds is in how many passes on end something must be found before moves are planned because of
+	// it; 1 plans at once.
+	HoldRounds int
+	Detect     detect.Policy
+	Plan       plan.Policy
+}
+
+// times are the instants of the passes that a judgement at the time rests on, the newest first.
+func (p Policy) times(at time.Time) []time.Time {
+	times := []time.Time{at}
+	for i := 1; i < p.HoldRounds; i++ {
+		times = append(times, at.Add(-time.Duration(i)*p.Interval))
+	}
+	return times
 }
 
 // Judgement is everything that one snapshot led to.
 type Judgement struct {
 	Snapshot        cluster.Snapshot         `json:"snapshot"`
 	Loads           []cluster.Load           `json:"loads"`
+	Scores          []cluster.VMScore        `json:"scores"`
+	Lost            cluster.Points           `json:"points_lost"`
 	Findings        []cluster.Finding        `json:"findings"`
 	Plan            plan.Plan                `json:"plan"`
 	Recommendations []cluster.Recommendation `json:"recommendations"`
 }
 
-// Judge detects and plans for one snapshot. It is pure: the same snapshot and policy give the same
+// Judge detects and plans for the newest of the snapshots, which come newest first: what the older ones do
+// not show as well is not acted upon yet. It is pure: the same snapshots and policy give the same
 // judgement, which is how any time in the past can be rehearsed.
-func Judge(s cluster.Snapshot, p Policy) Judgement {
-	findings := detect.Findings(s, p.Detect)
-	made := plan.Make(s, findings, p.Plan)
-	return Judgement{
-		Snapshot: s, Loads: cluster.NewPlacement(s).Loads(), Findings: findings, Plan: made,
-		Recommendations: made.Recommendations(findings, p.Plan),
+func Judge(snapshots []cluster.Snapshot, p Policy) Judgement {
+	now := snapshots[0]
+	earlier := make([][]cluster.Finding, 0, len(snapshots))
+	for _, s := range snapshots[1:] {
+		earlier = append(earlier, detect.Findings(s, p.Detect))
 	}
+	findings := detect.Held(detect.Findings(now, p.Detect), earlier)
+	made := plan.Make(now, findings, p.Plan)
+	placement := cluster.NewPlacement(now)
+	j := Judgement{Snapshot: now, Loads: placement.Loads(), Findings: findings, Plan: made, Recommendations: made.Recommendations(findings, p.Plan)}
+	j.Scores, j.Lost = placement.Scores()
+	return j
 }
 
 // Analyzer is the loop and the board. It is safe for concurrent use.
@@ -59,7 +80,9 @@ type Analyzer struct {
 	mu     sync.Mutex
 	policy Policy
 	board  Judgement
-	err    error
+	// seen are the snapshots of the last passes.
+	seen []cluster.Snapshot
+	err  error
 }
 
 // New returns an analyzer that has not looked yet.
@@ -86,13 +109,14 @@ func (a *Analyzer) Policy() Policy {
 // Run passes over the cluster until ctx ends.
 func (a *Analyzer) Run(ctx context.Context) error {
 	for {
-		if err := a.Pass(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		now, interval := time.Now(), a.Policy().Interval
+		if err := a.Pass(ctx, now.Truncate(interval)); err != nil && ctx.Err() == nil {
 			a.log.Error("pass failed, the board keeps the last judgement", "err", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(a.Policy().Interval):
+		case <-time.After(time.Until(time.Now().Truncate(interval).Add(interval))):
 		}
 	}
 }
@@ -100,7 +124,10 @@ func (a *Analyzer) Run(ctx context.Context) error {
 // Pass looks once and renews the board. On an error the board stays as it was and says so.
 func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	start := time.Now()
-	snap, err := a.source.Snapshot(ctx, at)
+	a.mu.Lock()
+	policy, known := a.policy, a.seen
+	a.mu.Unlock()
+	snapshots, err := a.look(ctx, policy.times(at), known)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.err = err
@@ -108,15 +135,33 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("take a snapshot: %w", err)
 	}
-	next := Judge(snap, a.policy)
+	next := Judge(snapshots, a.policy)
 	next.Recommendations = settle(next, a.board.Recommendations, a.policy.Plan.Limits)
 	for _, r := range next.Recommendations {
 		if !slices.ContainsFunc(a.board.Recommendations, func(old cluster.Recommendation) bool { return old.ID == r.ID }) {
 			a.log.Info("recommended", "id", r.ID, "policy", r.Policy, "priority", r.Priority, "action", r.Action.String(), "reason", r.Reason)
 		}
 	}
-	a.board = next
+	a.board, a.seen = next, snapshots
 	return nil
+}
+
+// look takes the snapshots of the times, those excepted that are known already.
+func (a *Analyzer) look(ctx context.Context, times []time.Time, known []cluster.Snapshot) ([]cluster.Snapshot, error) {
+	var all []cluster.Snapshot
+	for _, at := range times {
+		i := slices.IndexFunc(known, func(s cluster.Snapshot) bool { return s.At.Equal(at) })
+		if i >= 0 {
+			all = append(all, known[i])
+			continue
+		}
+		s, err := a.source.Snapshot(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // Board returns the newest judgement, and the error of the last pass if that failed.
@@ -133,11 +178,13 @@ func (a *Analyzer) Recommendations() []cluster.Recommendation {
 	return slices.Clone(a.board.Recommendations)
 }
 
-// Rehearse judges the cluster as it was at the time. The board stays as it is.
+// Rehearse judges the cluster as it was at the time. The board stays as it is. Of the time of a pass it gives
+// what was advised then.
 func (a *Analyzer) Rehearse(ctx context.Context, at time.Time) (Judgement, error) {
-	snap, err := a.source.Snapshot(ctx, at)
+	p := a.Policy()
+	snapshots, err := a.look(ctx, p.times(at), nil)
 	if err != nil {
 		return Judgement{}, fmt.Errorf("take a snapshot: %w", err)
 	}
-	return Judge(snap, a.Policy()), nil
+	return Judge(snapshots, p), nil
 }

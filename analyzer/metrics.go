@@ -43,21 +43,26 @@ type boardCollector struct {
 	analyzer                         *Analyzer
 	started                          time.Time
 	findings, age, last, score, gaps *prometheus.Desc
+	lost, planned, vm, forecast      *prometheus.Desc
 }
 
 func newBoardCollector(a *Analyzer) *boardCollector {
 	return &boardCollector{
 		analyzer: a, started: time.Now(),
-		findings: prometheus.NewDesc("evenkeel_findings", "Findings on the board, by detector.", []string{"detector"}, nil),
+		findings: prometheus.NewDesc("evenkeel_findings", "Findings on the board, by detector, and whether they have held for long enough to act upon.", []string{"detector", "held"}, nil),
 		age:      prometheus.NewDesc("evenkeel_snapshot_age_seconds", "Age of the newest snapshot; before the first one, the time since the start.", nil, nil),
 		last:     prometheus.NewDesc("evenkeel_analyzer_last_pass_timestamp_seconds", "When the last successful pass looked at the cluster; 0 before the first.", nil, nil),
-		score:    prometheus.NewDesc("evenkeel_cluster_score", "Score of the cluster, 0 to 100; absent before the first pass.", nil, nil),
+		score:    prometheus.NewDesc("evenkeel_cluster_score", "Score of the cluster as measured, 0 to 100; absent before the first pass.", nil, nil),
+		lost:     prometheus.NewDesc("evenkeel_cluster_score_lost_points", "What is missing to a score of 100, by what costs it.", []string{"part"}, nil),
+		planned:  prometheus.NewDesc("evenkeel_cluster_score_planned", "Score that the model gives the cluster as it is (before) and after the whole plan (after).", []string{"when"}, nil),
+		vm:       prometheus.NewDesc("evenkeel_vm_score", "Score of a running VM as measured, 0 to 100.", []string{"vm"}, nil),
+		forecast: prometheus.NewDesc("evenkeel_vm_cpu_forecast_error_cores", "Mean absolute error in cores, over past hours, of expecting a VM to use what it did at the same hours of past days (same-hour), and what it used last (persistence). The forecast is used only where its error is smaller.", []string{"vm", "forecast"}, nil),
 		gaps:     prometheus.NewDesc("evenkeel_snapshot_gaps", "Hosts and VMs that the newest snapshot could not see properly.", nil, nil),
 	}
 }
 
 func (c *boardCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.findings, c.age, c.last, c.score, c.gaps} {
+	for _, d := range []*prometheus.Desc{c.findings, c.age, c.last, c.score, c.gaps, c.lost, c.planned, c.vm, c.forecast} {
 		ch <- d
 	}
 }
@@ -67,14 +72,16 @@ func (c *boardCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for _, name := range detect.Names() {
-		n := 0
-		for _, f := range board.Findings {
-			if f.Detector == name {
-				n++
-			}
+	count := map[string]map[bool]int{}
+	for _, f := range board.Findings {
+		if count[f.Detector] == nil {
+			count[f.Detector] = map[bool]int{}
 		}
-		gauge(c.findings, float64(n), name)
+		count[f.Detector][!f.Pending]++
+	}
+	for _, name := range detect.Names() {
+		gauge(c.findings, float64(count[name][true]), name, "true")
+		gauge(c.findings, float64(count[name][false]), name, "false")
 	}
 	gauge(c.gaps, float64(len(board.Snapshot.Gaps)))
 	if board.Snapshot.At.IsZero() {
@@ -84,5 +91,25 @@ func (c *boardCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.age, time.Since(board.Snapshot.At).Seconds())
 	gauge(c.last, float64(board.Snapshot.At.UnixMilli())/1000)
-	gauge(c.score, board.Plan.Before.Score)
+	gauge(c.score, board.Lost.Score())
+	for _, part := range []struct {
+		name  string
+		value float64
+	}{
+		{"cpu_contention", board.Lost.CPUContention}, {"cpu_headroom", board.Lost.CPUHeadroom},
+		{"memory_contention", board.Lost.MemoryContention}, {"memory_headroom", board.Lost.MemoryHeadroom}, {"rules", board.Lost.Rules},
+	} {
+		gauge(c.lost, part.value, part.name)
+	}
+	gauge(c.planned, board.Plan.Before.Score, "before")
+	gauge(c.planned, board.Plan.After.Score, "after")
+	for _, v := range board.Scores {
+		gauge(c.vm, v.Score, v.VM)
+	}
+	for _, v := range board.Snapshot.VMs {
+		if v.CPUPredictedErrorCores.Known && v.CPUPersistenceErrorCores.Known {
+			gauge(c.forecast, v.CPUPredictedErrorCores.Value, v.ID, "same-hour")
+			gauge(c.forecast, v.CPUPersistenceErrorCores.Value, v.ID, "persistence")
+		}
+	}
 }

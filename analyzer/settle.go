@@ -11,7 +11,7 @@ const (
 	// of a host, before it is made anew with fresh numbers.
 	stillTrue = 0.10
 	// stillGood is how many points of score the advice on the board may fall short of fresh advice.
-	stillGood = 3.0
+	stillGood = 5.0
 )
 
 // settle keeps the advice on the board as long as it stands: none of it has expired, it can be
@@ -42,6 +42,9 @@ func settle(fresh Judgement, old []cluster.Recommendation, l cluster.Limits) []c
 // stands follows one recommendation on paper, and tells whether it could and found its numbers true.
 func stands(p *cluster.Placement, r cluster.Recommendation, fresh Judgement, l cluster.Limits) bool {
 	a := r.Action
+	if r.Priority == 1 {
+		l = l.Mandatory()
+	}
 	if !fresh.Snapshot.At.Before(r.Expires) || p.HostOf(a.VM) != a.From || p.Illegal(a.VM, a.To, l) != "" {
 		return false
 	}

@@ -8,7 +8,8 @@ import (
 
 // world refuses when the world is not as the advice saw it: the VM must run where the advice says,
 // by the word of that hypervisor and of no other, no job may be under way, the target must answer,
-// the VM must still fit there and, unless it is mandatory, the move must not make things worse.
+// the VM must still fit there and a move for the sake of balance must not make things worse: one that
+// empties a host or mends a rule may.
 func world(q Question) cluster.Verdict {
 	a := q.Rec.Action
 	if a.Kind != cluster.Migrate || a.VM == "" || a.From == "" || a.To == "" || a.From == a.To {
@@ -21,13 +22,22 @@ func world(q Question) cluster.Verdict {
 	if at := p.HostOf(a.VM); at != a.From {
 		return refuse("moved", fmt.Sprintf("Prometheus has the VM on %s, the advice on %s; a newer recommendation will follow", orNowhere(at), a.From))
 	}
-	if why := p.Illegal(a.VM, a.To, q.Policy.Limits); why != "" {
+	limits := q.Policy.Limits
+	if q.Rec.Priority == 1 {
+		limits = limits.Mandatory()
+	}
+	if why := p.Illegal(a.VM, a.To, limits); why != "" {
 		return refuse("no-fit", why)
 	}
-	if now, after := p.Assess().Score, p.ScoreAfter(a.VM, a.To); q.Rec.Priority != 1 && after < now {
+	if now, after := p.Assess().Score, p.ScoreAfter(a.VM, a.To); forGain(q.Rec.Policy) && after < now {
 		return refuse("no-gain", fmt.Sprintf("it would no longer help: the score is %.1f now and would be %.1f", now, after))
 	}
 	return pass(fmt.Sprintf("%s runs on %s, fits on %s and still helps", a.Name, a.From, a.To))
+}
+
+// forGain tells whether a planner moves VMs to raise the score. The others have reasons of their own.
+func forGain(policy string) bool {
+	return policy != "rules" && policy != "evacuate" && policy != "quarantine"
 }
 
 // seen looks at the hypervisors' own words.

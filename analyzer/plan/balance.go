@@ -7,208 +7,255 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// maxBlindShare is the share of hosts that may be unseen before the observer is suspected rather
-// than the hosts, and nothing is planned.
-const maxBlindShare = 1.0 / 3
+// priorityGains are the points that a step must bring on the hosts that it touches, after its cost, to be
+// of priority 2, 3, 4 and 5. Priority 1 is kept for what is mandatory.
+func priorityGains() []float64 { return []float64{10, 4, 1, 0.02} }
 
-// pointsPerMinute is what a minute of migration costs, in points of the score on the two hosts
-// that it touches. Ours: it lets a one-minute move through that gains a point more than its
-// priority asks for.
-const pointsPerMinute = 1.0
+// aversions weigh what migrations cost, in one pass over the cluster after the other. As long as moves can be
+// had that bring ten times what they cost, those are taken, and of moves that bring about the same the one
+// that moves less memory; what is left then need only earn its cost.
+func aversions() []float64 { return []float64{10, 1} }
 
-// priorityGains are the points that a step must bring to the hosts that it touches, after its
-// cost, to be of priority 2, 3, 4 and 5. Priority 1 is kept for what is mandatory.
-func priorityGains() []float64 { return []float64{10, 4, 2, 0.5} }
+// rounds bounds how often a plan is extended and improved in turn.
+const rounds = 4
 
-// Balance acts when a host was found to stand out. It tries every legal move of a VM away from a
-// host above the mean, takes the one that raises the score most after its cost, and goes on from
-// there until nothing is worth it.
-func Balance(s cluster.Snapshot, findings []cluster.Finding, p Policy) Plan {
-	b := balancing{snap: s, policy: p, place: cluster.NewPlacement(s), start: cluster.NewPlacement(s)}
-	before := b.place.Assess()
-	before.StealCPUCores = s.MeasuredSteal()
-	out := Plan{Cluster: s.Cluster, At: s.At, Policy: "balance", Before: before, After: before,
-		Actions: []Step{}, Refused: []Refusal{}}
-	hot := hosts(findings, "imbalance")
-	if len(hot) == 0 {
-		out.StoppedBecause = fmt.Sprintf("balanced: no host stands out at migration threshold %d (fullest host %.0f %% CPU, mean %.0f %%)",
-			p.Threshold, 100*before.MaxCPUUtilisation, 100*before.MeanCPUUtilisation)
-		return out
+// balance acts when a host was found to stand out. It looks for the set of moves that together bring most
+// after their cost, and brings them into an order in which each is legal and earns its keep.
+func balance(w *work) {
+	hot := hostsFound(w.findings, "imbalance", "contended_host")
+	least, any := leastGain(w.policy.Threshold)
+	switch {
+	case w.full():
+		w.note("the plan is capped at %d moves", w.policy.MaxMoves)
+		return
+	case !any:
+		w.note("balance: migration threshold %d allows only what is mandatory", w.policy.Threshold)
+		return
+	case len(hot) == 0:
+		a := w.place.Assess()
+		w.note("balanced: no host stands out at migration threshold %d (fullest host %.0f %% CPU, mean %.0f %%)", w.policy.Threshold, 100*a.MaxCPUUtilisation, 100*a.MeanCPUUtilisation)
+		return
 	}
-	if blind := b.blind(); blind > maxBlindShare {
-		out.StoppedBecause = fmt.Sprintf("%.0f %% of the hosts cannot be seen: suspect the monitoring before the hosts", 100*blind)
-		return out
+	w.weigh() // what was moved off hosts that take no part counts now
+	b := &balancing{w: w, least: least, origin: map[int]int{}, room: w.policy.MaxMoves - len(w.steps)}
+	b.eligible(hot)
+	var order []move
+	for _, b.aversion = range aversions() {
+		b.prepare()
+		order = b.improve(order)
 	}
-	for len(out.Actions) < p.MaxMoves {
-		step, why := b.next(len(out.Actions) + 1)
-		if why != "" {
-			out.StoppedBecause = why
-			break
-		}
-		step.DependsOn = b.dependencies(step, out.Actions)
-		out.Actions = append(out.Actions, step)
+	b.reset()
+	for _, m := range order {
+		gain := w.gain(m.v, m.to) - w.price(m.v)
+		priority, _ := priorityOf(gain)
+		w.take(m.v, m.to, "balance", priority, "")
 	}
-	if out.StoppedBecause == "" {
-		out.StoppedBecause = fmt.Sprintf("the plan is capped at %d moves", p.MaxMoves)
-	}
-	out.Refused = b.refused(hot)
-	out.After = b.place.Assess()
-	return out
+	b.stopped(len(order))
 }
 
 type balancing struct {
-	snap   cluster.Snapshot
-	policy Policy
-	place  *cluster.Placement
-	start  *cluster.Placement
+	w      *work
+	search *search
+	vms    []int
+	least  float64
+	origin map[int]int // where the VMs that are to move stand now
+	room   int         // how many may move
+	home   map[int][]int
+	// aversion is by how much more than it earns a move's cost counts.
+	aversion float64
+	idle     float64 // what the best move that was not taken would have brought
 }
 
-func (b *balancing) blind() float64 {
-	if len(b.snap.Hosts) == 0 {
-		return 0
+// move is one VM and where it is to go.
+type move struct{ v, to int }
+
+func leastGain(threshold int) (points float64, any bool) {
+	gains := priorityGains()
+	if threshold < 2 || threshold > len(gains)+1 {
+		return 0, false
 	}
-	unseen := 0
-	for _, h := range b.snap.Hosts {
-		if h.State == cluster.HostUnknown || b.snap.GapOf(cluster.HostSubject(h.ID)) != "" {
-			unseen++
-		}
-	}
-	return float64(unseen) / float64(len(b.snap.Hosts))
+	return gains[threshold-2], true
 }
 
-// next returns the best step from here, or why there is none.
-func (b *balancing) next(seq int) (Step, string) {
-	before := b.place.Assess()
-	sources := b.sources(before)
-	var vm cluster.VM
-	var to string
-	best, legal, seconds := 0.0, 0, 0.0
-	for _, v := range b.snap.VMs {
-		if !sources[b.place.HostOf(v.ID)] || b.place.Blocked(v.ID) != "" {
-			continue
-		}
-		took := b.predictSeconds(v)
-		for _, h := range b.snap.Hosts {
-			if b.place.Illegal(v.ID, h.ID, b.policy.Limits) != "" {
-				continue
-			}
-			legal++
-			gain := b.touched()*(b.place.ScoreAfter(v.ID, h.ID)-before.Score) - pointsPerMinute*took/60
-			if gain > best {
-				best, vm, to, seconds = gain, v, h.ID, took
-			}
-		}
-	}
-	priority, enough := b.priority(best)
-	switch {
-	case legal == 0:
-		return Step{}, "no move helps: no VM on a host above the mean may go to another host"
-	case !enough:
-		return Step{}, fmt.Sprintf("no further move is worth it at migration threshold %d: the best would bring %.1f points", b.policy.Threshold, best)
-	}
-	return b.take(vm, to, seq, priority, seconds, before), ""
-}
-
-// sources are the hosts above the mean in the state as planned so far. They are not only those
-// that the findings named: else the plan would end in a state that asks for another plan.
-func (b *balancing) sources(a cluster.Assessment) map[string]bool {
-	above := map[string]bool{}
-	for _, l := range b.place.Loads() {
-		above[l.Host] = b.place.Usable(l.Host) &&
-			(l.CPUUtilisation > a.MeanCPUUtilisation || l.MemoryUtilisation > a.MeanMemoryUtilisation)
-	}
-	return above
-}
-
-// touched scales a change of the cluster's score to the two hosts that a move touches, so that the
-// same imbalance between two hosts weighs the same in a small and in a large cluster.
-func (b *balancing) touched() float64 { return max(1, float64(len(b.snap.Hosts))/2) }
-
-func (b *balancing) priority(gain float64) (priority int, enough bool) {
+func priorityOf(gain float64) (priority int, ok bool) {
 	for i, least := range priorityGains() {
 		if gain >= least {
-			return i + 2, i+2 <= b.policy.Threshold
+			return i + 2, true
 		}
 	}
 	return 0, false
 }
 
-func (b *balancing) take(vm cluster.VM, to string, seq, priority int, seconds float64, before cluster.Assessment) Step {
-	from := b.place.HostOf(vm.ID)
-	fromBefore, toBefore := b.place.Load(from), b.place.Load(to)
-	b.place.Move(vm.ID, to)
-	fromAfter, toAfter := b.place.Load(from), b.place.Load(to)
-	after := b.place.Assess()
-	return Step{
-		Seq: seq, Kind: cluster.Migrate, VM: vm.ID, Name: vm.Name, From: from, To: to,
-		Reason: fmt.Sprintf("takes %.2f cores from %s (CPU %.0f %% to %.0f %%) to %s (%.0f %% to %.0f %%); score %.0f to %.0f",
-			vm.CPUDemandCores, from, 100*fromBefore.CPUUtilisation, 100*fromAfter.CPUUtilisation,
-			to, 100*toBefore.CPUUtilisation, 100*toAfter.CPUUtilisation, before.Score, after.Score),
-		Priority: priority, PredictedSeconds: seconds, before: before, after: after, steal: vm.CPUStealRatio,
-		effects: []cluster.Effect{
-			{Host: from, Name: cluster.CPUUtilisation, Before: fromBefore.CPUUtilisation, After: fromAfter.CPUUtilisation},
-			{Host: from, Name: cluster.MemoryUtilisation, Before: fromBefore.MemoryUtilisation, After: fromAfter.MemoryUtilisation},
-			{Host: to, Name: cluster.CPUUtilisation, Before: toBefore.CPUUtilisation, After: toAfter.CPUUtilisation},
-			{Host: to, Name: cluster.MemoryUtilisation, Before: toBefore.MemoryUtilisation, After: toAfter.MemoryUtilisation},
-		},
+// eligible finds the VMs that may be moved for the sake of balance, and says why others on the hosts that
+// stand out may not.
+func (b *balancing) eligible(hot []string) {
+	stands := map[string]bool{}
+	for _, h := range hot {
+		stands[h] = true
 	}
-}
-
-// predictSeconds estimates a pre-copy migration: the used memory over the bandwidth, longer by the
-// share that is dirtied meanwhile (a geometric series, cut off where pre-copy would not converge).
-func (b *balancing) predictSeconds(v cluster.VM) float64 {
-	const overheadSeconds = 1 // connection, set-up and switch-over
-	if b.policy.BandwidthBytesPerSecond <= 0 {
-		return overheadSeconds
-	}
-	memory := float64(v.MemoryBytes)
-	if v.MemoryDemandBytes > 0 {
-		memory = min(memory, float64(v.MemoryDemandBytes))
-	}
-	dirty := min(0.9, v.DirtyBytesPerSecond.Value/b.policy.BandwidthBytesPerSecond)
-	return overheadSeconds + memory/b.policy.BandwidthBytesPerSecond/(1-dirty)
-}
-
-// dependencies returns the earlier steps that the step needs: none if it is possible and legal in
-// the snapshot as it stands, else all of them.
-func (b *balancing) dependencies(step Step, earlier []Step) []int {
-	first := b.start.HostOf(step.VM) == step.From
-	if len(earlier) == 0 || first && b.start.Illegal(step.VM, step.To, b.policy.Limits) == "" {
-		return nil
-	}
-	var all []int
-	for _, e := range earlier {
-		all = append(all, e.Seq)
-	}
-	return all
-}
-
-// refused lists the VMs on the hosts that stand out which cannot be moved at all.
-func (b *balancing) refused(hot []string) []Refusal {
-	refused := []Refusal{}
-	for _, v := range b.snap.VMs {
-		if why := b.place.Blocked(v.ID); why != "" && slices.Contains(hot, b.place.HostOf(v.ID)) {
-			refused = append(refused, Refusal{Subject: cluster.VMSubject(v.ID), Name: v.Name, Reason: why})
+	for v := range b.w.snap.VMs {
+		at := b.w.place.At(v)
+		if at < 0 || !b.w.place.UsableAt(at) || b.w.moved[v] {
+			continue
+		}
+		why := b.w.place.BlockedAt(v)
+		if why == "" {
+			why = b.w.unwilling(v)
+		}
+		if why == "" {
+			b.vms = append(b.vms, v)
+		} else if stands[b.w.snap.Hosts[at].ID] {
+			b.w.refuse(v, why)
 		}
 	}
-	return refused
 }
 
-// hosts returns the hosts that the detector's findings are about.
-func hosts(findings []cluster.Finding, detector string) []string {
-	var ids []string
-	for _, f := range findings {
-		if id, ok := cutHost(f.Subject); ok && f.Detector == detector {
-			ids = append(ids, id)
+// improve extends and refines the set of moves in turn, and returns it in order.
+func (b *balancing) improve(order []move) []move {
+	for range rounds {
+		refined := b.refine()
+		if b.extend() == 0 && !refined {
+			break
+		}
+		b.refine()
+		order = b.order()
+	}
+	return order
+}
+
+// extend adds moves as long as one is worth it and there is room, and returns how many changes it made.
+func (b *balancing) extend() int {
+	changes := 0
+	for changes < 10*(b.room+1) {
+		v, to, net := b.search.best()
+		if v < 0 || net < b.least {
+			b.idle = net
+			break
+		}
+		if _, again := b.origin[v]; !again {
+			if len(b.origin) >= b.room {
+				b.idle = net
+				break
+			}
+			b.origin[v] = b.w.place.At(v)
+			b.search.price[v] = 0
+		}
+		b.search.move(v, to)
+		changes++
+	}
+	return changes
+}
+
+// reset puts every VM back where it stands.
+func (b *balancing) reset() {
+	for _, v := range sortedKeys(b.origin) {
+		b.w.place.MoveAt(v, b.origin[v])
+	}
+}
+
+// order brings the moves into an order in which each is legal when its turn comes and earns its cost. The
+// most useful comes first, in case that not all are made; where that would leave the last ones nothing to
+// earn, the least useful comes first, as long as the hosts are still uneven. What finds no place is left out.
+func (b *balancing) order() []move {
+	want := map[int]int{}
+	for v := range b.origin {
+		want[v] = b.w.place.At(v)
+	}
+	b.reset()
+	order := b.arrange(want, 1)
+	if len(order) < len(want) {
+		b.reset()
+		if other := b.arrange(want, -1); len(other) > len(order) {
+			order = other
 		}
 	}
-	return ids
+	b.reset()
+	b.origin = map[int]int{}
+	for _, m := range order {
+		b.origin[m.v] = b.w.place.At(m.v)
+		b.w.place.MoveAt(m.v, m.to)
+	}
+	b.prepare()
+	return order
 }
 
-func cutHost(subject string) (id string, ok bool) {
-	prefix := cluster.HostSubject("")
-	if len(subject) <= len(prefix) || subject[:len(prefix)] != prefix {
-		return "", false
+// arrange carries the moves out one by one, those with the largest gains first (sign 1) or those with the
+// smallest (sign -1).
+func (b *balancing) arrange(want map[int]int, sign float64) []move {
+	left := sortedKeys(want)
+	var order []move
+	for len(left) > 0 {
+		best, most := -1, 0.0
+		for i, v := range left {
+			gain := b.w.gain(v, want[v]) - b.w.price(v)
+			if gain >= b.least && (best < 0 || sign*gain > most) && b.w.place.Fits(v, want[v], b.w.policy.Limits) {
+				best, most = i, sign*gain
+			}
+		}
+		if best < 0 {
+			break
+		}
+		v := left[best]
+		b.w.place.MoveAt(v, want[v])
+		order = append(order, move{v, want[v]})
+		left = slices.Delete(left, best, best+1)
 	}
-	return subject[len(prefix):], true
+	return order
+}
+
+// prepare begins a search from the state as planned so far. What a VM costs that is to move anyway is paid:
+// going somewhere else instead costs nothing more.
+func (b *balancing) prepare() {
+	b.search = newSearch(b.w, b.vms, b.w.policy.Limits, b.price)
+}
+
+// price is what moving the VM costs, with the aversion.
+func (b *balancing) price(v int) float64 {
+	if _, moves := b.origin[v]; moves {
+		return 0
+	}
+	return b.aversion * b.w.price(v)
+}
+
+// stopped says why there are no more moves.
+func (b *balancing) stopped(made int) {
+	switch {
+	case b.w.full():
+		b.w.note("the plan is capped at %d moves", b.w.policy.MaxMoves)
+	case b.idle == worthless && made == 0:
+		b.w.note("no move helps: no VM that may move fits on another host")
+	case b.idle <= 0:
+		b.w.note("no further move helps: every one would cost as much as it brings")
+	default:
+		b.w.note("no further move is worth it at migration threshold %d: the best would bring %.2f points and %.2f are wanted", b.w.policy.Threshold, b.idle, b.least)
+	}
+}
+
+// unwilling says why a VM that could be moved is left where it is unless something mandatory moves it.
+func (w *work) unwilling(v int) string {
+	vm := &w.snap.VMs[v]
+	st := w.policy.Stability
+	if vm.Automation != nil && *vm.Automation == cluster.LevelOff {
+		return "its own automation level is off"
+	}
+	if st.MaxMovesPerDay > 0 && vm.MovesLastDay >= st.MaxMovesPerDay {
+		return fmt.Sprintf("it was moved %d times in the last 24 hours; %d is the most", vm.MovesLastDay, st.MaxMovesPerDay)
+	}
+	if until := st.coolUntil(vm); until.After(w.snap.At) {
+		return fmt.Sprintf("it was moved at %s and cools down until %s", vm.MovedAt.Format("15:04:05"), until.Format("15:04:05"))
+	}
+	if w.link.predict(vm).diverges {
+		return fmt.Sprintf("it writes %.0f MiB of memory a second and %.0f can be copied: the migration would not come to an end without slowing it down (auto-converge) or post-copy", vm.DirtyBytesPerSecond.Value/(1<<20), w.link.bytesPerSecond/(1<<20))
+	}
+	return ""
+}
+
+// returns tells whether the VM was on the host a short while ago: what moved it away may still be true.
+func (w *work) returns(v, h int) bool {
+	for _, id := range w.snap.VMs[v].RecentHosts {
+		if id == w.snap.Hosts[h].ID {
+			return true
+		}
+	}
+	return false
 }

@@ -5,7 +5,9 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -22,12 +24,38 @@ type Policy struct {
 	BandwidthBytesPerSecond float64
 	// Lifetime is how long a recommendation may be taken after it was made.
 	Lifetime time.Duration
+	// Horizon is how long a better placement is expected to last: what a migration costs must come in
+	// again within it.
+	Horizon   time.Duration
+	Stability Stability
+}
+
+// Stability keeps VMs from being moved to and fro.
+type Stability struct {
+	// CoolDown is how long a VM is left alone after a move; it doubles with every further move of the day,
+	// up to CoolDownMax.
+	CoolDown, CoolDownMax time.Duration
+	// MaxMovesPerDay is how often one VM may move in 24 hours; 0 for no limit.
+	MaxMovesPerDay int
+}
+
+// coolUntil is when the VM may be moved again.
+func (s Stability) coolUntil(v *cluster.VM) time.Time {
+	if v.MovedAt.IsZero() || s.CoolDown <= 0 {
+		return time.Time{}
+	}
+	wait := s.CoolDown
+	for i := 1; i < v.MovesLastDay && wait < s.CoolDownMax; i++ {
+		wait *= 2
+	}
+	return v.MovedAt.Add(min(wait, max(s.CoolDown, s.CoolDownMax)))
 }
 
 // Plan is what the planners advise for one snapshot, and why no more.
 type Plan struct {
-	Cluster        string             `json:"cluster"`
-	At             time.Time          `json:"at"`
+	Cluster string    `json:"cluster"`
+	At      time.Time `json:"at"`
+	// Policy names the planners that have steps in it, joined by +, or "none".
 	Policy         string             `json:"policy"`
 	Before         cluster.Assessment `json:"before"`
 	After          cluster.Assessment `json:"after"`
@@ -38,16 +66,24 @@ type Plan struct {
 
 // Step is one action of a plan with what it brings on its own.
 type Step struct {
-	Seq      int          `json:"seq"`
-	Kind     cluster.Kind `json:"kind"`
-	VM       string       `json:"vm"`
-	Name     string       `json:"name,omitempty"`
-	From     string       `json:"from"`
-	To       string       `json:"to"`
-	Reason   string       `json:"reason"`
-	Priority int          `json:"priority"`
-	// PredictedSeconds is how long the migration should take.
-	PredictedSeconds float64 `json:"predicted_seconds"`
+	Seq  int          `json:"seq"`
+	Kind cluster.Kind `json:"kind"`
+	VM   string       `json:"vm"`
+	Name string       `json:"name,omitempty"`
+	From string       `json:"from"`
+	To   string       `json:"to"`
+	// Policy names the planner that wants the step.
+	Policy   string `json:"policy"`
+	Reason   string `json:"reason"`
+	Priority int    `json:"priority"`
+	// Gain is what the step brings less what it costs, in points of the score on the two hosts that it touches.
+	Gain float64 `json:"gain"`
+	// PredictedSeconds is how long the migration should take, PredictedDowntimeSeconds for how long the guest
+	// stands still in it.
+	PredictedSeconds         float64 `json:"predicted_seconds"`
+	PredictedDowntimeSeconds float64 `json:"predicted_downtime_seconds"`
+	// NeedsAutoConverge tells that the guest writes its memory faster than can be copied.
+	NeedsAutoConverge bool `json:"needs_auto_converge,omitempty"`
 	// DependsOn lists the Seq of the steps without which this one is not legal.
 	DependsOn []int `json:"depends_on,omitempty"`
 
@@ -67,26 +103,75 @@ type Refusal struct {
 // Planner is one way to help.
 type Planner struct {
 	Name string
-	Plan func(cluster.Snapshot, []cluster.Finding, Policy) Plan
+	plan func(*work)
 }
 
-// All lists the planners in the order of their precedence.
+// All lists the planners in the order of their precedence: each sees the cluster as those before it
+// leave it.
 func All() []Planner {
 	return []Planner{
-		{Name: "balance", Plan: Balance},
+		{Name: "rules", plan: repairRules},
+		{Name: "evacuate", plan: evacuate},
+		{Name: "quarantine", plan: quarantine},
+		{Name: "balance", plan: balance},
 	}
 }
 
-// Make runs the planners in order and returns the plan of the first that has something to do, or
-// the last one's reason to do nothing.
+// maxBlindShare is the share of hosts that may be unseen before the observer is suspected rather
+// than the hosts, and nothing is planned.
+const maxBlindShare = 1.0 / 3
+
+// Make runs the planners in order.
 func Make(s cluster.Snapshot, findings []cluster.Finding, p Policy) Plan {
-	var made Plan
-	for _, planner := range All() {
-		if made = planner.Plan(s, findings, p); len(made.Actions) > 0 {
-			break
+	w := newWork(s, findings, p)
+	before := w.start.Assess()
+	before.StealCPUCores = s.MeasuredSteal()
+	if blind := blindShare(s); blind > maxBlindShare {
+		w.note("%.0f %% of the hosts cannot be seen: suspect the monitoring before the hosts", 100*blind)
+	} else {
+		for _, planner := range All() {
+			planner.plan(w)
 		}
 	}
+	w.depend()
+	made := Plan{Cluster: s.Cluster, At: s.At, Policy: "none", Before: before, After: before, Actions: []Step{}, Refused: w.refused, StoppedBecause: strings.Join(w.notes, "; ")}
+	if len(w.steps) > 0 {
+		made.Actions, made.After, made.Policy = w.steps, w.place.Assess(), w.policies()
+	}
 	return made
+}
+
+func (w *work) note(format string, args ...any) {
+	w.notes = append(w.notes, fmt.Sprintf(format, args...))
+}
+
+// policies names the planners that have steps, in their order.
+func (w *work) policies() string {
+	var names []string
+	for _, planner := range All() {
+		if slices.ContainsFunc(w.steps, func(s Step) bool { return s.Policy == planner.Name }) {
+			names = append(names, planner.Name)
+		}
+	}
+	return strings.Join(names, "+")
+}
+
+// blindShare is the share of hosts that cannot be seen.
+func blindShare(s cluster.Snapshot) float64 {
+	if len(s.Hosts) == 0 {
+		return 0
+	}
+	gaps := map[string]bool{}
+	for _, g := range s.Gaps {
+		gaps[g.Subject] = true
+	}
+	unseen := 0
+	for _, h := range s.Hosts {
+		if h.State == cluster.HostUnknown || gaps[cluster.HostSubject(h.ID)] {
+			unseen++
+		}
+	}
+	return float64(unseen) / float64(len(s.Hosts))
 }
 
 // Recommendations turns a plan's steps into recommendations that can be approved one by one.
@@ -95,7 +180,7 @@ func (p Plan) Recommendations(findings []cluster.Finding, pol Policy) []cluster.
 	var recs []cluster.Recommendation
 	for _, s := range p.Actions {
 		r := cluster.Recommendation{
-			Cluster: p.Cluster, Policy: p.Policy, Priority: s.Priority, Reason: s.Reason,
+			Cluster: p.Cluster, Policy: s.Policy, Priority: s.Priority, Reason: s.Reason,
 			Because: because(findings, s),
 			Action:  cluster.Action{Kind: s.Kind, VM: s.VM, Name: s.Name, From: s.From, To: s.To},
 			Before:  s.before, After: s.after, Effects: s.effects, StealRatio: s.steal, PredictedSeconds: s.PredictedSeconds,
@@ -115,4 +200,20 @@ func because(findings []cluster.Finding, s Step) []cluster.Finding {
 	return slices.DeleteFunc(slices.Clone(findings), func(f cluster.Finding) bool {
 		return f.Subject != cluster.HostSubject(s.From) && f.Subject != cluster.VMSubject(s.VM) && f.Subject != "cluster"
 	})
+}
+
+// hostsFound returns the hosts that findings of the detectors are about, those that have held for long
+// enough.
+func hostsFound(findings []cluster.Finding, detectors ...string) []string {
+	var ids []string
+	for _, f := range findings {
+		if id, ok := cutHost(f.Subject); ok && !f.Pending && slices.Contains(detectors, f.Detector) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func cutHost(subject string) (id string, ok bool) {
+	return strings.CutPrefix(subject, cluster.HostSubject(""))
 }

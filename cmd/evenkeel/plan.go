@@ -10,18 +10,20 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newPlan() *cobra.Command {
 	var ask clientFlags
 	var direct directFlags
 	var file string
+	var over policyFlags
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Make one plan from a snapshot file, from Prometheus or by a server; print it, never act",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := makePlan(cmd.Context(), ask, direct, file)
+			p, err := makePlan(cmd.Context(), ask, direct, over, file)
 			if err != nil {
 				return err
 			}
@@ -30,11 +32,12 @@ func newPlan() *cobra.Command {
 	}
 	ask.register(cmd.Flags())
 	direct.register(cmd.Flags())
+	over.register(cmd.Flags())
 	cmd.Flags().StringVar(&file, "snapshot", "", "snapshot file to plan from; the policy comes from --config.file or is the default")
 	return cmd
 }
 
-func makePlan(ctx context.Context, ask clientFlags, direct directFlags, file string) (plan.Plan, error) {
+func makePlan(ctx context.Context, ask clientFlags, direct directFlags, over policyFlags, file string) (plan.Plan, error) {
 	if err := ask.check(); err != nil {
 		return plan.Plan{}, err
 	}
@@ -51,13 +54,13 @@ func makePlan(ctx context.Context, ask clientFlags, direct directFlags, file str
 		if err != nil {
 			return plan.Plan{}, err
 		}
-		return analyzer.Judge(s, analyzerPolicy(c)).Plan, nil
+		return analyzer.Judge([]cluster.Snapshot{s}, over.apply(analyzerPolicy(c))).Plan, nil
 	case direct.prometheusURL != "":
 		s, c, err := direct.snapshot(ctx)
 		if err != nil {
 			return plan.Plan{}, err
 		}
-		return analyzer.Judge(s, analyzerPolicy(c)).Plan, nil
+		return analyzer.Judge([]cluster.Snapshot{s}, over.apply(analyzerPolicy(c))).Plan, nil
 	}
 	client, err := ask.client()
 	if err != nil {
@@ -68,6 +71,24 @@ func makePlan(ctx context.Context, ask clientFlags, direct directFlags, file str
 		return plan.Plan{}, err
 	}
 	return client.Plan(ctx, at)
+}
+
+// policyFlags try another policy than the configured one.
+type policyFlags struct{ threshold, maxMoves int }
+
+func (f *policyFlags) register(flags *pflag.FlagSet) {
+	flags.IntVar(&f.threshold, "threshold", 0, "migration threshold, 1 (only what is mandatory) to 5 (any gain); 0 for the configured one")
+	flags.IntVar(&f.maxMoves, "max-moves", 0, "the most moves of the plan; 0 for what is configured")
+}
+
+func (f *policyFlags) apply(p analyzer.Policy) analyzer.Policy {
+	if f.threshold > 0 {
+		p.Detect.Threshold, p.Plan.Threshold = f.threshold, f.threshold
+	}
+	if f.maxMoves > 0 {
+		p.Plan.MaxMoves = f.maxMoves
+	}
+	return p
 }
 
 func drawPlan(t *table, p plan.Plan) {

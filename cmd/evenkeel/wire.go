@@ -32,11 +32,13 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 		bandwidth = assumedBandwidth
 	}
 	return analyzer.Policy{
-		Interval: time.Duration(c.Analysis.Interval),
-		Detect:   detect.Policy{Threshold: c.Analysis.MigrationThreshold},
+		Interval: time.Duration(c.Analysis.Interval), HoldRounds: c.Stability.HoldRounds,
+		Detect: detect.Policy{Threshold: c.Analysis.MigrationThreshold},
 		Plan: plan.Policy{
 			Threshold: c.Analysis.MigrationThreshold, MaxMoves: c.Analysis.MaxMoves, Limits: limits(c),
 			BandwidthBytesPerSecond: bandwidth, Lifetime: time.Duration(c.Analysis.RecommendationLifetime),
+			Horizon:   time.Duration(c.Analysis.Horizon),
+			Stability: plan.Stability{CoolDown: time.Duration(c.Stability.CoolDown), CoolDownMax: time.Duration(c.Stability.CoolDownMax), MaxMovesPerDay: c.Stability.MaxMovesPerDay},
 		},
 	}
 }

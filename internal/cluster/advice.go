@@ -16,6 +16,8 @@ type Finding struct {
 	Subject  string     `json:"subject"`
 	Reason   string     `json:"reason"`
 	Evidence []Evidence `json:"evidence"`
+	// Pending tells that it has not been seen for long enough to act upon.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // Evidence is one number, the limit that it is held against, and where it came from.

@@ -71,10 +71,12 @@ const (
 	VMVMAntiAffinity
 	VMHostAffinity
 	VMHostAntiAffinity
+	// VMVMSpread asks for the VMs to be spread evenly over the failure domains.
+	VMVMSpread
 )
 
 func ruleKinds() []string {
-	return []string{"", "vm-vm-affinity", "vm-vm-anti-affinity", "vm-host-affinity", "vm-host-anti-affinity"}
+	return []string{"", "vm-vm-affinity", "vm-vm-anti-affinity", "vm-host-affinity", "vm-host-anti-affinity", "vm-vm-spread"}
 }
 
 func (k RuleKind) String() string { return nameOf(ruleKinds(), k) }
@@ -85,6 +87,39 @@ func (k RuleKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil
 // UnmarshalText reads a kind's name.
 func (k *RuleKind) UnmarshalText(b []byte) error {
 	return parseName("rule kind", ruleKinds(), string(b), k)
+}
+
+// aboutHosts tells whether a rule of the kind ties VMs to hosts rather than to each other.
+func (k RuleKind) aboutHosts() bool { return k == VMHostAffinity || k == VMHostAntiAffinity }
+
+// FaultKind says what is broken about a host. There is no fault of the zero kind.
+type FaultKind uint8
+
+// The kinds of fault.
+const (
+	FaultNone FaultKind = iota
+	FaultBondSlave
+	FaultMultipath
+	FaultMemoryErrors
+	FaultPoolFull
+	FaultFilesystemFull
+	FaultFilesystemReadonly
+	FaultClock
+)
+
+// FaultKinds lists the names of all kinds of fault.
+func FaultKinds() []string {
+	return []string{"none", "bond_slave_down", "multipath_path_down", "memory_errors", "pool_nearly_full", "filesystem_nearly_full", "filesystem_read_only", "clock_not_synchronised"}
+}
+
+func (k FaultKind) String() string { return nameOf(FaultKinds(), k) }
+
+// MarshalText writes the kind's name.
+func (k FaultKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads a kind's name.
+func (k *FaultKind) UnmarshalText(b []byte) error {
+	return parseName("kind of fault", FaultKinds(), string(b), k)
 }
 
 // RuleStrength says whether a rule may be broken. The zero strength is must.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path"
 	"slices"
 	"strings"
 )
@@ -84,11 +85,17 @@ func (s *Snapshot) Sort() {
 	for i := range s.Hosts {
 		slices.Sort(s.Hosts[i].Storage)
 		slices.Sort(s.Hosts[i].Networks)
+		slices.Sort(s.Hosts[i].CPUModels)
+		slices.Sort(s.Hosts[i].Tags)
+		slices.SortFunc(s.Hosts[i].Faults, func(a, b Fault) int {
+			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Detail, b.Detail))
+		})
 	}
 	for i := range s.VMs {
 		slices.Sort(s.VMs[i].Storage)
 		slices.Sort(s.VMs[i].Networks)
 		slices.Sort(s.VMs[i].Tags)
+		slices.Sort(s.VMs[i].RecentHosts)
 	}
 }
 
@@ -134,11 +141,22 @@ func (h Host) validate() error {
 		number{"cpu_cores", h.CPUCores}, number{"memory_bytes", float64(h.MemoryBytes)},
 		number{"reserved_cpu_cores", h.ReservedCPUCores}, number{"reserved_memory_bytes", float64(h.ReservedMemoryBytes)},
 		number{"idle_watts", h.IdleWatts.Value}, number{"peak_watts", h.PeakWatts.Value},
-		number{"cpu_pressure_ratio", h.CPUPressureRatio.Value})
+		number{"cpu_pressure_ratio", h.CPUPressureRatio.Value}, number{"memory_pressure_ratio", h.MemoryPressureRatio.Value},
+		number{"io_pressure_ratio", h.IOPressureRatio.Value})
 }
 
 func (v VM) validate() error {
+	var last MigrationCost
+	if v.LastMigration != nil {
+		last = *v.LastMigration
+	}
 	return firstBad(
+		number{"last_migration.seconds", last.Seconds}, number{"last_migration.downtime_seconds", last.DowntimeSeconds},
+		number{"last_migration.transferred_bytes", float64(last.TransferredBytes)},
+		number{"moves_last_day", float64(v.MovesLastDay)}, number{"cpu_peak_cores", v.CPUPeakCores.Value},
+		number{"memory_peak_bytes", v.MemoryPeakBytes.Value}, number{"io_bytes_per_second", v.IOBytesPerSecond.Value},
+		number{"memory_balloon_bytes", v.MemoryBalloonBytes.Value}, number{"swap_bytes_per_second", v.SwapBytesPerSecond.Value},
+		number{"cpu_predicted_error_cores", v.CPUPredictedErrorCores.Value}, number{"cpu_persistence_error_cores", v.CPUPersistenceErrorCores.Value},
 		number{"vcpus", float64(v.VCPUs)}, number{"memory_bytes", float64(v.MemoryBytes)},
 		number{"cpu_demand_cores", v.CPUDemandCores}, number{"memory_demand_bytes", float64(v.MemoryDemandBytes)},
 		number{"cpu_predicted_cores", v.CPUPredictedCores.Value}, number{"cpu_steal_ratio", v.CPUStealRatio.Value},
@@ -165,19 +183,33 @@ func firstBad(numbers ...number) error {
 func validateRules(rules []Rule) error {
 	for i, r := range rules {
 		key := fmt.Sprintf("rules[%d] (%s)", i, r.Name)
-		hostRule := r.Kind == VMHostAffinity || r.Kind == VMHostAntiAffinity
-		switch {
-		case r.Name == "" || i > 0 && rules[i-1].Name == r.Name:
+		if r.Name == "" || i > 0 && rules[i-1].Name == r.Name {
 			return fmt.Errorf("%s.name: is missing or stands twice", key)
-		case r.Kind == RuleNone:
-			return fmt.Errorf("%s.kind: is missing", key)
-		case len(r.VMs) == 0:
-			return fmt.Errorf("%s.vms: is empty", key)
-		case hostRule && len(r.Hosts) == 0:
-			return fmt.Errorf("%s.hosts: a %s rule needs hosts", key, r.Kind)
-		case !hostRule && len(r.Hosts) > 0:
-			return fmt.Errorf("%s.hosts: a %s rule takes no hosts", key, r.Kind)
+		}
+		if field, what := r.Problem(); what != "" {
+			return fmt.Errorf("%s.%s: %s", key, field, what)
 		}
 	}
 	return nil
+}
+
+// Problem says what makes no sense about a rule by itself, and under which key.
+func (r Rule) Problem() (key, what string) {
+	hosts := len(r.Hosts) + len(r.HostTags) + len(r.FailureDomains)
+	switch {
+	case r.Kind == RuleNone:
+		return "kind", "is missing; use one of " + strings.Join(ruleKinds()[1:], ", ")
+	case len(r.VMs)+len(r.VMTags)+len(r.VMNames) == 0:
+		return "vms", "is empty; list VMs by name or UUID, or give vm_tags or vm_names"
+	case r.Kind.aboutHosts() && hosts == 0:
+		return "hosts", fmt.Sprintf("is empty; a %s rule needs hosts, host_tags or failure_domains", r.Kind)
+	case !r.Kind.aboutHosts() && hosts > 0:
+		return "hosts", fmt.Sprintf("is given; a %s rule takes no hosts", r.Kind)
+	}
+	for i, pattern := range r.VMNames {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Sprintf("vm_names[%d]", i), fmt.Sprintf("%q is no pattern: * stands for any text, ? for one character, [ab] for one of them", pattern)
+		}
+	}
+	return "", ""
 }

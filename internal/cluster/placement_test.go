@@ -32,15 +32,30 @@ func TestAssessWorkedByHand(t *testing.T) {
 	near("CPU deviation", a.CPUUtilisationStddev, 0.625)
 	near("memory deviation", a.MemoryUtilisationStddev, 0.25)
 	near("contended", a.ContendedCPUCores, 1)
-	near("score", a.Score, 100*(1-0.2)*(1-math.Hypot(0.625, 0.25)))
+	// Of the 5 cores wanted 1 is contended, and a full host lacks a fifth as headroom; memory at half of a host
+	// lacks a fifth of an eighth.
+	near("CPU contention", a.Lost.CPUContention, 20)
+	near("CPU headroom", a.Lost.CPUHeadroom, 20)
+	near("memory contention", a.Lost.MemoryContention, 0)
+	near("memory headroom", a.Lost.MemoryHeadroom, 2.5)
+	near("score", a.Score, 57.5)
 }
 
 func TestScoreStaysBetween0And100(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		x := rapid.Float64Range(0, 1e6)
-		s := cluster.Score(x.Draw(t, "cpu"), x.Draw(t, "memory"), x.Draw(t, "contended"), x.Draw(t, "demand"), rapid.IntRange(0, 100).Draw(t, "violations"))
-		if !(s >= 0 && s <= 100) {
-			t.Fatalf("score %v", s)
+		s := clustertest.Snapshots().Draw(t, "cluster")
+		p := cluster.NewPlacement(s)
+		if got := p.Assess().Score; !(got >= 0 && got <= 100) {
+			t.Fatalf("score %v", got)
+		}
+		vms, all := p.Scores()
+		for _, v := range vms {
+			if !(v.Score >= 0 && v.Score <= 100) {
+				t.Fatalf("score of %s: %v", v.VM, v.Score)
+			}
+		}
+		if got := all.Score(); !(got >= 0 && got <= 100) {
+			t.Fatalf("measured score %v", got)
 		}
 	})
 }

@@ -30,6 +30,8 @@ type Snapshot struct {
 	Gaps []Gap `json:"gaps,omitempty"`
 	// Sources tells for each kind of number the PromQL that gave it.
 	Sources []Source `json:"sources,omitempty"`
+	// OwnMovesLastDay is how many live migrations evenkeel itself made in the 24 hours before At.
+	OwnMovesLastDay Number `json:"own_moves_last_day,omitzero"`
 }
 
 // Host is one virtualisation host.
@@ -44,13 +46,36 @@ type Host struct {
 	ReservedMemoryBytes int64   `json:"reserved_memory_bytes,omitempty"`
 	// CPUCompat names a group of hosts with equal guest-visible CPUs.
 	CPUCompat string `json:"cpu_compat,omitempty"`
+	// CPUModels are the named CPU models that guests can have here: a VM with one of them can come
+	// although the groups differ.
+	CPUModels []string `json:"cpu_models,omitempty"`
+	// Hypervisor is its kind, for example "QEMU" or "Xen"; empty when it is not known.
+	Hypervisor string `json:"hypervisor,omitempty"`
 	// Storage and Networks name what guests on this host can reach.
-	Storage          []string `json:"storage,omitempty"`
-	Networks         []string `json:"networks,omitempty"`
-	FailureDomain    string   `json:"failure_domain,omitempty"`
-	IdleWatts        Number   `json:"idle_watts,omitzero"`
-	PeakWatts        Number   `json:"peak_watts,omitzero"`
-	CPUPressureRatio Number   `json:"cpu_pressure_ratio,omitzero"`
+	Storage       []string `json:"storage,omitempty"`
+	Networks      []string `json:"networks,omitempty"`
+	FailureDomain string   `json:"failure_domain,omitempty"`
+	Tags          []string `json:"tags,omitempty"`
+	IdleWatts     Number   `json:"idle_watts,omitzero"`
+	PeakWatts     Number   `json:"peak_watts,omitzero"`
+	// The pressures are shares of time in which at least one task waited for the resource (the kernel's
+	// pressure stall information, "some").
+	CPUPressureRatio    Number `json:"cpu_pressure_ratio,omitzero"`
+	MemoryPressureRatio Number `json:"memory_pressure_ratio,omitzero"`
+	IOPressureRatio     Number `json:"io_pressure_ratio,omitzero"`
+	// Faults are what is broken or about to be, sorted by kind and detail.
+	Faults []Fault `json:"faults,omitempty"`
+}
+
+// Fault is something about a host that puts its VMs at risk.
+type Fault struct {
+	Kind FaultKind `json:"kind"`
+	// Detail names the part, for example "bond0".
+	Detail string  `json:"detail"`
+	Value  float64 `json:"value"`
+	// Limit is what the value should not be above, or below where that is the danger.
+	Limit Number `json:"limit,omitzero"`
+	Query string `json:"query,omitempty"`
 }
 
 // VM is one virtual machine.
@@ -68,21 +93,54 @@ type VM struct {
 	// CPUDemandCores is what it used and what it waited for, in cores.
 	CPUDemandCores    float64 `json:"cpu_demand_cores"`
 	MemoryDemandBytes int64   `json:"memory_demand_bytes"`
-	CPUPredictedCores Number  `json:"cpu_predicted_cores,omitzero"`
+	// CPUPredictedCores is what it is expected to use in the coming hour, given only where that
+	// forecast was better in the past than the present value. CPUPredictedErrorCores is the mean
+	// absolute error of the forecast over the past, CPUPersistenceErrorCores that of expecting no change.
+	CPUPredictedCores        Number `json:"cpu_predicted_cores,omitzero"`
+	CPUPredictedErrorCores   Number `json:"cpu_predicted_error_cores,omitzero"`
+	CPUPersistenceErrorCores Number `json:"cpu_persistence_error_cores,omitzero"`
+	// CPUPeakCores and MemoryPeakBytes are the highest use of the past day, short bursts left out.
+	CPUPeakCores    Number `json:"cpu_peak_cores,omitzero"`
+	MemoryPeakBytes Number `json:"memory_peak_bytes,omitzero"`
+	// IOBytesPerSecond is the mean of the past day over all disks and network interfaces.
+	IOBytesPerSecond Number `json:"io_bytes_per_second,omitzero"`
+	// MemoryBalloonBytes is what the balloon leaves the guest of MemoryBytes now.
+	MemoryBalloonBytes Number `json:"memory_balloon_bytes,omitzero"`
+	// SwapBytesPerSecond is what the guest itself swaps in and out.
+	SwapBytesPerSecond Number `json:"swap_bytes_per_second,omitzero"`
 	// CPUStealRatio is the share of its vCPUs' time in which they were ready and did not run.
 	CPUStealRatio       Number `json:"cpu_steal_ratio,omitzero"`
 	DirtyBytesPerSecond Number `json:"dirty_bytes_per_second,omitzero"`
 	// CPUCompat is the group of hosts that it can run on; empty means any.
-	CPUCompat string   `json:"cpu_compat,omitempty"`
-	Storage   []string `json:"storage,omitempty"`
-	Networks  []string `json:"networks,omitempty"`
-	Movable   bool     `json:"movable,omitempty"`
+	CPUCompat string `json:"cpu_compat,omitempty"`
+	// CPUModel is the named CPU model that it has; a host of another group that offers the model will do.
+	CPUModel string `json:"cpu_model,omitempty"`
+	// Hypervisor is the kind that it runs on; empty means any.
+	Hypervisor string   `json:"hypervisor,omitempty"`
+	Storage    []string `json:"storage,omitempty"`
+	Networks   []string `json:"networks,omitempty"`
+	Movable    bool     `json:"movable,omitempty"`
 	// ImmovableReason says why Movable is false.
 	ImmovableReason string `json:"immovable_reason,omitempty"`
 	// Automation overrides the cluster's level where it is more cautious.
 	Automation      *Level   `json:"automation,omitempty"`
 	RestartPriority string   `json:"restart_priority,omitempty"`
 	Tags            []string `json:"tags,omitempty"`
+	// MovedAt is when it came to its host by migration, zero when that is longer ago than is remembered.
+	MovedAt time.Time `json:"moved_at,omitzero"`
+	// MovesLastDay counts its migrations in the 24 hours before the snapshot.
+	MovesLastDay int `json:"moves_last_day,omitempty"`
+	// RecentHosts are the other hosts that it was on in the last hours, sorted.
+	RecentHosts []string `json:"recent_hosts,omitempty"`
+	// LastMigration is what its newest migration took.
+	LastMigration *MigrationCost `json:"last_migration,omitempty"`
+}
+
+// MigrationCost is what a live migration took.
+type MigrationCost struct {
+	Seconds          float64 `json:"seconds"`
+	DowntimeSeconds  float64 `json:"downtime_seconds"`
+	TransferredBytes int64   `json:"transferred_bytes"`
 }
 
 // Label is the VM's name, or its ID where it has none: what a person is shown.
@@ -93,13 +151,20 @@ func (v VM) Label() string {
 	return v.Name
 }
 
-// Rule ties VMs to each other or to hosts.
+// Rule ties VMs to each other or to hosts. Its VMs are those that any of the three lists names, its
+// hosts likewise.
 type Rule struct {
 	Name     string       `json:"name"`
 	Kind     RuleKind     `json:"kind"`
 	Strength RuleStrength `json:"strength"`
-	VMs      []string     `json:"vms"`
-	Hosts    []string     `json:"hosts,omitempty"`
+	// VMs are IDs or names, VMTags tags, VMNames patterns of names with the wild cards of path.Match.
+	VMs     []string `json:"vms,omitempty"`
+	VMTags  []string `json:"vm_tags,omitempty"`
+	VMNames []string `json:"vm_names,omitempty"`
+	// Hosts are IDs, HostTags tags and FailureDomains the domains of the hosts.
+	Hosts          []string `json:"hosts,omitempty"`
+	HostTags       []string `json:"host_tags,omitempty"`
+	FailureDomains []string `json:"failure_domains,omitempty"`
 }
 
 // Gap is something that could not be seen, or that was seen in contradiction.

@@ -51,7 +51,9 @@ func host(t *rapid.T, id string) cluster.Host {
 		ReservedCPUCores:    float64(rapid.IntRange(0, 4).Draw(t, "reserved")) / 8,
 		ReservedMemoryBytes: int64(rapid.IntRange(0, 2).Draw(t, "reserved memory")) * gib,
 		CPUCompat:           rapid.SampledFrom([]string{"g1", "g1", "g1", "g2"}).Draw(t, "compat"),
-		Storage:             subset(t, "storage", "nfs1", "nfs2"), Networks: subset(t, "networks", "br0", "br1"),
+		CPUModels:           subset(t, "models", "model-a"),
+		FailureDomain:       rapid.SampledFrom([]string{"rackA", "rackB"}).Draw(t, "rack"), Tags: subset(t, "host tags", "fast"),
+		Storage: subset(t, "storage", "nfs1", "nfs2"), Networks: subset(t, "networks", "br0", "br1"),
 	}
 }
 
@@ -73,8 +75,22 @@ func vm(t *rapid.T, id string, hosts []cluster.Host) cluster.VM {
 	if rapid.Bool().Draw(t, "steal known") {
 		v.CPUStealRatio = cluster.Known(float64(rapid.IntRange(0, 50).Draw(t, "steal")) / 100)
 	}
+	if rapid.IntRange(0, 5).Draw(t, "dirty") == 0 {
+		v.DirtyBytesPerSecond = cluster.Known(float64(rapid.IntRange(0, 2000).Draw(t, "dirty rate")) * (1 << 20))
+	}
+	v.Tags = subset(t, "tags", "web")
+	if rapid.IntRange(0, 7).Draw(t, "moved") == 0 {
+		v.MovedAt = At().Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "minutes ago")) * time.Minute)
+		v.MovesLastDay = rapid.IntRange(1, 5).Draw(t, "moves")
+		if was := rapid.SampledFrom(hosts).Draw(t, "was on"); was.ID != at.ID {
+			v.RecentHosts = []string{was.ID}
+		}
+	}
 	if rapid.Bool().Draw(t, "picky") { // what it needs is there where it stands
 		v.CPUCompat = at.CPUCompat
+		if len(at.CPUModels) > 0 {
+			v.CPUModel = at.CPUModels[0]
+		}
 		if len(at.Storage) > 0 {
 			v.Storage = []string{rapid.SampledFrom(at.Storage).Draw(t, "disk")}
 		}
@@ -91,14 +107,30 @@ func rule(t *rapid.T, name string, s cluster.Snapshot) (cluster.Rule, bool) {
 	}
 	r := cluster.Rule{
 		Name: name, Strength: rapid.SampledFrom([]cluster.RuleStrength{cluster.Must, cluster.Should}).Draw(t, "strength"),
-		Kind: rapid.SampledFrom([]cluster.RuleKind{cluster.VMVMAffinity, cluster.VMVMAntiAffinity, cluster.VMHostAffinity, cluster.VMHostAntiAffinity}).Draw(t, "kind"),
+		Kind: rapid.SampledFrom([]cluster.RuleKind{cluster.VMVMAffinity, cluster.VMVMAntiAffinity, cluster.VMHostAffinity, cluster.VMHostAntiAffinity, cluster.VMVMSpread}).Draw(t, "kind"),
+	}
+	host := r.Kind == cluster.VMHostAffinity || r.Kind == cluster.VMHostAntiAffinity
+	if host {
+		switch rapid.IntRange(0, 2).Draw(t, "hosts by") {
+		case 0:
+			r.Hosts = []string{rapid.SampledFrom(s.Hosts).Draw(t, "host").ID}
+		case 1:
+			r.HostTags = []string{"fast"}
+		case 2:
+			r.FailureDomains = []string{"rackA"}
+		}
+	}
+	switch rapid.IntRange(0, 5).Draw(t, "VMs by") {
+	case 0:
+		r.VMTags = []string{"web"}
+		return r, true
+	case 1:
+		r.VMNames = []string{"vm-v0[0-3]"}
+		return r, true
 	}
 	first := rapid.IntRange(0, len(s.VMs)-2).Draw(t, "first")
 	for _, v := range s.VMs[first : first+2] {
 		r.VMs = append(r.VMs, v.ID)
-	}
-	if r.Kind == cluster.VMHostAffinity || r.Kind == cluster.VMHostAntiAffinity {
-		r.Hosts = []string{rapid.SampledFrom(s.Hosts).Draw(t, "host").ID}
 	}
 	return r, true
 }

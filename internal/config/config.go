@@ -26,6 +26,7 @@ type Config struct {
 	Reserve       Reserve    `yaml:"reserve"`
 	Scrape        Scrape     `yaml:"scrape"`
 	Analysis      Analysis   `yaml:"analysis"`
+	Stability     Stability  `yaml:"stability"`
 	Limits        Limits     `yaml:"limits"`
 	Automation    Automation `yaml:"automation"`
 	Migration     Migration  `yaml:"migration"`
@@ -73,6 +74,20 @@ type Analysis struct {
 	MaxMoves           int      `yaml:"max_moves"`
 	// RecommendationLifetime is how long a recommendation can be approved.
 	RecommendationLifetime Duration `yaml:"recommendation_lifetime"`
+	// Horizon is how long a better placement is expected to last: a migration must earn its cost in it.
+	Horizon Duration `yaml:"horizon"`
+}
+
+// Stability keeps VMs from being moved to and fro.
+type Stability struct {
+	// CoolDown is how long a VM is left alone after a move. It doubles with every further move of the day,
+	// up to CoolDownMax.
+	CoolDown    Duration `yaml:"cool_down"`
+	CoolDownMax Duration `yaml:"cool_down_max"`
+	// MaxMovesPerDay is how often one VM may be moved in 24 hours; 0 for no limit.
+	MaxMovesPerDay int `yaml:"max_moves_per_day"`
+	// HoldRounds is in how many passes on end something must be found before moves are advised because of it.
+	HoldRounds int `yaml:"hold_rounds"`
 }
 
 // Limits say how full a target may be afterwards, as ratios of the host.
@@ -130,7 +145,9 @@ func Default() Config {
 		Analysis: Analysis{
 			Interval: Duration(30 * time.Second), Window: Duration(5 * time.Minute), MaxDataAge: Duration(time.Minute),
 			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),
+			Horizon: Duration(time.Hour),
 		},
+		Stability:  Stability{CoolDown: Duration(15 * time.Minute), CoolDownMax: Duration(6 * time.Hour), MaxMovesPerDay: 4, HoldRounds: 3},
 		Limits:     Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95},
 		Automation: Automation{Level: Level(cluster.LevelManual), FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour)},
 		Migration:  Migration{TLS: "auto", Timeout: Duration(10 * time.Minute)},

@@ -30,6 +30,8 @@ func (c Config) problems() problems {
 	a := c.Analysis
 	p.add(a.MigrationThreshold < 1 || a.MigrationThreshold > 5, "analysis.migration_threshold", "is %d; it runs from 1 (conservative) to 5 (aggressive)", a.MigrationThreshold)
 	p.add(a.MaxMoves < 1, "analysis.max_moves", "is %d; a plan needs at least one move", a.MaxMoves)
+	p.add(c.Stability.HoldRounds < 1 || c.Stability.HoldRounds > 20, "stability.hold_rounds", "is %d; it runs from 1 (act on the first sight) to 20", c.Stability.HoldRounds)
+	p.add(c.Stability.MaxMovesPerDay < 0, "stability.max_moves_per_day", "is %d; give 0 for no limit, or how often a VM may move in 24 hours", c.Stability.MaxMovesPerDay)
 	p.add(!(c.Limits.MaxCPUUtilisation > 0 && c.Limits.MaxCPUUtilisation <= 1), "limits.max_cpu_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxCPUUtilisation)
 	p.add(!(c.Limits.MaxMemoryUtilisation > 0 && c.Limits.MaxMemoryUtilisation <= 1), "limits.max_memory_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxMemoryUtilisation)
 	p.add(!(c.Reserve.CPUCores >= 0 && c.Reserve.CPUCores <= 1e6), "reserve.cpu_cores", "is %g; it is a number of cores, 0 or more", c.Reserve.CPUCores)
@@ -79,6 +81,8 @@ func (c Config) checkTimes(p *problems) {
 		{"scrape.retention", c.Scrape.Retention, time.Hour},
 		{"analysis.interval", c.Analysis.Interval, time.Second}, {"analysis.window", c.Analysis.Window, 4 * time.Second},
 		{"analysis.max_data_age", c.Analysis.MaxDataAge, time.Second}, {"analysis.recommendation_lifetime", c.Analysis.RecommendationLifetime, time.Second},
+		{"analysis.horizon", c.Analysis.Horizon, time.Minute},
+		{"stability.cool_down", c.Stability.CoolDown, 0}, {"stability.cool_down_max", c.Stability.CoolDownMax, 0},
 		{"automation.failure_cool_down", c.Automation.FailureCoolDown, 0}, {"automation.rejection_cool_down", c.Automation.RejectionCoolDown, 0}, {"migration.timeout", c.Migration.Timeout, time.Second},
 	} {
 		p.add(time.Duration(d.value) < d.least, d.key, "is %s; the least is %s", time.Duration(d.value), d.least)

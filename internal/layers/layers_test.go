@@ -64,8 +64,8 @@ func house() map[string]room {
 
 // pureImports is the standard library that levels 0 and 1 may use: nothing that touches the world.
 func pureImports() []string {
-	return []string{"bytes", "cmp", "crypto/sha256", "encoding", "encoding/hex", "encoding/json", "errors", "fmt", "io", "iter", "maps",
-		"math", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8"}
+	return []string{"bytes", "cmp", "container/heap", "crypto/sha256", "encoding", "encoding/hex", "encoding/json", "errors", "fmt", "io", "iter", "maps",
+		"math", "path", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8"}
 }
 
 // loopImports is what level 2 may use beyond that: contexts, timers, logs, locks, and the metrics

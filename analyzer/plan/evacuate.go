@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// evacuate empties hosts in maintenance. That is mandatory: where the usual limits leave no host, CPU may
+// run short and should rules may give way, and the step says so.
+func evacuate(w *work) {
+	for h := range w.snap.Hosts {
+		if w.snap.Hosts[h].State == cluster.HostMaintenance {
+			w.empty(h, "evacuate", 1, fmt.Sprintf("%s is in maintenance", w.snap.Hosts[h].ID))
+		}
+	}
+}
+
+// quarantine empties hosts that are broken in a way that puts their VMs at risk, as far as others have room
+// within the usual limits.
+func quarantine(w *work) {
+	if w.policy.Threshold < 2 {
+		return
+	}
+	for h := range w.snap.Hosts {
+		if w.shunned[h] && w.place.UsableAt(h) {
+			w.empty(h, "quarantine", 2, fmt.Sprintf("%s is unhealthy: %s", w.snap.Hosts[h].ID, w.findingOf("unhealthy_host", w.snap.Hosts[h].ID)))
+		}
+	}
+}
+
+func (w *work) findingOf(detector, host string) string {
+	for _, f := range w.findings {
+		if f.Detector == detector && f.Subject == cluster.HostSubject(host) {
+			return f.Reason
+		}
+	}
+	return ""
+}
+
+// empty moves the VMs of a host away, the largest first, each to where it costs least.
+func (w *work) empty(h int, policy string, priority int, why string) {
+	vms := w.vmsOn(h)
+	byRank(vms, func(v int) float64 { return float64(w.snap.VMs[v].MemoryBytes) })
+	for _, v := range vms {
+		if reason := w.place.BlockedAt(v); reason != "" {
+			w.refuse(v, reason)
+			continue
+		}
+		if w.full() {
+			w.note("%s: the plan is capped at %d moves, the rest follows", policy, w.policy.MaxMoves)
+			return
+		}
+		limits, note := w.policy.Limits, ""
+		to := w.cheapest(v, limits)
+		if to < 0 && priority == 1 {
+			limits, note = limits.Mandatory(), "; no host has room within the limits of CPU and the should rules, which give way to what is mandatory"
+			to = w.cheapest(v, limits)
+		}
+		if to < 0 {
+			to = w.makeRoom(v, limits, policy, priority)
+		}
+		if to < 0 {
+			w.refuse(v, "no host can take it: "+w.obstacles(v, limits))
+			continue
+		}
+		load := w.place.LoadAt(to)
+		w.take(v, to, policy, priority, fmt.Sprintf("%s; %s has most room for it (CPU %.0f %%, memory %.0f %% before)%s", why, load.Host, 100*load.CPUUtilisation, 100*load.MemoryUtilisation, note))
+	}
+}
+
+// vmsOn lists the VMs on the host.
+func (w *work) vmsOn(h int) []int {
+	var vms []int
+	for v := range w.snap.VMs {
+		if w.place.At(v) == h {
+			vms = append(vms, v)
+		}
+	}
+	return vms
+}
+
+// cheapest finds the host on which the VM costs least, -1 when it may go to none.
+func (w *work) cheapest(v int, limits cluster.Limits) int {
+	best, most := -1, 0.0
+	for h := range w.snap.Hosts {
+		if w.shunned[h] || !w.place.Fits(v, h, limits) {
+			continue
+		}
+		if gain := w.gain(v, h); best < 0 || gain > most {
+			best, most = h, gain
+		}
+	}
+	return best
+}
+
+// makeRoom moves one other VM out of the way of a VM that fits nowhere, and returns where there is room
+// now, or -1.
+func (w *work) makeRoom(v int, limits cluster.Limits, policy string, priority int) int {
+	best, away, most := -1, -1, 0.0
+	for u := range w.snap.VMs {
+		h := w.place.At(u)
+		if h < 0 || w.moved[u] || w.shunned[h] || !w.place.UsableAt(h) || !w.place.Reaches(v, h) || w.snap.VMs[u].MemoryBytes >= w.snap.VMs[v].MemoryBytes || w.place.BlockedAt(u) != "" {
+			continue
+		}
+		to := w.cheapest(u, limits)
+		if to < 0 {
+			continue
+		}
+		gain := w.gain(u, to)
+		w.place.MoveAt(u, to)
+		fits := w.place.Fits(v, h, limits)
+		w.place.MoveAt(u, h)
+		if fits && (best < 0 || gain > most) {
+			best, away, most = u, to, gain
+		}
+	}
+	if best < 0 {
+		return -1
+	}
+	if len(w.steps)+2 > w.policy.MaxMoves {
+		w.note("the plan is capped at %d moves, and making room for %s takes two", w.policy.MaxMoves, w.snap.VMs[v].Label())
+		return -1
+	}
+	h := w.place.At(best)
+	w.take(best, away, policy, priority, fmt.Sprintf("makes room on %s for %s, which fits nowhere else", w.snap.Hosts[h].ID, w.snap.VMs[v].Label()))
+	return h
+}

@@ -1,0 +1,195 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+)
+
+const (
+	// refinements bounds how often all moves of a plan are reconsidered.
+	refinements = 8
+	// mostPairs bounds how many pairs of moves are tried against each other.
+	mostPairs = 100_000
+	// mostSwaps bounds how many pairs of a VM that moves and one that does not are tried.
+	mostSwaps = 20_000_000
+	// better is by how many points a change must be better to be made, so that rounding makes none.
+	better = 1e-9
+)
+
+// refine reconsiders the moves that were chosen one after the other, as each looks best alone: whether
+// another target is better now that the rest is known, whether two should change places, whether another
+// VM of the same host does it cheaper, and whether one is needed at all. The number of moves never grows.
+func (b *balancing) refine() (refined bool) {
+	for range refinements {
+		changed := false
+		for _, v := range sortedKeys(b.origin) {
+			if !b.search.special[v] {
+				changed = b.reconsider(v) || changed
+			}
+		}
+		changed = b.exchange() || changed
+		changed = b.swapIn() || changed
+		if !changed {
+			break
+		}
+		refined = true
+	}
+	return refined
+}
+
+// reconsider tries what else could be done instead of the VM's move.
+func (b *balancing) reconsider(v int) bool {
+	s, p := b.search, b.w.place
+	origin, was := b.origin[v], p.At(v)
+	now := s.lost[origin] + s.lost[was] + b.aversion*b.w.price(v)
+	b.shift(v, origin)
+	least, who, to := now-better, v, was
+	if left := s.lost[origin] + s.lost[was]; left < least {
+		least, who = left, -1 // not at all
+	}
+	for _, u := range b.on(origin) {
+		if t, cost := s.target(u); t >= 0 {
+			if with := s.lost[origin] + s.lost[was] - s.relief(u) + cost + b.aversion*b.w.price(u); with < least {
+				least, who, to = with, u, t
+			}
+		}
+	}
+	if who != v {
+		delete(b.origin, v)
+		s.price[v] = b.price(v)
+	}
+	if who >= 0 {
+		b.origin[who] = origin
+		s.price[who] = 0
+		b.shift(who, to)
+	}
+	return who != v || to != was
+}
+
+// on lists the VMs on the host that may move and are not to move already.
+func (b *balancing) on(h int) []int {
+	var list []int
+	for _, v := range b.byHost()[h] {
+		if _, moves := b.origin[v]; b.w.place.At(v) == h && !b.search.special[v] && (!moves || b.origin[v] == h) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// byHost groups the VMs that may move by where they stand in the beginning.
+func (b *balancing) byHost() map[int][]int {
+	if b.home == nil {
+		b.home = map[int][]int{}
+		for _, v := range b.vms {
+			at := b.w.place.At(v)
+			if from, moves := b.origin[v]; moves {
+				at = from
+			}
+			b.home[at] = append(b.home[at], v)
+		}
+	}
+	return b.home
+}
+
+// shift moves a VM on paper and keeps the losses and fronts right.
+func (b *balancing) shift(v, to int) {
+	from := b.w.place.At(v)
+	if from == to {
+		return
+	}
+	b.w.place.MoveAt(v, to)
+	b.search.touch(from)
+	b.search.touch(to)
+}
+
+// exchange lets pairs of moves change their targets where that is better.
+func (b *balancing) exchange() bool {
+	vms := slices.DeleteFunc(sortedKeys(b.origin), func(v int) bool { return b.search.special[v] })
+	if len(vms)*len(vms) > 2*mostPairs {
+		return false
+	}
+	changed := false
+	for i, v := range vms {
+		for _, u := range vms[:i] {
+			changed = b.trade(v, u) || changed
+		}
+	}
+	return changed
+}
+
+func (b *balancing) trade(v, u int) bool {
+	if b.w.place.At(u) == b.origin[v] || b.w.place.At(v) == b.origin[u] || b.worth(v, u) < better {
+		return false
+	}
+	b.swap(v, u)
+	return true
+}
+
+// swapIn lets a VM that is to move change places with one that is not, which makes a fine difference that
+// no single move makes.
+func (b *balancing) swapIn() bool {
+	if len(b.origin)*len(b.vms) > mostSwaps {
+		return false
+	}
+	changed := false
+	for _, v := range sortedKeys(b.origin) {
+		if len(b.origin) >= b.room {
+			break
+		}
+		if b.search.special[v] {
+			continue
+		}
+		best, most := -1, b.least
+		for _, u := range b.vms {
+			if _, moves := b.origin[u]; moves || b.search.special[u] || b.w.place.At(u) == b.origin[v] {
+				continue
+			}
+			if gain := b.worth(v, u) - b.search.price[u]; gain > most {
+				best, most = u, gain
+			}
+		}
+		if best >= 0 {
+			b.origin[best] = b.w.place.At(best)
+			b.search.price[best] = 0
+			b.swap(v, best)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// worth is what it brings when the two VMs change places; below 0 also where they may not.
+func (b *balancing) worth(v, u int) float64 {
+	s, p := b.search, b.w.place
+	x, y := p.At(v), p.At(u)
+	if x == y {
+		return -1
+	}
+	cpu, memory := s.cpu[v]-s.cpu[u], s.memory[v]-s.memory[u]
+	gain := s.lost[x] + s.lost[y] - s.lossWith(y, cpu, memory) - s.lossWith(x, -cpu, -memory)
+	if gain < better || b.w.shunned[x] || b.w.shunned[y] || !p.Reaches(v, y) || !p.Reaches(u, x) {
+		return -1
+	}
+	size := s.size[v] - s.size[u]
+	if !b.holds(y, cpu, size) || !b.holds(x, -cpu, -size) {
+		return -1
+	}
+	return gain
+}
+
+func (b *balancing) swap(v, u int) {
+	x, y := b.w.place.At(v), b.w.place.At(u)
+	b.w.place.MoveAt(v, y)
+	b.w.place.MoveAt(u, x)
+	b.search.touch(x)
+	b.search.touch(y)
+}
+
+// holds tells whether the host stays within the limits with so much more on it.
+func (b *balancing) holds(h int, cpu float64, size int64) bool {
+	p, host, l := b.w.place, &b.w.snap.Hosts[h], b.w.policy.Limits
+	return p.CPU(h)+cpu <= host.CPUCores*l.MaxCPUUtilisation && float64(p.Promised(h)+size) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation
+}
+
+func sortedKeys(m map[int]int) []int { return slices.Sorted(maps.Keys(m)) }
