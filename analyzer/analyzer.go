@@ -58,17 +58,26 @@ type Judgement struct {
 // not show as well is not acted upon yet. It is pure: the same snapshots and policy give the same
 // judgement, which is how any time in the past can be rehearsed.
 func Judge(snapshots []cluster.Snapshot, p Policy) Judgement {
-	now := snapshots[0]
-	earlier := make([][]cluster.Finding, 0, len(snapshots))
+	now, findings := snapshots[0], Findings(snapshots, p)
+	made := plan.Make(now, findings, p.Plan)
+	placement := cluster.NewPlacement(now)
+	j := Judgement{Snapshot: now, Loads: placement.Loads(), Findings: findings, Plan: made, Recommendations: made.Recommendations(now, findings, p.Plan)}
+	j.Scores, j.Lost = placement.Scores()
+	return j
+}
+
+// Findings is what was found in the newest of the snapshots; what the older ones do not show as well is pending.
+func Findings(snapshots []cluster.Snapshot, p Policy) []cluster.Finding {
+	var earlier [][]cluster.Finding
 	for _, s := range snapshots[1:] {
 		earlier = append(earlier, detect.Findings(s, p.Detect))
 	}
-	findings := detect.Held(detect.Findings(now, p.Detect), earlier)
-	made := plan.Make(now, findings, p.Plan)
-	placement := cluster.NewPlacement(now)
-	j := Judgement{Snapshot: now, Loads: placement.Loads(), Findings: findings, Plan: made, Recommendations: made.Recommendations(findings, p.Plan)}
-	j.Scores, j.Lost = placement.Scores()
-	return j
+	return detect.Held(detect.Findings(snapshots[0], p.Detect), earlier)
+}
+
+// Explain says why what is advised for the subject of the board is advised, or why nothing is.
+func (j Judgement) Explain(key string, p Policy) (plan.Explanation, error) {
+	return plan.Explain(j.Snapshot, j.Findings, p.Plan, j.Plan, key)
 }
 
 // Analyzer is the loop and the board. It is safe for concurrent use.

@@ -3,7 +3,9 @@ package analyzer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -173,6 +175,10 @@ func TestRunPassesAtItsInterval(t *testing.T) {
 func TestMetricsStartAtZero(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	New(&film{}, policy(), slog.New(slog.DiscardHandler), reg)
+	findings := ""
+	for _, name := range slices.Sorted(slices.Values(detect.Names())) {
+		findings += fmt.Sprintf("evenkeel_findings{detector=%q,held=\"false\"} 0\nevenkeel_findings{detector=%q,held=\"true\"} 0\n", name, name)
+	}
 	want := `# HELP evenkeel_analyzer_last_pass_timestamp_seconds When the last successful pass looked at the cluster; 0 before the first.
 # TYPE evenkeel_analyzer_last_pass_timestamp_seconds gauge
 evenkeel_analyzer_last_pass_timestamp_seconds 0
@@ -180,10 +186,9 @@ evenkeel_analyzer_last_pass_timestamp_seconds 0
 # TYPE evenkeel_analyzer_passes_total counter
 evenkeel_analyzer_passes_total{result="failure"} 0
 evenkeel_analyzer_passes_total{result="success"} 0
-# HELP evenkeel_findings Findings on the board, by detector.
+# HELP evenkeel_findings Findings on the board, by detector, and whether they have held for long enough to act upon.
 # TYPE evenkeel_findings gauge
-evenkeel_findings{detector="imbalance"} 0
-`
+` + findings
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "evenkeel_analyzer_last_pass_timestamp_seconds", "evenkeel_analyzer_passes_total", "evenkeel_findings"); err != nil {
 		t.Error(err)
 	}

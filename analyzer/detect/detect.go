@@ -8,10 +8,35 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// Policy holds the limits that findings are measured against.
+// Policy holds the limits that findings are measured against. The zero limits find what they can; Default
+// has those that are used.
 type Policy struct {
 	// Threshold is the migration threshold, 1 (conservative: only what is mandatory) to 5.
 	Threshold int
+	Limits    cluster.Limits
+	// HostFailures is how many hosts may fail at once with all VMs having room on the others.
+	HostFailures int
+	// StealRatio is the share of its vCPUs' time that a VM may wait. CPUPressure and MemoryPressure are the
+	// shares of time in which tasks of a host may wait for it.
+	StealRatio, CPUPressure, MemoryPressure float64
+	// IdleHost is the utilisation under which a host is idle. IdleVM is the share of its vCPUs that an idle VM
+	// does not use even at its peak, IdleIO what it does not move in bytes a second.
+	IdleHost, IdleVM, IdleIO float64
+	// Oversized and Undersized are shares of its size that a VM stays under, or goes over, at its peak.
+	Oversized, Undersized float64
+	// VCPUsPerCore is how many vCPUs a core of a host may be promised to.
+	VCPUsPerCore float64
+	// ForeignMoves is how many migrations a day others may make by hand before another scheduler is suspected.
+	ForeignMoves float64
+}
+
+// Default returns the usual limits at a migration threshold.
+func Default(threshold int, l cluster.Limits) Policy {
+	return Policy{
+		Threshold: threshold, Limits: l, HostFailures: 1,
+		StealRatio: 0.05, CPUPressure: 0.25, MemoryPressure: 0.05,
+		IdleHost: 0.10, IdleVM: 0.02, IdleIO: 10_000, Oversized: 0.30, Undersized: 0.90, VCPUsPerCore: 8, ForeignMoves: 5,
+	}
 }
 
 // Detector is one judgement.
@@ -26,7 +51,22 @@ type Detector struct {
 // All lists the detectors in the order in which people read their findings.
 func All() []Detector {
 	return []Detector{
+		{Name: "rule_violation", AtOnce: true, Detect: ruleViolation},
+		{Name: "rule_conflict", AtOnce: true, Detect: ruleConflict},
+		{Name: "maintenance", AtOnce: true, Detect: maintenance},
+		{Name: "unhealthy_host", Detect: unhealthyHost},
+		{Name: "contended_host", Detect: contendedHost},
+		{Name: "contended_vm", Detect: contendedVM},
 		{Name: "imbalance", Detect: imbalance},
+		{Name: "overcommitted_host", AtOnce: true, Detect: overcommittedHost},
+		{Name: "reserve_broken", Detect: reserveBroken},
+		{Name: "idle_host", Detect: idleHost},
+		{Name: "idle_vm", AtOnce: true, Detect: idleVM},
+		{Name: "oversized_vm", AtOnce: true, Detect: oversizedVM},
+		{Name: "undersized_vm", AtOnce: true, Detect: undersizedVM},
+		{Name: "unmovable_vm", AtOnce: true, Detect: unmovableVM},
+		{Name: "stale_data", AtOnce: true, Detect: staleData},
+		{Name: "second_scheduler", AtOnce: true, Detect: secondScheduler},
 	}
 }
 

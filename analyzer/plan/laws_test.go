@@ -41,7 +41,7 @@ func policy(t *rapid.T) plan.Policy {
 }
 
 func judge(s cluster.Snapshot, p plan.Policy) plan.Plan {
-	return plan.Make(s, detect.Findings(s, detect.Policy{Threshold: p.Threshold}), p)
+	return plan.Make(s, detect.Findings(s, detect.Default(p.Threshold, p.Limits)), p)
 }
 
 // law runs the check on random clusters and their plans.
@@ -282,12 +282,12 @@ func TestLawTheSameInputGivesTheSamePlanByteForByte(t *testing.T) {
 }
 
 func text(t *rapid.T, s cluster.Snapshot, pol plan.Policy) []byte {
-	findings := detect.Findings(s, detect.Policy{Threshold: pol.Threshold})
+	findings := detect.Findings(s, detect.Default(pol.Threshold, pol.Limits))
 	p := plan.Make(s, findings, pol)
 	b, err := json.Marshal(struct {
 		Plan plan.Plan
 		Recs []cluster.Recommendation
-	}{p, p.Recommendations(findings, pol)})
+	}{p, p.Recommendations(s, findings, pol)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestLawCapsAndThresholdHold(t *testing.T) {
 func TestLawARecommendationIsNamedByItsContent(t *testing.T) {
 	law(t, func(t *rapid.T, s cluster.Snapshot, pol plan.Policy, p plan.Plan) {
 		seen := map[string]bool{}
-		for _, r := range p.Recommendations(nil, pol) {
+		for _, r := range p.Recommendations(s, nil, pol) {
 			if seen[r.ID] {
 				t.Fatalf("two recommendations are called %s", r.ID)
 			}

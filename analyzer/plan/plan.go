@@ -121,14 +121,17 @@ func All() []Planner {
 // than the hosts, and nothing is planned.
 const maxBlindShare = 1.0 / 3
 
-// Make runs the planners in order.
-func Make(s cluster.Snapshot, findings []cluster.Finding, p Policy) Plan {
+// Make runs the planners in order. The VMs that are named run nowhere and are to be started first: that is
+// for questions of what could be.
+func Make(s cluster.Snapshot, findings []cluster.Finding, p Policy, start ...string) Plan {
 	w := newWork(s, findings, p)
 	before := w.start.Assess()
 	before.StealCPUCores = s.MeasuredSteal()
 	if blind := blindShare(s); blind > maxBlindShare {
 		w.note("%.0f %% of the hosts cannot be seen: suspect the monitoring before the hosts", 100*blind)
 	} else {
+		w.startAll(start)
+		w.policy.MaxMoves += len(w.steps)
 		for _, planner := range All() {
 			planner.plan(w)
 		}
@@ -148,6 +151,9 @@ func (w *work) note(format string, args ...any) {
 // policies names the planners that have steps, in their order.
 func (w *work) policies() string {
 	var names []string
+	if w.steps[0].Kind == cluster.Start {
+		names = append(names, w.steps[0].Policy)
+	}
 	for _, planner := range All() {
 		if slices.ContainsFunc(w.steps, func(s Step) bool { return s.Policy == planner.Name }) {
 			names = append(names, planner.Name)
@@ -174,22 +180,28 @@ func blindShare(s cluster.Snapshot) float64 {
 	return float64(unseen) / float64(len(s.Hosts))
 }
 
-// Recommendations turns a plan's steps into recommendations that can be approved one by one.
-// At and Lifetime give them their expiry.
-func (p Plan) Recommendations(findings []cluster.Finding, pol Policy) []cluster.Recommendation {
+// Recommendations turns a plan's steps into recommendations that can be approved one by one, and says of
+// each which other hosts were weighed. At and Lifetime give them their expiry.
+func (p Plan) Recommendations(s cluster.Snapshot, findings []cluster.Finding, pol Policy) []cluster.Recommendation {
+	if len(p.Actions) == 0 {
+		return nil
+	}
+	w := newWork(s, findings, pol)
 	var recs []cluster.Recommendation
-	for _, s := range p.Actions {
+	for _, step := range p.Actions {
 		r := cluster.Recommendation{
-			Cluster: p.Cluster, Policy: s.Policy, Priority: s.Priority, Reason: s.Reason,
-			Because: because(findings, s),
-			Action:  cluster.Action{Kind: s.Kind, VM: s.VM, Name: s.Name, From: s.From, To: s.To},
-			Before:  s.before, After: s.after, Effects: s.effects, StealRatio: s.steal, PredictedSeconds: s.PredictedSeconds,
+			Cluster: p.Cluster, Policy: step.Policy, Priority: step.Priority, Reason: step.Reason,
+			Because: because(findings, step), Candidates: w.losers(step),
+			Action: cluster.Action{Kind: step.Kind, VM: step.VM, Name: step.Name, From: step.From, To: step.To},
+			Before: step.before, After: step.after, Effects: step.effects, StealRatio: step.steal, Gain: step.Gain,
+			PredictedSeconds: step.PredictedSeconds, PredictedDowntimeSeconds: step.PredictedDowntimeSeconds,
 			Made: p.At, Expires: p.At.Add(pol.Lifetime),
 		}
-		for _, d := range s.DependsOn {
+		for _, d := range step.DependsOn {
 			r.DependsOn = append(r.DependsOn, recs[d-1].ID)
 		}
 		recs = append(recs, r.Identified())
+		w.place.Move(step.VM, step.To)
 	}
 	return recs
 }

@@ -35,7 +35,7 @@ func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 	w.weigh()
 	for _, id := range hostsFound(findings, "unhealthy_host") {
 		if h, known := w.place.HostIndex(id); known {
-			w.shunned[h] = true
+			w.shunned[h] = slices.ContainsFunc(s.Hosts[h].Faults, func(f cluster.Fault) bool { return f.Kind.Dangerous() })
 		}
 	}
 	return w

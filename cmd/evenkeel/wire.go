@@ -43,6 +43,12 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 	}
 }
 
+func detectPolicy(c config.Config) detect.Policy {
+	p := detect.Default(c.Analysis.MigrationThreshold, limits(c))
+	p.HostFailures = c.Reserve.HostFailures
+	return p
+}
+
 func actuatorPolicy(c config.Config) actuator.Policy {
 	return actuator.Policy{
 		Gate: gate.Policy{

@@ -64,15 +64,33 @@ type Recommendation struct {
 	// Before and After are the cluster without and with this action, after all it depends on.
 	Before Assessment `json:"before"`
 	After  Assessment `json:"after"`
+	// Candidates are other hosts that the VM could have gone to, and what spoke against them.
+	Candidates []Candidate `json:"candidates,omitempty"`
 	// Effects are the utilisations of the two hosts that the action touches.
 	Effects []Effect `json:"effects"`
 	// StealRatio is the share of their time that the VM's vCPUs waited when this was made.
 	StealRatio       Number  `json:"steal_ratio,omitzero"`
 	PredictedSeconds float64 `json:"predicted_seconds"`
+	// PredictedDowntimeSeconds is for how long the guest should stand still.
+	PredictedDowntimeSeconds float64 `json:"predicted_downtime_seconds,omitempty"`
+	// Gain is what the action brings less what it costs, in points of the score on the two hosts.
+	Gain float64 `json:"gain"`
 	// DependsOn lists recommendations without which this one is not legal.
 	DependsOn []string  `json:"depends_on,omitempty"`
 	Made      time.Time `json:"made"`
 	Expires   time.Time `json:"expires"`
+}
+
+// Candidate is a host that a VM could go to, or could not.
+type Candidate struct {
+	Host string `json:"host"`
+	// Constraint is what forbids it in a word, empty for a host that is allowed.
+	Constraint string `json:"constraint,omitempty"`
+	Reason     string `json:"reason"`
+	// Gain is what going there would bring less its cost, in points of the score on the two hosts.
+	Gain Number `json:"gain,omitzero"`
+	// Others is how many more hosts the same constraint forbids.
+	Others int `json:"others,omitempty"`
 }
 
 // Effect is one number of a host before and after a recommendation.

@@ -107,6 +107,11 @@ const (
 	FaultClock
 )
 
+// Dangerous tells whether VMs are better off on another host. What fills up is for a person to look after.
+func (k FaultKind) Dangerous() bool {
+	return k == FaultBondSlave || k == FaultMultipath || k == FaultMemoryErrors || k == FaultFilesystemReadonly
+}
+
 // FaultKinds lists the names of all kinds of fault.
 func FaultKinds() []string {
 	return []string{"none", "bond_slave_down", "multipath_path_down", "memory_errors", "pool_nearly_full", "filesystem_nearly_full", "filesystem_read_only", "clock_not_synchronised"}
@@ -173,9 +178,11 @@ type Kind uint8
 const (
 	KindNone Kind = iota
 	Migrate
+	// Start is to start a VM that runs nowhere. It stands in plans of what would be; nobody does it yet.
+	Start
 )
 
-func kinds() []string { return []string{"none", "migrate"} }
+func kinds() []string { return []string{"none", "migrate", "start"} }
 
 // Kinds lists the names of all kinds of action.
 func Kinds() []string { return kinds()[1:] }

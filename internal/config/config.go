@@ -47,10 +47,12 @@ type Host struct {
 	Exporter string `yaml:"exporter"`
 }
 
-// Reserve is what is kept for every host itself.
+// Reserve is what is kept for every host itself, and of the cluster for failures.
 type Reserve struct {
 	CPUCores float64 `yaml:"cpu_cores"`
 	Memory   Bytes   `yaml:"memory"`
+	// HostFailures is how many hosts may fail at once with room for all VMs on the others; 0 for no such wish.
+	HostFailures int `yaml:"host_failures"`
 }
 
 // Scrape says how the embedded Prometheus collects and keeps.
@@ -140,6 +142,7 @@ type Rule struct {
 func Default() Config {
 	return Config{
 		Cluster: "default",
+		Reserve: Reserve{HostFailures: 1},
 		Scrape: Scrape{Interval: Duration(15 * time.Second), Timeout: Duration(10 * time.Second),
 			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: HTTPClient{promconfig.DefaultHTTPClientConfig}},
 		Analysis: Analysis{

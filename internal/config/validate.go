@@ -35,6 +35,7 @@ func (c Config) problems() problems {
 	p.add(!(c.Limits.MaxCPUUtilisation > 0 && c.Limits.MaxCPUUtilisation <= 1), "limits.max_cpu_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxCPUUtilisation)
 	p.add(!(c.Limits.MaxMemoryUtilisation > 0 && c.Limits.MaxMemoryUtilisation <= 1), "limits.max_memory_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxMemoryUtilisation)
 	p.add(!(c.Reserve.CPUCores >= 0 && c.Reserve.CPUCores <= 1e6), "reserve.cpu_cores", "is %g; it is a number of cores, 0 or more", c.Reserve.CPUCores)
+	p.add(c.Reserve.HostFailures < 0 || c.Reserve.HostFailures > 3, "reserve.host_failures", "is %d; it runs from 0 to 3", c.Reserve.HostFailures)
 	p.add(c.Migration.TLS != "require" && c.Migration.TLS != "auto" && c.Migration.TLS != "off", "migration.tls", "is %q; use require, auto or off", c.Migration.TLS)
 	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)

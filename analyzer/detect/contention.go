@@ -1,0 +1,99 @@
+package detect
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// contendedHost finds hosts on which VMs do not get what they want: more is wanted than there is, tasks
+// wait for the CPU or for memory, or a host is fuller than a target may be.
+func contendedHost(p *cluster.Placement, s cluster.Snapshot, pol Policy) []cluster.Finding {
+	var found []cluster.Finding
+	for i, h := range s.Hosts {
+		if !p.UsableAt(i) {
+			continue
+		}
+		l := p.LoadAt(i)
+		var why []string
+		var evidence []cluster.Evidence
+		for _, n := range []struct {
+			name, what, number string
+			value, limit       float64
+			known              bool
+		}{
+			{"cpu_utilisation", "CPU demand is", "cpu_demand_cores", l.CPUUtilisation, pol.Limits.MaxCPUUtilisation, true},
+			{"memory_utilisation", "memory in use is", "memory_demand_bytes", l.MemoryUtilisation, pol.Limits.MaxMemoryUtilisation, true},
+			{"cpu_pressure", "tasks wait for the CPU in", "cpu_pressure_ratio", h.CPUPressureRatio.Value, pol.CPUPressure, h.CPUPressureRatio.Known},
+			{"memory_pressure", "tasks wait for memory in", "memory_pressure_ratio", h.MemoryPressureRatio.Value, pol.MemoryPressure, h.MemoryPressureRatio.Known},
+		} {
+			if !n.known || n.limit <= 0 || n.value <= n.limit {
+				continue
+			}
+			of := "of the host"
+			if strings.Contains(n.name, "pressure") {
+				of = "of the time"
+			}
+			why = append(why, fmt.Sprintf("%s %.0f %% %s, over %.0f %%", n.what, 100*n.value, of, 100*n.limit))
+			evidence = append(evidence, cluster.Evidence{Name: n.name, Value: n.value, Limit: cluster.Known(n.limit), Unit: "ratio", Query: s.Query(n.number)})
+		}
+		if len(why) > 0 {
+			found = append(found, cluster.Finding{Detector: "contended_host", Subject: cluster.HostSubject(h.ID),
+				Reason: h.ID + ": " + strings.Join(why, "; "), Evidence: append(evidence, stealOn(s, h.ID)...)})
+		}
+	}
+	return found
+}
+
+// contendedVM finds VMs that wait for the CPU, and names the neighbour that uses most of it.
+func contendedVM(p *cluster.Placement, s cluster.Snapshot, pol Policy) []cluster.Finding {
+	loudest := loudestByHost(p, s)
+	var found []cluster.Finding
+	for i := range s.VMs {
+		v := &s.VMs[i]
+		at := p.At(i)
+		if v.State != cluster.VMRunning || at < 0 || !p.UsableAt(at) || !v.CPUStealRatio.Known || pol.StealRatio <= 0 || v.CPUStealRatio.Value <= pol.StealRatio {
+			continue
+		}
+		f := cluster.Finding{Detector: "contended_vm", Subject: cluster.VMSubject(v.ID),
+			Reason:   fmt.Sprintf("%s waits for the CPU in %.0f %% of its vCPUs' time, over %.0f %%", v.Label(), 100*v.CPUStealRatio.Value, 100*pol.StealRatio),
+			Evidence: []cluster.Evidence{{Name: "steal_ratio", Value: v.CPUStealRatio.Value, Limit: cluster.Known(pol.StealRatio), Unit: "ratio", Query: s.Query("cpu_steal_ratio")}}}
+		noisy := loudest[at][0]
+		if noisy == i {
+			noisy = loudest[at][1]
+		}
+		if noisy >= 0 {
+			n := &s.VMs[noisy]
+			f.Reason += fmt.Sprintf("; its noisiest neighbour on %s is %s with %.2f cores", s.Hosts[at].ID, n.Label(), n.CPUDemandCores)
+			f.Evidence = append(f.Evidence, cluster.Evidence{Name: "neighbour_cpu_demand:" + n.Label(), Value: n.CPUDemandCores, Unit: "cores", Query: s.Query("cpu_demand_cores")})
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// loudestByHost gives for each host the two VMs on it that want most CPU, -1 for none.
+func loudestByHost(p *cluster.Placement, s cluster.Snapshot) [][2]int {
+	top := make([][2]int, len(s.Hosts))
+	for h := range top {
+		top[h] = [2]int{-1, -1}
+	}
+	wants := func(v int) float64 {
+		if v < 0 {
+			return -1
+		}
+		return s.VMs[v].CPUDemandCores
+	}
+	for v := range s.VMs {
+		h := p.At(v)
+		switch {
+		case h < 0:
+		case wants(v) > wants(top[h][0]):
+			top[h] = [2]int{v, top[h][0]}
+		case wants(v) > wants(top[h][1]):
+			top[h][1] = v
+		}
+	}
+	return top
+}
