@@ -38,7 +38,7 @@ lint:
 	@$(call with,build) && test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) tool staticcheck ./...
 
 unit: ## every test that needs no hypervisor
-	@$(call with,test) && $(GO) test $$($(GO) list ./... | grep -v /test/)
+	@$(call with,test) && $(GO) test $$($(GO) list ./... | grep -v /test/) ./test/checker ./test/peers
 
 race: ## the pure rooms and the loops under the race detector
 	@$(call with,test) && $(GO) test -race $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
