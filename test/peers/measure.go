@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,7 +28,7 @@ func measured(ctx context.Context, limit time.Duration, out string, command ...s
 	if err != nil {
 		return usage{}, fmt.Errorf("find this program: %w", err)
 	}
-	report := filepath.Join(filepath.Dir(out), "usage.json")
+	report := out + ".usage"
 	file, err := os.Create(out)
 	if err != nil {
 		return usage{}, fmt.Errorf("create output: %w", err)

@@ -48,7 +48,7 @@ func writeGoals(w io.Writer, goals []goal) {
 		if g.met() {
 			word = "met"
 		}
-		line(w, g.what, fmt.Sprintf("<= %.3g", g.limit), fmt.Sprintf("%.3g", g.got), word)
+		line(w, g.what, fmt.Sprintf("<= %.4g", g.limit), fmt.Sprintf("%.4g", g.got), word)
 	}
 }
 
