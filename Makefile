@@ -38,7 +38,7 @@ lint:
 	@$(call with,build) && test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) tool staticcheck ./...
 
 unit: ## every test that needs no hypervisor
-	@$(call with,test) && $(GO) test $$($(GO) list ./... | grep -v /test/)
+	@$(call with,test) && $(GO) test $$($(GO) list ./... | grep -v /test/) ./test/checker ./test/peers
 
 race: ## the pure rooms and the loops under the race detector
 	@$(call with,test) && $(GO) test -race $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
@@ -56,8 +56,9 @@ lab: ## the lab's own checks
 	@test/install demo >/dev/null && test/lab/labtest
 
 bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. BENCH='-only domains,memory' does without
-	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter >&2 && \
-	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/plan ./exporter && $(GO) run $(EXEC) ./test/bench $(BENCH)
+	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter ganeti-htools >&2 && \
+	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/plan ./exporter && $(GO) run ./test/peers -clusters 100 $(PEERS) && \
+	  $(GO) run $(EXEC) ./test/bench $(BENCH)
 
 fuzz: ## the decoders of files and requests, for FUZZTIME each
 	@$(call with,test) && $(GO) test -run '^$$' -fuzz FuzzDecodeSnapshot -fuzztime $(FUZZTIME) ./internal/cluster && \

@@ -58,7 +58,9 @@ func house() map[string]room {
 		"cmd/evenkeel-exporter": {level: 4, knows: []string{"internal/command"}, why: "the exporter alone, for the hosts"},
 		"internal/command": {level: 4, knows: []string{"exporter", "exporter/libvirt", "exporter/machine", "exporter/heartbeat"},
 			why: "wiring that both programs share; the server's rooms would make the hosts' program large"},
-		"test/bench": {level: 4, why: "measures the program beside others"},
+		"test/bench":   {level: 4, why: "measures the program beside others"},
+		"test/checker": {level: 4, knows: []string{"test/checker"}, why: "checks plans by the file formats alone; its own test keeps it from knowing any room"},
+		"test/peers":   {level: 4, knows: []string{"internal/cluster"}, why: "measures the planner beside others, by its command line"},
 	}
 }
 
