@@ -20,7 +20,7 @@ import (
 
 func policy() Policy {
 	return Policy{Interval: 30 * time.Second, Detect: detect.Policy{Threshold: 3},
-		Plan: plan.Policy{Threshold: 3, MaxMoves: 8, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}, BandwidthBytesPerSecond: 1 << 30, Lifetime: 15 * time.Minute}}
+		Plan: plan.Policy{Threshold: 4, MaxMoves: 8, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}, BandwidthBytesPerSecond: 1 << 30, Lifetime: 15 * time.Minute}}
 }
 
 // crowded is a cluster of three hosts of 4 cores with three VMs on the first, which want the given cores.

@@ -78,7 +78,7 @@ func (s *search) fill(price func(v int) float64) {
 	s.lost, s.version = make([]float64, hosts), make([]int, hosts)
 	for _, v := range s.vms {
 		vm := &s.w.snap.VMs[v]
-		s.cpu[v], s.memory[v], s.size[v] = vm.CPUDemandCores, float64(vm.MemoryDemandBytes), vm.MemoryBytes
+		s.cpu[v], s.memory[v], s.size[v] = vm.Cores(), float64(vm.MemoryDemandBytes), vm.MemoryBytes
 		s.price[v] = price(v)
 		s.special[v] = s.w.place.Ruled(v) || len(vm.RecentHosts) > 0
 	}

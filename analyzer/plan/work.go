@@ -72,7 +72,7 @@ func (w *work) lossAt(h int, cpu, memory float64) float64 {
 // is lost on a host that takes no part is not counted.
 func (w *work) gain(v, h int) float64 {
 	vm := &w.snap.VMs[v]
-	cpu, memory := vm.CPUDemandCores, float64(vm.MemoryDemandBytes)
+	cpu, memory := vm.Cores(), float64(vm.MemoryDemandBytes)
 	gain := w.lossAt(h, 0, 0) - w.lossAt(h, cpu, memory)
 	if from := w.place.At(v); from >= 0 && w.place.UsableAt(from) {
 		gain += w.lossAt(from, 0, 0) - w.lossAt(from, -cpu, -memory)
@@ -121,7 +121,7 @@ func (w *work) take(v, h int, policy string, priority int, reason string) {
 	}
 	if s.Reason == "" {
 		s.Reason = fmt.Sprintf("takes %.2f cores from %s (CPU %.0f %% to %.0f %%) to %s (%.0f %% to %.0f %%); score %.1f to %.1f",
-			vm.CPUDemandCores, s.From, 100*fromBefore.CPUUtilisation, 100*fromAfter.CPUUtilisation,
+			vm.Cores(), s.From, 100*fromBefore.CPUUtilisation, 100*fromAfter.CPUUtilisation,
 			s.To, 100*toBefore.CPUUtilisation, 100*toAfter.CPUUtilisation, before.Score, after.Score)
 	}
 	w.moved[v] = true
@@ -151,7 +151,7 @@ func (w *work) needs(i int) []int {
 	v, _ := w.start.VMIndex(s.VM)
 	to, _ := w.start.HostIndex(s.To)
 	host := &w.snap.Hosts[to]
-	cpu, promised := w.start.CPU(to)+w.snap.VMs[v].CPUDemandCores, w.start.Promised(to)+w.snap.VMs[v].MemoryBytes
+	cpu, promised := w.start.CPU(to)+w.snap.VMs[v].Cores(), w.start.Promised(to)+w.snap.VMs[v].MemoryBytes
 	var needs []int
 	for j, e := range w.steps[:i] {
 		u, _ := w.start.VMIndex(e.VM)
@@ -162,7 +162,7 @@ func (w *work) needs(i int) []int {
 			needs = append(needs, j+1)
 		}
 		if e.To == s.To {
-			cpu, promised = cpu+w.snap.VMs[u].CPUDemandCores, promised+w.snap.VMs[u].MemoryBytes
+			cpu, promised = cpu+w.snap.VMs[u].Cores(), promised+w.snap.VMs[u].MemoryBytes
 		}
 	}
 	limits := w.policy.Limits
@@ -175,7 +175,7 @@ func (w *work) needs(i int) []int {
 		}
 		if e.From == s.To {
 			u, _ := w.start.VMIndex(e.VM)
-			cpu, promised = cpu-w.snap.VMs[u].CPUDemandCores, promised-w.snap.VMs[u].MemoryBytes
+			cpu, promised = cpu-w.snap.VMs[u].Cores(), promised-w.snap.VMs[u].MemoryBytes
 			needs = append(needs, j+1)
 		}
 	}
