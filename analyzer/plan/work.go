@@ -17,6 +17,7 @@ type work struct {
 	// place is the state as planned so far, start the state as it is.
 	place, start *cluster.Placement
 	link         link
+	now          cluster.Assessment // of place, as the last step left it
 	// scale turns what is lost on hosts, in cores and bytes, into points on the two hosts that a move touches.
 	perCore, perByte, perViolation float64
 	// steps are in order. moved are the VMs that they move, shunned the hosts that take no VM.
@@ -33,6 +34,7 @@ func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, shunned: make([]bool, len(s.Hosts)), refused: []Refusal{},
 	}
 	w.weigh()
+	w.now = w.place.Assess()
 	for _, id := range hostsFound(findings, "unhealthy_host") {
 		if h, known := w.place.HostIndex(id); known {
 			w.shunned[h] = slices.ContainsFunc(s.Hosts[h].Faults, func(f cluster.Fault) bool { return f.Kind.Dangerous() })
@@ -100,11 +102,12 @@ func (w *work) full() bool { return len(w.steps) >= w.policy.MaxMoves }
 // take adds one step to the plan and carries it out on paper.
 func (w *work) take(v, h int, policy string, priority int, reason string) {
 	vm, from := &w.snap.VMs[v], w.place.At(v)
-	before := w.place.Assess()
+	before := w.now
 	fromBefore, toBefore := w.place.LoadAt(from), w.place.LoadAt(h)
 	gain := w.gain(v, h) - w.price(v)
 	w.place.MoveAt(v, h)
 	after := w.place.Assess()
+	w.now = after
 	fromAfter, toAfter := w.place.LoadAt(from), w.place.LoadAt(h)
 	m := w.link.predict(vm)
 	s := Step{
