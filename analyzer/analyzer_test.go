@@ -87,6 +87,28 @@ func TestAdviceIsMadeAnewWhenItsNumbersAreNoLongerTrue(t *testing.T) {
 	}
 }
 
+func TestWhatIsFoundMustHold(t *testing.T) {
+	f := &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(0.4, 0.4, 0.4), frame(0.4, 0.4, 0.4), frame(0.4, 0.4, 0.4), frame(1.5, 1.4, 1)}}
+	p := policy()
+	p.HoldRounds = 3
+	a := New(f, p, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	var advised []int
+	for i := range 4 {
+		if err := a.Pass(context.Background(), start.Add(time.Duration(i)*30*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		advised = append(advised, len(a.Recommendations()))
+	}
+	// The first pass looks back at two more; from the second on the hosts are uneven.
+	if advised[0]+advised[1]+advised[2] > 0 || advised[3] == 0 {
+		t.Errorf("advised after each pass: %v", advised)
+	}
+	if f.at != 6 {
+		t.Errorf("%d snapshots were taken, the known ones should serve again", f.at)
+	}
+}
+
 func TestAdviceIsMadeAnewWhenItExpires(t *testing.T) {
 	_, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1)}}, 32)
 	if !same(ids[0], ids[29]) || same(ids[0], ids[30]) || len(ids[30]) == 0 {

@@ -44,6 +44,7 @@ func (b *balancing) reconsider(v int) bool {
 	origin, was := b.origin[v], p.At(v)
 	now := s.lost[origin] + s.lost[was] + b.aversion*b.w.price(v)
 	s.shift(v, origin)
+	b.spent += 2 * len(s.classes[p.HostClass(was)]) // what keeping the front right may take
 	least, who, to := now-better, v, was
 	if left := s.lost[origin] + s.lost[was]; left < least {
 		least, who = left, -1 // not at all
