@@ -24,7 +24,7 @@ func faults() []fault {
 	return []fault{
 		// Capacity, reachability and rules hold after every step.
 		{"memory is not looked at", "internal/cluster/placement.go", "float64(p.promised[h]+vm.MemoryBytes) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation", "true", "./analyzer/plan"},
-		{"CPU is not looked at", "internal/cluster/placement.go", "return p.cpu[h]+vm.Cores() <= host.CPUCores*l.MaxCPUUtilisation &&", "return", "./analyzer/plan"},
+		{"CPU is not looked at", "internal/cluster/placement.go", "return p.cpu[h]+vm.Cores() <= host.CPUCores*l.MaxCPUUtilisation &&", "return true &&", "./analyzer/plan"},
 		{"storage is not looked at", "internal/cluster/reach.go", "!contains(h.Storage, s)", "false", "./analyzer/plan"},
 		{"networks are not looked at", "internal/cluster/reach.go", "!contains(h.Networks, n)", "false", "./analyzer/plan"},
 		{"the CPU group is not looked at", "internal/cluster/reach.go", `v.CPUCompat != "" && v.CPUCompat != h.CPUCompat`, "false", "./analyzer/plan"},
@@ -35,7 +35,7 @@ func faults() []fault {
 		{"steps never depend on others", "analyzer/plan/work.go", "w.steps[i].DependsOn = w.needs(i)", "w.steps[i].DependsOn = nil", "./analyzer/plan"},
 		// Balance never worsens the score; each step earns its cost; planning again is silence.
 		{"the worst move is taken", "analyzer/plan/search.go", "return x > y", "return x < y", "./analyzer/plan"},
-		{"moves cost nothing", "analyzer/plan/work.go", "return w.perCore * w.link.predict(vm).lostCoreSeconds(vm) / horizon", "return 0", "./analyzer/plan"},
+		{"moves cost nothing", "analyzer/plan/work.go", "return w.perCore * w.link.predict(vm).lostCoreSeconds(vm) / horizon", "return 0 * w.perCore * w.link.predict(vm).lostCoreSeconds(vm) / horizon", "./analyzer/plan"},
 		{"what was filled is not looked at again", "analyzer/plan/search.go", "for _, u := range s.on[to] {", "for _, u := range s.on[to][:0] {", "./analyzer/plan"},
 		{"the front forgets who was undercut", "analyzer/plan/search.go", "s.renew(class) // others may no longer be undercut", "_ = class", "./analyzer/plan"},
 		{"the threshold is not asked", "analyzer/plan/balance.go", "return gains[threshold-2], true", "return gains[len(gains)-1], true", "./analyzer/plan"},
