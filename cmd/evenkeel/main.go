@@ -26,7 +26,7 @@ func newRoot() *cobra.Command {
 	for group, commands := range map[string][]*cobra.Command{
 		"run":  {command.Exporter(version), newServer()},
 		"ask":  {newStatus(), newRecommendations(), newApprove(), newReject(), newHistory(), newWhere()},
-		"file": {newPlan(), newSnapshot(), newCheckConfig()},
+		"file": {newPlan(), newSnapshot(), newSimulate(), newCheckConfig()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group
