@@ -36,6 +36,7 @@ func (p *problems) share(key string, v float64) {
 func (s Scenario) problems() problems {
 	var p problems
 	p.add(time.Duration(s.Step) < time.Second, "step", "is %s; the least is 1s", time.Duration(s.Step))
+	p.add(!(s.Speed > 0 && s.Speed <= 1e5), "speed", "is %g; it is above 0, and 1 for loads that go with time", s.Speed)
 	p.add(s.Duration < s.Step, "duration", "is %s, shorter than a step", time.Duration(s.Duration))
 	p.add(s.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; the least is 1MiB", s.Migration.Bandwidth)
 	p.share("migration.failure_ratio", s.Migration.FailureRatio)

@@ -156,6 +156,15 @@ func (c *Cluster) promised(host int) int64 {
 	return sum
 }
 
+// Hosts are the names of the hosts.
+func (c *Cluster) Hosts() []string {
+	var names []string
+	for _, h := range c.hosts {
+		names = append(names, h.name)
+	}
+	return names
+}
+
 // Now is the time that the cluster has come to.
 func (c *Cluster) Now() time.Time { return c.now }
 

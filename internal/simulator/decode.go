@@ -20,7 +20,7 @@ import (
 // ParseScenario reads the text of a scenario; name is what errors call the file, dir where traces are
 // looked for. Keys that are not known are errors.
 func ParseScenario(name, dir string, text []byte) (Scenario, error) {
-	s := Scenario{Seed: 1, Duration: Duration(usualDuration), Step: Duration(usualStep), Migration: Migration{Bandwidth: usualBandwidth}, dir: dir}
+	s := Scenario{Seed: 1, Duration: Duration(usualDuration), Step: Duration(usualStep), Speed: 1, Migration: Migration{Bandwidth: usualBandwidth}, dir: dir}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
 		return s, errors.Join(located(name, nil, err)...)

@@ -103,7 +103,7 @@ func (c *Cluster) arrive(v *vm) {
 	v.moves = append(v.moves, move{at: c.now, from: v.at, to: m.to})
 	v.last = &cluster.MigrationCost{Seconds: m.end.Sub(m.begin).Seconds(), DowntimeSeconds: m.downtime, TransferredBytes: int64(m.bytes)}
 	// The stand-still is short beside a step; what it costs is booked at once.
-	c.totals.LostCoreSeconds += m.downtime * v.load(c.thisStep()) * float64(v.VCPUs)
+	c.totals.LostCoreSeconds += m.downtime * v.load(c.loadTime()) * float64(v.VCPUs)
 	v.at, v.moving = m.to, nil
 	v.began, v.beganStolen = v.got, v.stolen
 	c.totals.Migrations++

@@ -30,6 +30,12 @@ func (c *Cluster) thisStep() time.Time {
 	return c.scenario.Start.Add(c.now.Sub(c.scenario.Start) / step * step)
 }
 
+// loadTime is the time by which the loads go.
+func (c *Cluster) loadTime() time.Time {
+	since := c.thisStep().Sub(c.scenario.Start)
+	return c.scenario.Start.Add(time.Duration(c.scenario.Speed * float64(since)))
+}
+
 func (c *Cluster) nextStep() time.Time { return c.thisStep().Add(time.Duration(c.scenario.Step)) }
 
 func (c *Cluster) nextEvent() time.Time {
@@ -77,9 +83,9 @@ func (c *Cluster) copying() []float64 {
 // serve shares the capacity of a host among its VMs, and returns what they use of it, in cores.
 func (c *Cluster) serve(h *host, vms []*vm, capacity, seconds float64) (used float64) {
 	want, weight, got := make([]float64, len(vms)), make([]float64, len(vms)), make([]float64, len(vms))
-	wanted, step := 0.0, c.thisStep()
+	wanted, at := 0.0, c.loadTime()
 	for i, v := range vms {
-		want[i], weight[i] = v.load(step)*float64(v.VCPUs), float64(v.VCPUs)
+		want[i], weight[i] = v.load(at)*float64(v.VCPUs), float64(v.VCPUs)
 		wanted += want[i]
 	}
 	divide(max(0, capacity), want, weight, got)
