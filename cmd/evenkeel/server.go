@@ -53,7 +53,7 @@ func newServer() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := buildServer(f, log)
+			s, err := buildServer(f, hypervisor.New(nil, hypervisor.Options{}), log)
 			if err != nil {
 				return err
 			}
@@ -69,6 +69,13 @@ func newServer() *cobra.Command {
 	return cmd
 }
 
+// driver is what acts, and is told anew where and how when the configuration changes.
+type driver interface {
+	actuator.Hypervisor
+	Configure(hosts []hypervisor.Host, o hypervisor.Options)
+	Close()
+}
+
 // server is everything that a server consists of.
 type server struct {
 	flags    serverFlags
@@ -77,7 +84,7 @@ type server struct {
 	engine   *engine.Engine // nil with an external Prometheus
 	source   swappable
 	analyzer *analyzer.Analyzer
-	driver   *hypervisor.Driver
+	driver   driver
 	journal  *journal.Journal
 	actuator *actuator.Actuator
 	api      *api.Server
@@ -96,7 +103,7 @@ func (s *swappable) Snapshot(ctx context.Context, at time.Time) (cluster.Snapsho
 	return s.current.Load().Snapshot(ctx, at)
 }
 
-func buildServer(f serverFlags, log *slog.Logger) (*server, error) {
+func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	c, err := config.Load(f.config)
 	if err != nil {
 		return nil, err
@@ -104,7 +111,7 @@ func buildServer(f serverFlags, log *slog.Logger) (*server, error) {
 	if err := os.MkdirAll(f.storage, 0o750); err != nil {
 		return nil, fmt.Errorf("--storage.path: %w", err)
 	}
-	s := &server{flags: f, log: log, registry: prometheus.NewRegistry()}
+	s := &server{flags: f, log: log, driver: d, registry: prometheus.NewRegistry()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(version))
 	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
 	s.maintenance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_host_maintenance", Help: "Whether the host is in maintenance (1) and to be kept empty, or not (0)."}, []string{"host"})
@@ -132,7 +139,6 @@ func (s *server) build(c config.Config) error {
 			return err
 		}
 	}
-	s.driver = hypervisor.New(nil, hypervisor.Options{})
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
 	s.actuator, err = actuator.New(s.analyzer, &s.source, s.driver, s.journal, actuatorPolicy(c), s.log.With("room", "actuator"), s.registry)
 	if err != nil {

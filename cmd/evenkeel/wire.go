@@ -33,7 +33,7 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 	}
 	return analyzer.Policy{
 		Interval: time.Duration(c.Analysis.Interval), HoldRounds: c.Stability.HoldRounds,
-		Detect: detect.Policy{Threshold: c.Analysis.MigrationThreshold},
+		Detect: detectPolicy(c),
 		Plan: plan.Policy{
 			Threshold: c.Analysis.MigrationThreshold, MaxMoves: c.Analysis.MaxMoves, Limits: limits(c),
 			BandwidthBytesPerSecond: bandwidth, Lifetime: time.Duration(c.Analysis.RecommendationLifetime),

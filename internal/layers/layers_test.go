@@ -51,6 +51,8 @@ func house() map[string]room {
 		"actuator/journal":    {level: 3, why: "adapter: bbolt"},
 		"internal/engine":     {level: 3, why: "adapter: the embedded Prometheus"},
 		"internal/config":     {level: 3, why: "adapter: the configuration file"},
+		"internal/simulator":  {level: 3, why: "adapter: a cluster that does not exist, on a virtual clock"},
+		"internal/rehearsal":  {level: 3, knows: []string{"analyzer", "actuator/gate", "internal/simulator"}, why: "runs the analyzer and the gates against the simulator"},
 		"internal/api":        {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator"}, why: "face: HTTP server and client of what the loops show"},
 
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
@@ -144,6 +146,9 @@ func TestTheRulesCatchOffenders(t *testing.T) {
 		{"analyzer/promql", module + "internal/engine", true},
 		{"actuator/hypervisor", module + "internal/virt", false},
 		{"internal/api", module + "actuator", false},
+		{"internal/simulator", module + "analyzer", true},
+		{"internal/rehearsal", module + "analyzer", false},
+		{"internal/rehearsal", module + "internal/engine", true},
 		{"cmd/evenkeel", module + "internal/engine", false},
 		{"cmd/evenkeel-exporter", module + "internal/command", false},
 		{"cmd/evenkeel-exporter", module + "internal/engine", true},

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/rehearsal"
+	"github.com/evenkeel/evenkeel/internal/simulator"
+	"github.com/spf13/cobra"
+)
+
+func newSimulate() *cobra.Command {
+	var out clientFlags
+	var scenario, traces, policy string
+	cmd := &cobra.Command{
+		Use:   "simulate --scenario FILE",
+		Short: "Run a simulated cluster with evenkeel and without, and compare",
+		Long:  "Runs a simulated cluster through the same analyzer and gates as a server, on a virtual clock, with every recommendation approved; and once more with nobody acting. Files and their keys: docs/simulator.md.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			c, err := simulationPolicy(policy)
+			if err != nil {
+				return err
+			}
+			s, err := simulate(cmd.Context(), scenario, traces, c)
+			if err != nil {
+				return err
+			}
+			return out.print(cmd.OutOrStdout(), s, s.draw)
+		},
+	}
+	cmd.Flags().StringVar(&scenario, "scenario", "", "file with hosts, VMs, loads, rules and events")
+	cmd.Flags().StringVar(&traces, "traces", "", "directory that the traces named in the scenario lie in; beside the scenario otherwise")
+	cmd.Flags().StringVar(&policy, "policy", "", "configuration file whose sections analysis, stability, limits, reserve, automation and migration count")
+	cmd.Flags().StringVarP(&out.output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+// simulationPolicy reads a configuration, or takes the defaults. Which hosts it names does not matter here.
+func simulationPolicy(path string) (config.Config, error) {
+	if path == "" {
+		return config.Default(), nil
+	}
+	return config.Load(path)
+}
+
+// simulation is a scenario's outcome with evenkeel and without.
+type simulation struct {
+	Scenario        string           `json:"scenario"`
+	Seed            uint64           `json:"seed"`
+	DurationSeconds float64          `json:"duration_seconds"`
+	Hosts           int              `json:"hosts"`
+	VMs             int              `json:"vms"`
+	With            rehearsal.Report `json:"with_evenkeel"`
+	Without         rehearsal.Report `json:"without"`
+}
+
+func simulate(ctx context.Context, path, traces string, c config.Config) (simulation, error) {
+	if path == "" {
+		return simulation{}, errors.New("--scenario names the file to simulate; there are some in docs/scenarios")
+	}
+	s, err := simulator.LoadScenario(path, traces)
+	if err != nil {
+		return simulation{}, err
+	}
+	r := simulation{Scenario: path, Seed: s.Seed, DurationSeconds: time.Duration(s.Duration).Seconds(), Hosts: s.HostCount(), VMs: s.VMCount()}
+	o := rehearsalOptions(c, s)
+	if r.With, err = rehearsal.Run(ctx, s, o); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	o.Watch = true
+	if r.Without, err = rehearsal.Run(ctx, s, o); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// rehearsalOptions are those that a server would have, but that everything is approved.
+func rehearsalOptions(c config.Config, s simulator.Scenario) rehearsal.Options {
+	if c.Migration.Bandwidth == 0 {
+		c.Migration.Bandwidth = config.Bytes(s.Migration.Bandwidth)
+	}
+	o := rehearsal.Options{Analyzer: analyzerPolicy(c), Gate: actuatorPolicy(c).Gate, Window: time.Duration(c.Analysis.Window)}
+	o.Gate.Level = max(cluster.LevelManual, o.Gate.Level)
+	return o
+}
+
+func (s simulation) draw(t *table) {
+	t.line("%s: %s, %d hosts, %d VMs, seed %d", s.Scenario, time.Duration(s.DurationSeconds*float64(time.Second)), s.Hosts, s.VMs, s.Seed)
+	t.line("")
+	t.row("", "EVENKEEL", "NOTHING", "")
+	for _, line := range []struct {
+		what, unit string
+		of         func(rehearsal.Report) string
+	}{
+		{"score, mean", "of 100", func(r rehearsal.Report) string { return fmt.Sprintf("%.1f", r.ScoreMean) }},
+		{"score, 5th percentile", "of 100", func(r rehearsal.Report) string { return fmt.Sprintf("%.1f", r.ScoreP5) }},
+		{"contention", "core-seconds wanted and not had", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.ContendedCoreSeconds) }},
+		{"", "of the demand", func(r rehearsal.Report) string { return fmt.Sprintf("%.2f %%", 100*r.ContendedRatio) }},
+		{"rule violations", "VM-minutes", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.RuleViolationVMMinutes) }},
+		{"stopped by failures", "VM-minutes", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.StoppedVMMinutes) }},
+		{"migrations", "", func(r rehearsal.Report) string { return fmt.Sprint(r.Migrations) }},
+		{"", "failed", func(r rehearsal.Report) string { return fmt.Sprint(r.FailedMigrations) }},
+		{"", "a VM, mean", func(r rehearsal.Report) string { return fmt.Sprintf("%.2f", r.MigrationsPerVMMean) }},
+		{"", "a VM, most", func(r rehearsal.Report) string { return fmt.Sprint(r.MigrationsPerVMMax) }},
+		{"", "a VM in 24 hours, most", func(r rehearsal.Report) string { return fmt.Sprint(r.MovesPerVMDayMax) }},
+		{"", "back within an hour (A-B-A)", func(r rehearsal.Report) string { return fmt.Sprint(r.ReturnsWithinHour) }},
+		{"copied", "", func(r rehearsal.Report) string { return size(int64(r.CopiedBytes)) }},
+		{"energy", "kWh", func(r rehearsal.Report) string { return fmt.Sprintf("%.2f", r.EnergyKWh) }},
+		{"plans", "", func(r rehearsal.Report) string { return fmt.Sprint(r.Plans) }},
+	} {
+		t.row(line.what, line.of(s.With), line.of(s.Without), line.unit)
+	}
+	t.line("")
+	for _, gate := range slices.Sorted(maps.Keys(s.With.Refused)) {
+		t.line("gate %s refused %d times", gate, s.With.Refused[gate])
+	}
+	for _, r := range s.With.Stopped {
+		t.line("%5d passes planned no more because: %s", r.Count, r.Reason)
+	}
+}

@@ -1,0 +1,160 @@
+package rehearsal
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/analyzer"
+	"github.com/evenkeel/evenkeel/analyzer/detect"
+	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/simulator"
+)
+
+// usual are the limits that a server has by default.
+func usual() Options {
+	l := cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}
+	return Options{
+		Analyzer: analyzer.Policy{Interval: 30 * time.Second, HoldRounds: 3, Detect: detect.Default(3, l),
+			Plan: plan.Policy{Threshold: 3, MaxMoves: 8, Limits: l, BandwidthBytesPerSecond: 1 << 30, Lifetime: 15 * time.Minute, Horizon: time.Hour,
+				Stability: plan.Stability{CoolDown: 15 * time.Minute, CoolDownMax: 6 * time.Hour, MaxMovesPerDay: 4}}},
+		Gate:   gate.Policy{Level: cluster.LevelManual, MaxDataAge: time.Minute, FailureCoolDown: 15 * time.Minute, RejectionCoolDown: 24 * time.Hour, Limits: l},
+		Window: 5 * time.Minute,
+	}
+}
+
+func scenario(t *testing.T, text string) simulator.Scenario {
+	t.Helper()
+	s, err := simulator.ParseScenario("scenario", "", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func rehearse(t *testing.T, s simulator.Scenario, o Options) Report {
+	t.Helper()
+	r, err := Run(t.Context(), s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestNoiseMovesNothing(t *testing.T) {
+	t.Parallel()
+	for seed := range 3 {
+		r := rehearse(t, scenario(t, fmt.Sprintf(`
+seed: %d
+hosts: [{name: node, count: 4, cores: 16, memory: 128GiB}]
+vms:
+  - {name: noisy, count: 12, vcpus: 4, memory: 8GiB, load: {noise: {mean: 0.45, sd: 0.15}}}
+  - {name: nervous, count: 12, vcpus: 2, memory: 4GiB, load: {noise: {mean: 0.45, sd: 0.15}}}
+`, seed)), usual())
+		if r.Migrations > 0 {
+			t.Errorf("seed %d: noise moved VMs %d times", seed, r.Migrations)
+		}
+	}
+}
+
+// Periods from those that are over before a migration has paid to those that are as long as the horizon.
+func TestSquareWavesAreNotRunAfter(t *testing.T) {
+	t.Parallel()
+	for _, period := range []string{"5m", "20m", "1h", "2h"} {
+		r := rehearse(t, scenario(t, fmt.Sprintf(`
+hosts: [{name: node, count: 4, cores: 16, memory: 128GiB}]
+vms:
+  - {name: wave, count: 9, vcpus: 4, memory: 8GiB, place: packed, load: {square: {low: 0.1, high: 0.8, period: %s, duty: 0.5}}}
+  - {name: counter, count: 9, vcpus: 4, memory: 8GiB, place: packed, load: {square: {low: 0.1, high: 0.8, period: %s, duty: 0.5, stagger: 7m}}}
+`, period, period)), usual())
+		if r.MovesPerVMDayMax > 4 || r.ReturnsWithinHour > 0 {
+			t.Errorf("period %s: a VM moved %d times in a day, %d moves went back within an hour", period, r.MovesPerVMDayMax, r.ReturnsWithinHour)
+		}
+		if r.Migrations == 0 {
+			t.Errorf("period %s: nothing moved although all VMs began on one host", period)
+		}
+	}
+}
+
+const peak = `
+hosts: [{name: node, count: 4, cores: 16, memory: 128GiB}]
+vms:
+  - {name: office, count: 12, vcpus: 4, memory: 8GiB, place: packed, dirty_rate: 20MiB, load: {daily: {low: 0.05, high: 0.7, peak_hour: 12, noise: 0.05}}}
+  - {name: rest, count: 10, vcpus: 2, memory: 4GiB, load: {constant: 0.3}}
+`
+
+func TestContentionOfADailyPeakIsAtLeastHalved(t *testing.T) {
+	t.Parallel()
+	with := rehearse(t, scenario(t, peak), usual())
+	o := usual()
+	o.Watch = true
+	without := rehearse(t, scenario(t, peak), o)
+	if without.ContendedCoreSeconds < 1000 || with.ContendedCoreSeconds > without.ContendedCoreSeconds/2 {
+		t.Errorf("contention is %.0f core-seconds with evenkeel and %.0f without", with.ContendedCoreSeconds, without.ContendedCoreSeconds)
+	}
+	if with.ScoreMean <= without.ScoreMean || without.Migrations != 0 {
+		t.Errorf("score %.1f with, %.1f without; %d migrations by nobody", with.ScoreMean, without.ScoreMean, without.Migrations)
+	}
+}
+
+func TestTheSameSeedGivesTheSameReport(t *testing.T) {
+	t.Parallel()
+	var texts []string
+	for _, seed := range []string{"1", "1", "2"} {
+		b, err := json.Marshal(rehearse(t, scenario(t, "seed: "+seed+"\nduration: 6h\nmigration: {failure_ratio: 0.2}\n"+strings.Replace(peak, "peak_hour: 12", "peak_hour: 3", 1)), usual()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(b))
+	}
+	if texts[0] != texts[1] {
+		t.Errorf("one seed gave two reports:\n%s\n%s", texts[0], texts[1])
+	}
+	if texts[0] == texts[2] {
+		t.Error("the seed makes no difference")
+	}
+}
+
+func TestMaintenanceEmptiesTheHostAndKeepsTheRules(t *testing.T) {
+	t.Parallel()
+	s, err := simulator.LoadScenario(filepath.Join("..", "..", "docs", "scenarios", "maintenance.yml"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Duration = simulator.Duration(4*time.Hour - time.Minute) // just before the host comes back
+	r := rehearse(t, s, usual())
+	if r.VMsAtEnd["front1"] != 0 || r.Migrations == 0 {
+		t.Errorf("front1 still has %d VMs after %d migrations", r.VMsAtEnd["front1"], r.Migrations)
+	}
+	o := usual()
+	o.Watch = true
+	if r := rehearse(t, s, o); r.VMsAtEnd["front1"] == 0 {
+		t.Error("front1 had no VMs to begin with")
+	}
+}
+
+func TestAFailedMigrationIsLeftAloneForAWhile(t *testing.T) {
+	t.Parallel()
+	r := rehearse(t, scenario(t, "duration: 4h\nmigration: {failure_ratio: 1}\n"+strings.Replace(peak, "peak_hour: 12", "peak_hour: 2", 1)), usual())
+	if r.Migrations != 0 || r.FailedMigrations == 0 || r.Refused["failures"] == 0 {
+		t.Errorf("%d migrations, %d failed, refused %v", r.Migrations, r.FailedMigrations, r.Refused)
+	}
+	// 15 minutes, 30, 60, ...: in four hours no VM is tried more than five times.
+	if r.FailedMigrations > 5*22 {
+		t.Errorf("%d attempts", r.FailedMigrations)
+	}
+}
+
+func TestAtLevelOffNothingMoves(t *testing.T) {
+	t.Parallel()
+	o := usual()
+	o.Gate.Level = cluster.LevelOff
+	if r := rehearse(t, scenario(t, "duration: 2h\n"+strings.Replace(peak, "peak_hour: 12", "peak_hour: 1", 1)), o); r.Migrations != 0 || r.Refused["level"] == 0 {
+		t.Errorf("%d migrations, refused %v", r.Migrations, r.Refused)
+	}
+}
