@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"maps"
+	"math"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -44,6 +46,7 @@ func balance(w *work) {
 		b.prepare()
 		order = b.improve(order)
 	}
+	order = b.topUp(order)
 	b.reset()
 	for _, m := range order {
 		gain := w.gain(m.v, m.to) - w.price(m.v)
@@ -144,6 +147,26 @@ func (b *balancing) extend() int {
 		changes++
 	}
 	return changes
+}
+
+// topUp adds what is still worth it at the end of the moves in their order, one VM after the other: leaving
+// moves out of the order may have made others worth it. Then nothing is left for the next plan.
+func (b *balancing) topUp(order []move) []move {
+	rest := slices.DeleteFunc(slices.Clone(b.vms), func(v int) bool { _, moves := b.origin[v]; return moves })
+	s := newSearch(b.w, rest, b.w.policy.Limits, b.w.price)
+	for len(order) < b.room {
+		v, to, net := s.best()
+		b.idle = net
+		if v < 0 || net < b.least {
+			break
+		}
+		b.origin[v] = b.w.place.At(v)
+		order = append(order, move{v, to})
+		s.move(v, to)
+		s.price[v] = math.Inf(1) // once is enough
+		s.review(v)
+	}
+	return order
 }
 
 // reset puts every VM back where it stands.

@@ -60,7 +60,7 @@ func apply(s cluster.Snapshot, steps []plan.Step) cluster.Snapshot {
 	for _, step := range steps {
 		for i := range s.VMs {
 			if s.VMs[i].ID == step.VM {
-				s.VMs[i].Host = step.To
+				s.VMs[i].Host, s.VMs[i].MovedAt = step.To, s.At
 			}
 		}
 	}
