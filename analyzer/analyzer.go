@@ -136,13 +136,13 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	a.mu.Lock()
 	policy, known := a.policy, a.seen
 	a.mu.Unlock()
-	snapshots, err := a.look(ctx, policy.times(at), known)
+	snapshots, err := Look(ctx, a.source, policy, at, known...)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.err = err
 	a.metrics.passed(err, start)
 	if err != nil {
-		return fmt.Errorf("take a snapshot: %w", err)
+		return err
 	}
 	next := Judge(snapshots, a.policy)
 	next.Recommendations = settle(next, a.board.Recommendations, a.policy.Plan.Limits)
@@ -155,18 +155,19 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// look takes the snapshots of the times, those excepted that are known already.
-func (a *Analyzer) look(ctx context.Context, times []time.Time, known []cluster.Snapshot) ([]cluster.Snapshot, error) {
+// Look takes the snapshots that a judgement at the time rests on, the newest first. Those that are known
+// already are not asked for again.
+func Look(ctx context.Context, source Source, p Policy, at time.Time, known ...cluster.Snapshot) ([]cluster.Snapshot, error) {
 	var all []cluster.Snapshot
-	for _, at := range times {
-		i := slices.IndexFunc(known, func(s cluster.Snapshot) bool { return s.At.Equal(at) })
+	for _, t := range p.times(at) {
+		i := slices.IndexFunc(known, func(s cluster.Snapshot) bool { return s.At.Equal(t) })
 		if i >= 0 {
 			all = append(all, known[i])
 			continue
 		}
-		s, err := a.source.Snapshot(ctx, at)
+		s, err := source.Snapshot(ctx, t)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("take a snapshot: %w", err)
 		}
 		all = append(all, s)
 	}
@@ -191,9 +192,9 @@ func (a *Analyzer) Recommendations() []cluster.Recommendation {
 // what was advised then.
 func (a *Analyzer) Rehearse(ctx context.Context, at time.Time) (Judgement, error) {
 	p := a.Policy()
-	snapshots, err := a.look(ctx, p.times(at), nil)
+	snapshots, err := Look(ctx, a.source, p, at)
 	if err != nil {
-		return Judgement{}, fmt.Errorf("take a snapshot: %w", err)
+		return Judgement{}, err
 	}
 	return Judge(snapshots, p), nil
 }

@@ -20,7 +20,7 @@ import (
 
 func policy() Policy {
 	return Policy{Interval: 30 * time.Second, Detect: detect.Policy{Threshold: 3},
-		Plan: plan.Policy{Threshold: 3, MaxMoves: 8, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}, BandwidthBytesPerSecond: 1 << 30, Lifetime: 15 * time.Minute}}
+		Plan: plan.Policy{Threshold: 4, MaxMoves: 8, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}, BandwidthBytesPerSecond: 1 << 30, Lifetime: 15 * time.Minute}}
 }
 
 // crowded is a cluster of three hosts of 4 cores with three VMs on the first, which want the given cores.
@@ -84,6 +84,28 @@ func TestAdviceIsMadeAnewWhenItsNumbersAreNoLongerTrue(t *testing.T) {
 	_, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1, 1, 0.8), frame(2, 1.8, 1.5)}}, 2)
 	if len(ids[1]) == 0 || same(ids[0], ids[1]) {
 		t.Errorf("%v, then %v", ids[0], ids[1])
+	}
+}
+
+func TestWhatIsFoundMustHold(t *testing.T) {
+	f := &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(0.4, 0.4, 0.4), frame(0.4, 0.4, 0.4), frame(0.4, 0.4, 0.4), frame(1.5, 1.4, 1)}}
+	p := policy()
+	p.HoldRounds = 3
+	a := New(f, p, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	var advised []int
+	for i := range 4 {
+		if err := a.Pass(context.Background(), start.Add(time.Duration(i)*30*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		advised = append(advised, len(a.Recommendations()))
+	}
+	// The first pass looks back at two more; from the second on the hosts are uneven.
+	if advised[0]+advised[1]+advised[2] > 0 || advised[3] == 0 {
+		t.Errorf("advised after each pass: %v", advised)
+	}
+	if f.at != 6 {
+		t.Errorf("%d snapshots were taken, the known ones should serve again", f.at)
 	}
 }
 

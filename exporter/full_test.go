@@ -54,7 +54,7 @@ func fullVM() stat.VM {
 		Jobs: true, Job: &stat.Job{Operation: "migration-out", ElapsedSeconds: n(1), RemainingBytes: n(2), ProcessedBytes: n(3), TotalBytes: n(5), DirtyBytesPerSecond: n(6), BytesPerSecond: n(7),
 			ExpectedDowntimeSeconds: n(.3), Iteration: n(2), ThrottleRatio: n(.2)},
 		BlockJobs: []stat.BlockJob{{Device: "vda", Type: "copy", Done: 1, Total: 4}, {Device: "vdb", Type: "backup"}},
-		Arrival:   &stat.Migration{Seconds: n(12), DowntimeSeconds: n(.1), TransferredBytes: n(1 << 27)},
+		Arrival:   &stat.Migration{Seconds: n(12), DowntimeSeconds: n(.1), TransferredBytes: n(1 << 27), At: n(1700000000)},
 		DirtyRate: &stat.DirtyRate{BytesPerSecond: 1 << 22, At: 1.7e9},
 		Agent: &stat.Agent{Answers: &yes, SilentSeconds: n(4), Hostname: "web1.example", OSID: "debian", OSName: "Debian GNU/Linux 12", OSVersion: "12", Kernel: "6.1.0",
 			Filesystems: []stat.GuestFilesystem{{Mountpoint: "/", Total: 100, Used: 50}}, Load1: n(.1), Load5: n(.2), Load15: n(.3)},

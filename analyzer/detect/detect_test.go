@@ -95,9 +95,12 @@ func TestEachDetectorFindsItsOwn(t *testing.T) {
 
 func TestWhatDoesNotHoldIsPending(t *testing.T) {
 	peak, rest := calm(), calm()
-	peak.VMs[0].CPUDemandCores = 4
+	peak.VMs[0].CPUDemandCores = 6
 	peak.Hosts[1].State = cluster.HostMaintenance
 	now := found(peak)
+	if !slices.ContainsFunc(now, func(f cluster.Finding) bool { return f.Detector == "imbalance" }) {
+		t.Fatalf("no peak in %+v", now)
+	}
 	for name, c := range map[string]struct {
 		earlier []cluster.Snapshot
 		pending bool

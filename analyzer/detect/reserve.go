@@ -30,6 +30,8 @@ func reserveBroken(p *cluster.Placement, s cluster.Snapshot, pol Policy) []clust
 			on[h] = append(on[h], v)
 		}
 	}
+	room := func(h int) int64 { return s.Hosts[h].MemoryBytes - p.Promised(h) }
+	slices.SortStableFunc(hosts, func(a, b int) int { return cmp.Compare(room(b), room(a)) })
 	d := &disaster{place: cluster.NewPlacement(s), snap: s, on: on, hosts: hosts, limits: cluster.Limits{MaxCPUUtilisation: 1, MaxMemoryUtilisation: 1, BreakShould: true}}
 	for _, failed := range failures(hosts, pol.HostFailures, p) {
 		if v, why := d.strike(failed); v >= 0 {
@@ -75,7 +77,7 @@ type disaster struct {
 	place  *cluster.Placement
 	snap   cluster.Snapshot
 	on     [][]int
-	hosts  []int
+	hosts  []int // those with the most memory left first
 	limits cluster.Limits
 }
 
@@ -91,7 +93,6 @@ func (d *disaster) strike(failed []int) (vm int, why string) {
 		}
 	}
 	room := func(h int) int64 { return d.snap.Hosts[h].MemoryBytes - d.place.Promised(h) }
-	slices.SortStableFunc(left, func(a, b int) int { return cmp.Compare(room(b), room(a)) })
 	slices.SortStableFunc(homeless, func(a, b int) int { return cmp.Compare(d.snap.VMs[b].MemoryBytes, d.snap.VMs[a].MemoryBytes) })
 	var moved, from []int
 	vm = -1

@@ -2,7 +2,7 @@ package plan
 
 import (
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -60,7 +60,7 @@ type balancing struct {
 	least  float64
 	origin map[int]int // where the VMs that are to move stand now
 	room   int         // how many may move
-	home   map[int][]int
+	spent  int         // changes weighed so far
 	// aversion is by how much more than it earns a move's cost counts.
 	aversion float64
 	idle     float64 // what the best move that was not taken would have brought
@@ -162,10 +162,10 @@ func (b *balancing) order() []move {
 		want[v] = b.w.place.At(v)
 	}
 	b.reset()
-	order := b.arrange(want, 1)
+	order := arrange(b.w, maps.Clone(want), b.least, 1)
 	if len(order) < len(want) {
 		b.reset()
-		if other := b.arrange(want, -1); len(other) > len(order) {
+		if other := arrange(b.w, maps.Clone(want), b.least, -1); len(other) > len(order) {
 			order = other
 		}
 	}
@@ -176,30 +176,6 @@ func (b *balancing) order() []move {
 		b.w.place.MoveAt(m.v, m.to)
 	}
 	b.prepare()
-	return order
-}
-
-// arrange carries the moves out one by one, those with the largest gains first (sign 1) or those with the
-// smallest (sign -1).
-func (b *balancing) arrange(want map[int]int, sign float64) []move {
-	left := sortedKeys(want)
-	var order []move
-	for len(left) > 0 {
-		best, most := -1, 0.0
-		for i, v := range left {
-			gain := b.w.gain(v, want[v]) - b.w.price(v)
-			if gain >= b.least && (best < 0 || sign*gain > most) && b.w.place.Fits(v, want[v], b.w.policy.Limits) {
-				best, most = i, sign*gain
-			}
-		}
-		if best < 0 {
-			break
-		}
-		v := left[best]
-		b.w.place.MoveAt(v, want[v])
-		order = append(order, move{v, want[v]})
-		left = slices.Delete(left, best, best+1)
-	}
 	return order
 }
 

@@ -126,12 +126,26 @@ func (w *work) whyNot(v int, made Plan) (verdict string, reasons []string) {
 	case gain-price < least:
 		reasons = append(reasons, fmt.Sprintf("at migration threshold %d a move must bring %.2f more than it costs", w.policy.Threshold, least))
 	case len(hot) > 0:
-		reasons = append(reasons, "other moves bring more: "+made.StoppedBecause)
+		reasons = append(reasons, "with the other moves of the plan"+movers(made, host.ID)+" that is not needed: "+made.StoppedBecause)
 	}
 	if vm.CPUStealRatio.Known && vm.CPUStealRatio.Value < 0.01 {
 		reasons = append(reasons, fmt.Sprintf("it gets the CPU that it wants: its vCPUs wait in %.1f %% of the time", 100*vm.CPUStealRatio.Value))
 	}
 	return "nothing is advised: moving it is not worth it now", reasons
+}
+
+// movers names the VMs that the plan moves away from the host.
+func movers(made Plan, host string) string {
+	var names []string
+	for _, s := range made.Actions {
+		if s.From == host {
+			names = append(names, cmp.Or(s.Name, s.VM))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ", which moves " + strings.Join(names, ", ") + " off " + host + ","
 }
 
 func (w *work) explainHost(h int, made Plan) Explanation {

@@ -24,6 +24,7 @@ import (
 // TestMain draws many clusters: most random ones lead to no plan, and few to one in which the last
 // constraint is the one that matters.
 func TestMain(m *testing.M) {
+	flag.Bool("update", false, "rewrite the golden files")
 	flag.Parse()
 	if err := flag.Set("rapid.checks", "3000"); err != nil {
 		panic(err)
@@ -260,6 +261,32 @@ func TestLawNothingUnseenIsTouched(t *testing.T) {
 				if s.GapOf(subject) != "" {
 					t.Fatalf("%s was not seen properly and is touched", subject)
 				}
+			}
+		}
+	})
+}
+
+// What balance may not do although a move would be legal.
+func TestLawBalanceLeavesTheRestlessAlone(t *testing.T) {
+	law(t, func(t *rapid.T, s cluster.Snapshot, pol plan.Policy, p plan.Plan) {
+		for _, step := range p.Actions {
+			vm, _ := s.VM(step.VM)
+			if step.Policy != "balance" {
+				continue
+			}
+			cool := pol.Stability.CoolDown
+			for i := 1; i < vm.MovesLastDay; i++ {
+				cool = min(2*cool, pol.Stability.CoolDownMax)
+			}
+			switch {
+			case !vm.MovedAt.IsZero() && s.At.Sub(vm.MovedAt) < cool:
+				t.Fatalf("%s was moved %v ago, %d times in a day, and cools down for %v", vm.ID, s.At.Sub(vm.MovedAt), vm.MovesLastDay, cool)
+			case vm.MovesLastDay >= pol.Stability.MaxMovesPerDay:
+				t.Fatalf("%s was moved %d times in a day", vm.ID, vm.MovesLastDay)
+			case slices.Contains(vm.RecentHosts, step.To):
+				t.Fatalf("%s goes back to %s", vm.ID, step.To)
+			case vm.DirtyBytesPerSecond.Value > 0.8*pol.BandwidthBytesPerSecond:
+				t.Fatalf("%s writes faster than can be copied", vm.ID)
 			}
 		}
 	})

@@ -6,12 +6,10 @@ import (
 )
 
 const (
-	// refinements bounds how often all moves of a plan are reconsidered.
+	// refinements bounds how often all moves of a plan are reconsidered, effort how many changes are weighed
+	// in one plan. They are counts and not times, so that the same input gives the same plan everywhere.
 	refinements = 8
-	// mostPairs bounds how many pairs of moves are tried against each other.
-	mostPairs = 100_000
-	// mostSwaps bounds how many pairs of a VM that moves and one that does not are tried.
-	mostSwaps = 20_000_000
+	effort      = 6_000_000
 	// better is by how many points a change must be better to be made, so that rounding makes none.
 	better = 1e-9
 )
@@ -21,6 +19,9 @@ const (
 // VM of the same host does it cheaper, and whether one is needed at all. The number of moves never grows.
 func (b *balancing) refine() (refined bool) {
 	for range refinements {
+		if b.spent > effort {
+			break
+		}
 		changed := false
 		for _, v := range sortedKeys(b.origin) {
 			if !b.search.special[v] {
@@ -42,12 +43,14 @@ func (b *balancing) reconsider(v int) bool {
 	s, p := b.search, b.w.place
 	origin, was := b.origin[v], p.At(v)
 	now := s.lost[origin] + s.lost[was] + b.aversion*b.w.price(v)
-	b.shift(v, origin)
+	s.shift(v, origin)
+	b.spent += 2 * len(s.classes[p.HostClass(was)]) // what keeping the front right may take
 	least, who, to := now-better, v, was
 	if left := s.lost[origin] + s.lost[was]; left < least {
 		least, who = left, -1 // not at all
 	}
 	for _, u := range b.on(origin) {
+		b.spent += len(s.front[p.HostClass(was)])
 		if t, cost := s.target(u); t >= 0 {
 			if with := s.lost[origin] + s.lost[was] - s.relief(u) + cost + b.aversion*b.w.price(u); with < least {
 				least, who, to = with, u, t
@@ -61,56 +64,30 @@ func (b *balancing) reconsider(v int) bool {
 	if who >= 0 {
 		b.origin[who] = origin
 		s.price[who] = 0
-		b.shift(who, to)
+		s.shift(who, to)
 	}
 	return who != v || to != was
 }
 
-// on lists the VMs on the host that may move and are not to move already.
+// on lists the VMs on the host that are there in the beginning as well and may move.
 func (b *balancing) on(h int) []int {
 	var list []int
-	for _, v := range b.byHost()[h] {
-		if _, moves := b.origin[v]; b.w.place.At(v) == h && !b.search.special[v] && (!moves || b.origin[v] == h) {
+	for _, v := range b.search.on[h] {
+		if from, moves := b.origin[v]; !b.search.special[v] && (!moves || from == h) {
 			list = append(list, v)
 		}
 	}
 	return list
 }
 
-// byHost groups the VMs that may move by where they stand in the beginning.
-func (b *balancing) byHost() map[int][]int {
-	if b.home == nil {
-		b.home = map[int][]int{}
-		for _, v := range b.vms {
-			at := b.w.place.At(v)
-			if from, moves := b.origin[v]; moves {
-				at = from
-			}
-			b.home[at] = append(b.home[at], v)
-		}
-	}
-	return b.home
-}
-
-// shift moves a VM on paper and keeps the losses and fronts right.
-func (b *balancing) shift(v, to int) {
-	from := b.w.place.At(v)
-	if from == to {
-		return
-	}
-	b.w.place.MoveAt(v, to)
-	b.search.touch(from)
-	b.search.touch(to)
-}
-
 // exchange lets pairs of moves change their targets where that is better.
 func (b *balancing) exchange() bool {
 	vms := slices.DeleteFunc(sortedKeys(b.origin), func(v int) bool { return b.search.special[v] })
-	if len(vms)*len(vms) > 2*mostPairs {
-		return false
-	}
 	changed := false
 	for i, v := range vms {
+		if b.spent += i; b.spent > effort {
+			break
+		}
 		for _, u := range vms[:i] {
 			changed = b.trade(v, u) || changed
 		}
@@ -129,12 +106,9 @@ func (b *balancing) trade(v, u int) bool {
 // swapIn lets a VM that is to move change places with one that is not, which makes a fine difference that
 // no single move makes.
 func (b *balancing) swapIn() bool {
-	if len(b.origin)*len(b.vms) > mostSwaps {
-		return false
-	}
 	changed := false
 	for _, v := range sortedKeys(b.origin) {
-		if len(b.origin) >= b.room {
+		if b.spent += len(b.vms); len(b.origin) >= b.room || b.spent > effort {
 			break
 		}
 		if b.search.special[v] {
@@ -180,10 +154,8 @@ func (b *balancing) worth(v, u int) float64 {
 
 func (b *balancing) swap(v, u int) {
 	x, y := b.w.place.At(v), b.w.place.At(u)
-	b.w.place.MoveAt(v, y)
-	b.w.place.MoveAt(u, x)
-	b.search.touch(x)
-	b.search.touch(y)
+	b.search.shift(v, y)
+	b.search.shift(u, x)
 }
 
 // holds tells whether the host stays within the limits with so much more on it.

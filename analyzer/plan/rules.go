@@ -126,7 +126,8 @@ func (w *work) aside(v, h int, limits cluster.Limits) (u, away int) {
 		}
 		gain := w.gain(other, to)
 		w.place.MoveAt(other, to)
-		fits := w.place.Fits(v, h, limits)
+		must, _ := w.place.RuleGain(v, h) // the other may be what drew it there
+		fits := must > 0 && w.place.Fits(v, h, limits)
 		w.place.MoveAt(other, h)
 		if fits && (u < 0 || gain > most) {
 			u, away, most = other, to, gain

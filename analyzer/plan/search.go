@@ -2,6 +2,7 @@ package plan
 
 import (
 	"container/heap"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -31,6 +32,8 @@ type search struct {
 	price   []float64
 	lost    []float64 // of each host, what is lost on it
 	version []int     // of each host, how often it changed
+	on      [][]int   // of each host, the VMs on it that may move
+	ruled   []int     // the VMs that are tried on every host
 	front   [][]int   // of each class of hosts, its front
 	classes [][]int   // of each class, its hosts that take VMs
 	limits  cluster.Limits
@@ -53,7 +56,7 @@ func newSearch(w *work, vms []int, limits cluster.Limits, price func(v int) floa
 		for len(s.classes) <= class {
 			s.classes, s.front = append(s.classes, nil), append(s.front, nil)
 		}
-		if w.place.UsableAt(h) && !w.shunned[h] {
+		if s.takes(h) {
 			s.classes[class] = append(s.classes[class], h)
 		}
 	}
@@ -75,12 +78,18 @@ func (s *search) fill(price func(v int) float64) {
 	n, hosts := len(s.w.snap.VMs), len(s.w.snap.Hosts)
 	s.cand, s.special = make([]candidate, n), make([]bool, n)
 	s.cpu, s.memory, s.size, s.price = make([]float64, n), make([]float64, n), make([]int64, n), make([]float64, n)
-	s.lost, s.version = make([]float64, hosts), make([]int, hosts)
+	s.lost, s.version, s.on = make([]float64, hosts), make([]int, hosts), make([][]int, hosts)
 	for _, v := range s.vms {
 		vm := &s.w.snap.VMs[v]
-		s.cpu[v], s.memory[v], s.size[v] = vm.CPUDemandCores, float64(vm.MemoryDemandBytes), vm.MemoryBytes
+		s.cpu[v], s.memory[v], s.size[v] = vm.Cores(), float64(vm.MemoryDemandBytes), vm.MemoryBytes
 		s.price[v] = price(v)
 		s.special[v] = s.w.place.Ruled(v) || len(vm.RecentHosts) > 0
+		if s.special[v] {
+			s.ruled = append(s.ruled, v)
+		}
+		if at := s.w.place.At(v); at >= 0 {
+			s.on[at] = append(s.on[at], v)
+		}
 	}
 }
 
@@ -217,30 +226,59 @@ func (s *search) best() (v, to int, net float64) {
 // move carries the move out on paper, and looks again at what it may have made better.
 func (s *search) move(v, to int) {
 	from := s.w.place.At(v)
-	s.w.place.MoveAt(v, to)
-	s.touch(from)
-	s.touch(to)
+	s.shift(v, to)
+	for _, u := range s.on[to] {
+		s.review(u)
+	}
+	for _, u := range s.ruled {
+		s.review(u)
+	}
+	if from < 0 || !slices.Contains(s.front[s.w.place.HostClass(from)], from) {
+		return // what is not on the front is nobody's best target
+	}
 	for _, u := range s.vms {
-		if s.w.place.At(u) == to || s.special[u] || from >= 0 && s.better(u, from) {
-			s.look(u)
-			heap.Fix(&s.heap, s.cand[u].at)
+		if !s.special[u] && s.better(u, from) {
+			s.review(u)
 		}
 	}
 }
 
-// touch takes note that the host carries something else now.
-func (s *search) touch(h int) {
-	if h < 0 {
+func (s *search) review(u int) {
+	s.look(u)
+	heap.Fix(&s.heap, s.cand[u].at)
+}
+
+// shift moves the VM on paper and keeps losses, fronts and lists right, not the candidates.
+func (s *search) shift(v, to int) {
+	from := s.w.place.At(v)
+	if from == to {
 		return
 	}
-	s.lost[h] = s.w.lossAt(h, 0, 0)
-	s.version[h]++
-	s.renew(s.w.place.HostClass(h))
+	s.w.place.MoveAt(v, to)
+	if from >= 0 {
+		s.on[from] = slices.Delete(s.on[from], slices.Index(s.on[from], v), slices.Index(s.on[from], v)+1)
+		s.lost[from] = s.w.lossAt(from, 0, 0)
+		s.version[from]++
+		if class := s.w.place.HostClass(from); s.takes(from) && !slices.Contains(s.front[class], from) {
+			s.front[class] = s.join(s.front[class], from)
+		} else if s.takes(from) {
+			s.renew(class)
+		}
+	}
+	s.on[to] = append(s.on[to], v)
+	s.lost[to] = s.w.lossAt(to, 0, 0)
+	s.version[to]++
+	if class := s.w.place.HostClass(to); slices.Contains(s.front[class], to) {
+		s.renew(class) // others may no longer be undercut
+	}
 }
+
+// takes tells whether the host takes VMs at all.
+func (s *search) takes(h int) bool { return s.w.place.UsableAt(h) && !s.w.shunned[h] }
 
 // better tells whether the relieved host may have become the VM's best target.
 func (s *search) better(u, h int) bool {
-	if s.w.shunned[h] || !s.w.place.UsableAt(h) || !s.w.place.Reaches(u, h) {
+	if !s.takes(h) || !s.w.place.Reaches(u, h) {
 		return false
 	}
 	cost, ok := s.burden(u, h)

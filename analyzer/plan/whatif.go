@@ -121,4 +121,5 @@ func (w *work) startAll(ids []string) {
 			Reason: fmt.Sprintf("%s has most room for it (CPU %.0f %%, memory %.0f %% before)", load.Host, 100*load.CPUUtilisation, 100*load.MemoryUtilisation)})
 		w.moved[v] = true
 	}
+	w.now = w.place.Assess()
 }

@@ -17,6 +17,7 @@ type work struct {
 	// place is the state as planned so far, start the state as it is.
 	place, start *cluster.Placement
 	link         link
+	now          cluster.Assessment // of place, as the last step left it
 	// scale turns what is lost on hosts, in cores and bytes, into points on the two hosts that a move touches.
 	perCore, perByte, perViolation float64
 	// steps are in order. moved are the VMs that they move, shunned the hosts that take no VM.
@@ -33,6 +34,7 @@ func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, shunned: make([]bool, len(s.Hosts)), refused: []Refusal{},
 	}
 	w.weigh()
+	w.now = w.place.Assess()
 	for _, id := range hostsFound(findings, "unhealthy_host") {
 		if h, known := w.place.HostIndex(id); known {
 			w.shunned[h] = slices.ContainsFunc(s.Hosts[h].Faults, func(f cluster.Fault) bool { return f.Kind.Dangerous() })
@@ -72,7 +74,7 @@ func (w *work) lossAt(h int, cpu, memory float64) float64 {
 // is lost on a host that takes no part is not counted.
 func (w *work) gain(v, h int) float64 {
 	vm := &w.snap.VMs[v]
-	cpu, memory := vm.CPUDemandCores, float64(vm.MemoryDemandBytes)
+	cpu, memory := vm.Cores(), float64(vm.MemoryDemandBytes)
 	gain := w.lossAt(h, 0, 0) - w.lossAt(h, cpu, memory)
 	if from := w.place.At(v); from >= 0 && w.place.UsableAt(from) {
 		gain += w.lossAt(from, 0, 0) - w.lossAt(from, -cpu, -memory)
@@ -100,11 +102,12 @@ func (w *work) full() bool { return len(w.steps) >= w.policy.MaxMoves }
 // take adds one step to the plan and carries it out on paper.
 func (w *work) take(v, h int, policy string, priority int, reason string) {
 	vm, from := &w.snap.VMs[v], w.place.At(v)
-	before := w.place.Assess()
+	before := w.now
 	fromBefore, toBefore := w.place.LoadAt(from), w.place.LoadAt(h)
 	gain := w.gain(v, h) - w.price(v)
 	w.place.MoveAt(v, h)
 	after := w.place.Assess()
+	w.now = after
 	fromAfter, toAfter := w.place.LoadAt(from), w.place.LoadAt(h)
 	m := w.link.predict(vm)
 	s := Step{
@@ -121,7 +124,7 @@ func (w *work) take(v, h int, policy string, priority int, reason string) {
 	}
 	if s.Reason == "" {
 		s.Reason = fmt.Sprintf("takes %.2f cores from %s (CPU %.0f %% to %.0f %%) to %s (%.0f %% to %.0f %%); score %.1f to %.1f",
-			vm.CPUDemandCores, s.From, 100*fromBefore.CPUUtilisation, 100*fromAfter.CPUUtilisation,
+			vm.Cores(), s.From, 100*fromBefore.CPUUtilisation, 100*fromAfter.CPUUtilisation,
 			s.To, 100*toBefore.CPUUtilisation, 100*toAfter.CPUUtilisation, before.Score, after.Score)
 	}
 	w.moved[v] = true
@@ -151,7 +154,7 @@ func (w *work) needs(i int) []int {
 	v, _ := w.start.VMIndex(s.VM)
 	to, _ := w.start.HostIndex(s.To)
 	host := &w.snap.Hosts[to]
-	cpu, promised := w.start.CPU(to)+w.snap.VMs[v].CPUDemandCores, w.start.Promised(to)+w.snap.VMs[v].MemoryBytes
+	cpu, promised := w.start.CPU(to)+w.snap.VMs[v].Cores(), w.start.Promised(to)+w.snap.VMs[v].MemoryBytes
 	var needs []int
 	for j, e := range w.steps[:i] {
 		u, _ := w.start.VMIndex(e.VM)
@@ -162,7 +165,7 @@ func (w *work) needs(i int) []int {
 			needs = append(needs, j+1)
 		}
 		if e.To == s.To {
-			cpu, promised = cpu+w.snap.VMs[u].CPUDemandCores, promised+w.snap.VMs[u].MemoryBytes
+			cpu, promised = cpu+w.snap.VMs[u].Cores(), promised+w.snap.VMs[u].MemoryBytes
 		}
 	}
 	limits := w.policy.Limits
@@ -175,7 +178,7 @@ func (w *work) needs(i int) []int {
 		}
 		if e.From == s.To {
 			u, _ := w.start.VMIndex(e.VM)
-			cpu, promised = cpu-w.snap.VMs[u].CPUDemandCores, promised-w.snap.VMs[u].MemoryBytes
+			cpu, promised = cpu-w.snap.VMs[u].Cores(), promised-w.snap.VMs[u].MemoryBytes
 			needs = append(needs, j+1)
 		}
 	}

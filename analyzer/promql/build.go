@@ -44,27 +44,11 @@ func build(r raw, o Options, at time.Time) cluster.Snapshot {
 	s.Hosts, s.Gaps = buildHosts(r, o, at)
 	b := vmBuilder{raw: r, opts: o, snap: &s}
 	b.build()
-	for _, rule := range o.Rules {
-		s.Rules = append(s.Rules, resolve(rule, s))
+	s.Rules = slices.Clone(o.Rules)
+	if len(r.ownMoves) == 1 {
+		s.OwnMovesLastDay = cluster.Known(float64(r.ownMoves[0].Value))
 	}
 	return s
-}
-
-// resolve turns the names that people write into rules into the IDs of the VMs that bear them. A
-// name that no VM bears now is kept: it ties nothing until one does.
-func resolve(r cluster.Rule, s cluster.Snapshot) cluster.Rule {
-	var ids []string
-	for _, key := range r.VMs {
-		found := s.FindVMs(key)
-		if len(found) == 0 {
-			ids = append(ids, key)
-		}
-		for _, v := range found {
-			ids = append(ids, v.ID)
-		}
-	}
-	r.VMs = ids
-	return r
 }
 
 // sharedPools gives for each host the storage behind its pools that several hosts reach. It bears the
@@ -114,8 +98,8 @@ type key struct{ vm, instance string }
 
 func keyOf(s *model.Sample) key { return key{label(s, "vm"), label(s, "instance")} }
 
-// place is one host's word on a VM, and the exporter that passed it on.
-type place struct {
+// sight is one host's word on a VM, and the exporter that passed it on.
+type sight struct {
 	host, name, instance string
 	state                cluster.VMState
 }
@@ -130,6 +114,7 @@ func (b *vmBuilder) build() {
 			continue
 		}
 		numbers.fill(&vm, first.instance)
+		remember(&vm, b.raw.day, b.raw.hours)
 		if gap == "" {
 			gap = numbers.missing(vm)
 		}
@@ -143,15 +128,15 @@ func (b *vmBuilder) build() {
 }
 
 // places lists the hosts that know each VM.
-func (b *vmBuilder) places() map[string][]place {
+func (b *vmBuilder) places() map[string][]sight {
 	states := map[key]cluster.VMState{}
 	for _, s := range b.raw.vmState {
 		states[keyOf(s)] = stateOf(s)
 	}
-	places := map[string][]place{}
+	places := map[string][]sight{}
 	add := func(s *model.Sample, st cluster.VMState) {
 		id := label(s, "vm")
-		places[id] = append(places[id], place{label(s, "host"), label(s, "name"), label(s, "instance"), st})
+		places[id] = append(places[id], sight{label(s, "host"), label(s, "name"), label(s, "instance"), st})
 	}
 	for _, s := range b.raw.vms {
 		add(s, states[keyOf(s)])
@@ -184,8 +169,8 @@ func (b *vmBuilder) add(vm cluster.VM, gap string) {
 
 // settle decides where a VM is when several hosts know it, and says so when that is not certain. It
 // returns the place that it chose too: numbers that must not be mixed are taken from there.
-func settle(id string, places []place) (cluster.VM, place, string) {
-	slices.SortFunc(places, func(x, y place) int {
+func settle(id string, places []sight) (cluster.VM, sight, string) {
+	slices.SortFunc(places, func(x, y sight) int {
 		return cmp.Or(certainty(x.state)-certainty(y.state), cmp.Compare(x.host, y.host), cmp.Compare(x.instance, y.instance))
 	})
 	first := places[0]
@@ -221,15 +206,15 @@ func certainty(s cluster.VMState) int {
 // lost gives the last known places of VMs on hosts that give no data any more: they are somewhere,
 // most likely still there, and nobody may plan with them. A host that is seen and does not have a VM
 // that it had before is not among them: the VM moved or was undefined.
-func (b *vmBuilder) lost() map[string]place {
-	lost := map[string]place{}
+func (b *vmBuilder) lost() map[string]sight {
+	lost := map[string]sight{}
 	for _, s := range b.raw.vmsRemembered {
 		id, host := label(s, "vm"), label(s, "host")
 		if h, ok := b.snap.Host(host); !ok || h.State != cluster.HostUnknown {
 			continue
 		}
 		if was, ok := lost[id]; !ok || host < was.host {
-			lost[id] = place{host: host, name: label(s, "name")}
+			lost[id] = sight{host: host, name: label(s, "name")}
 		}
 	}
 	return lost

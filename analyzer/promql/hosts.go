@@ -12,26 +12,34 @@ import (
 
 func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) {
 	names := slices.Clone(o.Hosts)
-	compat := map[string]string{}
+	compat, hypervisor := map[string]string{}, map[string]string{}
 	for _, h := range r.hosts {
 		names = append(names, label(h, "host"))
-		compat[label(h, "host")] = label(h, "cpu_compat")
+		compat[label(h, "host")], hypervisor[label(h, "host")] = label(h, "cpu_compat"), label(h, "hypervisor")
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	seen, cpus, memory := by(r.hostSeen, "host"), by(r.hostCPUs, "host"), by(r.hostMemory, "host")
 	reach, storage, overhead := networksOf(r), sharedPools(r, o), overheads(r)
-	pressure := by(r.hostPressure, "host")
+	models, broken, maintenance := listBy(r.hostModels, "host", "model"), faultsByHost(r.faults), by(r.hostMaintenance, "host")
+	pressures := []map[string]float64{by(r.hostPressure, "host"), by(r.hostMemoryPressure, "host"), by(r.hostIOPressure, "host")}
 	var hosts []cluster.Host
 	var gaps []cluster.Gap
 	for _, name := range names {
 		h := cluster.Host{
 			ID: name, State: cluster.HostUp, CPUCores: cpus[name], MemoryBytes: int64(memory[name]),
 			ReservedCPUCores: max(o.ReservedCPUCores, overhead[name]), ReservedMemoryBytes: o.ReservedMemoryBytes,
-			CPUCompat: compat[name], Storage: slices.Sorted(maps.Values(storage[name])), Networks: reach.shared[name],
+			CPUCompat: compat[name], CPUModels: models[name], Hypervisor: hypervisor[name],
+			Storage: slices.Sorted(maps.Values(storage[name])), Networks: reach.shared[name], Faults: broken[name],
 		}
-		if p, ok := pressure[name]; ok {
-			h.CPUPressureRatio = cluster.Known(p)
+		for i, into := range []*cluster.Number{&h.CPUPressureRatio, &h.MemoryPressureRatio, &h.IOPressureRatio} {
+			if p, ok := pressures[i][name]; ok {
+				*into = cluster.Known(p)
+			}
+		}
+		place(&h, o.Places[name])
+		if maintenance[name] == 1 {
+			h.State = cluster.HostMaintenance
 		}
 		if why := unseen(name, seen, h, o, at); why != "" {
 			h.State = cluster.HostUnknown
@@ -43,6 +51,14 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 		gaps = append(gaps, cluster.Gap{Subject: "cluster", Reason: "Prometheus knows no host; are the exporters running and scraped?"})
 	}
 	return hosts, gaps
+}
+
+// place writes what a person said of the host.
+func place(h *cluster.Host, p Place) {
+	h.FailureDomain, h.Tags = p.FailureDomain, slices.Clone(p.Tags)
+	if p.PeakWatts > 0 {
+		h.IdleWatts, h.PeakWatts = cluster.Known(p.IdleWatts), cluster.Known(p.PeakWatts)
+	}
 }
 
 // unseen says why the host's data cannot be used, or "".

@@ -16,7 +16,12 @@ import (
 type numbers struct {
 	demand, steal, earlier               map[string]float64
 	vcpus, memory, memoryDemand, movable map[key]float64
-	dirty, answers                       map[key]float64
+	dirty, answers, balloon, swap        map[key]float64
+	arrived, moves                       map[string]float64
+	lastSeconds, lastDowntime, lastBytes map[key]float64
+	cpu                                  map[key]*model.Sample
+	recent                               map[string][]string
+	hypervisor                           map[string]string
 	tied, tags                           map[key][]string
 	compat, job, automation, priority    map[key]string
 	disks, nics                          map[key]model.Vector
@@ -31,6 +36,9 @@ func (b *vmBuilder) numbers() numbers {
 		demand: by(r.vmDemand, "vm"), steal: by(r.vmSteal, "vm"), earlier: by(r.vmsEarlier, "vm"),
 		vcpus: byKey(r.vmVCPUs), memory: byKey(r.vmMemory), memoryDemand: byKey(r.vmMemoryDemand), movable: byKey(r.vmMovable),
 		dirty: byKey(r.vmDirty), answers: byKey(r.vmAnswers), tied: labelsByKey(r.vmTied, "reason"), tags: labelsByKey(r.vmTags, "tag"),
+		balloon: byKey(r.vmBalloon), swap: byKey(r.vmSwap), arrived: by(r.vmArrived, "vm"), moves: by(r.vmMoves, "vm"),
+		lastSeconds: byKey(r.lastSeconds), lastDowntime: byKey(r.lastDowntime), lastBytes: byKey(r.lastBytes),
+		cpu: samplesByKey(r.vmCPU), recent: listBy(r.vmsRemembered, "vm", "host"), hypervisor: hypervisors(r),
 		compat: labelByKey(r.vmCPU, "compat"), job: labelByKey(r.vmJobs, "operation"),
 		automation: labelByKey(r.vmSettings, "automation"), priority: labelByKey(r.vmSettings, "restart_priority"),
 		disks: groupByKey(r.vmDisks), nics: groupByKey(r.vmNetworks),
@@ -42,6 +50,23 @@ func byKey(v model.Vector) map[key]float64 {
 	m := make(map[key]float64, len(v))
 	for _, s := range v {
 		m[keyOf(s)] = float64(s.Value)
+	}
+	return m
+}
+
+func samplesByKey(v model.Vector) map[key]*model.Sample {
+	m := make(map[key]*model.Sample, len(v))
+	for _, s := range v {
+		m[keyOf(s)] = s
+	}
+	return m
+}
+
+// hypervisors gives the kind of hypervisor of each host.
+func hypervisors(r raw) map[string]string {
+	m := map[string]string{}
+	for _, h := range r.hosts {
+		m[label(h, "host")] = label(h, "hypervisor")
 	}
 	return m
 }
@@ -84,7 +109,18 @@ func (n numbers) fill(vm *cluster.VM, instance string) {
 	if dirty, ok := n.dirty[k]; ok {
 		vm.DirtyBytesPerSecond = cluster.Known(dirty)
 	}
+	if x, ok := n.balloon[k]; ok {
+		vm.MemoryBalloonBytes = cluster.Known(x)
+	}
+	if x, ok := n.swap[k]; ok {
+		vm.SwapBytesPerSecond = cluster.Known(x)
+	}
 	n.settings(vm, k)
+	n.journey(vm, k)
+	vm.Hypervisor = n.hypervisor[vm.Host]
+	if c := n.cpu[k]; c != nil && label(c, "mode") == "custom" { // other modes carry more than the model's name says
+		vm.CPUModel = label(c, "model")
+	}
 	compat, compatKnown := n.compat[k]
 	vm.CPUCompat = compat
 	disk, nic := n.attach(vm, n.disks[k]), n.plug(vm, n.nics[k])
@@ -103,6 +139,22 @@ func (n numbers) fill(vm *cluster.VM, instance string) {
 		vm.ImmovableReason = nic
 	default:
 		vm.Movable = true
+	}
+}
+
+// journey is what is known of the VM's migrations.
+func (n numbers) journey(vm *cluster.VM, k key) {
+	if at, ok := n.arrived[vm.ID]; ok {
+		vm.MovedAt = time.UnixMilli(int64(at * 1000)).UTC()
+	}
+	vm.MovesLastDay = int(n.moves[vm.ID] + 0.5)
+	if seconds, ok := n.lastSeconds[k]; ok && seconds > 0 {
+		vm.LastMigration = &cluster.MigrationCost{Seconds: seconds, DowntimeSeconds: n.lastDowntime[k], TransferredBytes: int64(n.lastBytes[k])}
+	}
+	for _, host := range n.recent[vm.ID] {
+		if host != vm.Host {
+			vm.RecentHosts = append(vm.RecentHosts, host)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,8 +29,14 @@ type Options struct {
 	Hosts []string
 	// Rules are copied into every snapshot.
 	Rules []cluster.Rule
-	// Window is what use is averaged over.
+	// Window is what demand is taken over.
 	Window time.Duration
+	// Percentile is which percentile of the window counts, 0 to 1; 0 for the mean. ScrapeInterval is the time
+	// between two samples, which says over how short a time a rate can be had.
+	Percentile     float64
+	ScrapeInterval time.Duration
+	// Places say where hosts stand and what they are for, by host.
+	Places map[string]Place
 	// MaxDataAge is how old a host's newest sample may be before the host counts as not seen.
 	MaxDataAge time.Duration
 	// SharedStorage names the storage pools that are the same storage on every host that has them,
@@ -42,11 +49,19 @@ type Options struct {
 	Timeout time.Duration
 }
 
+// Place is what a person knows of a host and no exporter.
+type Place struct {
+	FailureDomain        string
+	Tags                 []string
+	IdleWatts, PeakWatts float64
+}
+
 // Source makes snapshots. It is safe for concurrent use.
 type Source struct {
 	api     v1.API
 	opts    Options
 	queries queries
+	slow    slow
 }
 
 // New returns a source that reads the Prometheus API at the URL (without /api/v1). The transport
@@ -56,7 +71,7 @@ func New(url string, transport http.RoundTripper, o Options) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prometheus at %s: %w", url, err)
 	}
-	return &Source{api: v1.NewAPI(client), opts: o, queries: newQueries(o.Window)}, nil
+	return &Source{api: v1.NewAPI(client), opts: o, queries: newQueries(o)}, nil
 }
 
 // Snapshot returns the cluster as it was at the time. An error means that Prometheus could not
@@ -79,11 +94,22 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 		{q.vmDemand, &r.vmDemand}, {q.vmMemoryDemand, &r.vmMemoryDemand}, {q.vmSteal, &r.vmSteal},
 		{q.vmMovable, &r.vmMovable}, {q.vmTied, &r.vmTied},
 		{q.hostControlCPU, &r.hostControlCPU}, {q.hostPressure, &r.hostPressure},
+		{q.hostMemoryPressure, &r.hostMemoryPressure}, {q.hostIOPressure, &r.hostIOPressure}, {q.hostModels, &r.hostModels}, {q.hostMaintenance, &r.hostMaintenance},
+		{q.vmBalloon, &r.vmBalloon}, {q.vmSwap, &r.vmSwap}, {q.vmArrived, &r.vmArrived}, {q.vmMoves, &r.vmMoves}, {q.ownMoves, &r.ownMoves},
+		{q.lastSeconds, &r.lastSeconds}, {q.lastDowntime, &r.lastDowntime}, {q.lastBytes, &r.lastBytes},
 		{q.vmSettings, &r.vmSettings}, {q.vmTags, &r.vmTags}, {q.vmDirty, &r.vmDirty}, {q.vmJobs, &r.vmJobs}, {q.vmAnswers, &r.vmAnswers},
 	} {
 		f.vector(ask.query, ask.into)
 	}
+	r.faults = make([]model.Vector, len(faults()))
+	for i, fault := range faults() {
+		f.vector(fault.query, &r.faults[i])
+	}
 	if err := f.wait(); err != nil {
+		return cluster.Snapshot{}, err
+	}
+	var err error
+	if r.day, r.hours, err = s.slow.fill(ctx, s.api, q, at); err != nil {
 		return cluster.Snapshot{}, err
 	}
 	if len(s.opts.Hosts) > 0 {
@@ -94,6 +120,11 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 		{Number: "cpu_demand_cores", Query: q.vmDemand}, {Number: "memory_demand_bytes", Query: q.vmMemoryDemand},
 		{Number: "cpu_steal_ratio", Query: q.vmSteal}, {Number: "reserved_cpu_cores", Query: q.hostCPUUsed},
 		{Number: "host", Query: q.vms}, {Number: "dirty_bytes_per_second", Query: q.vmDirty}, {Number: "cpu_pressure_ratio", Query: q.hostPressure},
+		{Number: "memory_pressure_ratio", Query: q.hostMemoryPressure}, {Number: "io_pressure_ratio", Query: q.hostIOPressure},
+		{Number: "swap_bytes_per_second", Query: q.vmSwap}, {Number: "memory_balloon_bytes", Query: q.vmBalloon}, {Number: "movable", Query: q.vmMovable},
+		{Number: "moved_at", Query: q.vmArrived}, {Number: "moves_last_day", Query: q.vmMoves}, {Number: "own_moves_last_day", Query: q.ownMoves},
+		{Number: "cpu_predicted_cores", Query: strings.ReplaceAll(q.vmHours, "$range", model.Duration(learnDays*24*time.Hour).String())},
+		{Number: "cpu_peak_cores", Query: q.vmCPUPeak}, {Number: "memory_peak_bytes", Query: q.vmMemoryPeak}, {Number: "io_bytes_per_second", Query: q.vmIO},
 	}
 	snap.Sort()
 	if err := snap.Validate(); err != nil {
@@ -113,6 +144,13 @@ type raw struct {
 	vmMovable, vmTied                                             model.Vector
 	hostControlCPU, hostPressure                                  model.Vector
 	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                model.Vector
+	hostMemoryPressure, hostIOPressure                            model.Vector
+	hostModels, hostMaintenance                                   model.Vector
+	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves               model.Vector
+	lastSeconds, lastDowntime, lastBytes                          model.Vector
+	faults                                                        []model.Vector
+	day                                                           past
+	hours                                                         []map[string]float64
 }
 
 // only leaves out the hosts that are not named, their pools and networks, and the VMs on them.
@@ -166,9 +204,11 @@ func (f *fetch) wait() error {
 func finite(v model.Vector) model.Vector {
 	kept := v[:0]
 	for _, s := range v {
-		if x := float64(s.Value); !math.IsNaN(x) && !math.IsInf(x, 0) && x >= 0 {
+		if finiteNumber(float64(s.Value)) {
 			kept = append(kept, s)
 		}
 	}
 	return kept
 }
+
+func finiteNumber(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) && x >= 0 }

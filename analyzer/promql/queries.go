@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,12 +28,36 @@ type queries struct {
 	vmNetworks, vmDemand, vmMemoryDemand, vmSteal, vmMovable, vmTied string
 	hostControlCPU, hostPressure                                     string
 	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                   string
+	hostMemoryPressure, hostIOPressure, hostModels, hostMaintenance  string
+	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves                  string
+	lastSeconds, lastDowntime, lastBytes                             string
+	vmHours, vmCPUPeak, vmMemoryPeak, vmIO                           string
 }
 
-func newQueries(window time.Duration) queries {
+// demandSteps is how many points of the window a percentile of demand is taken from.
+const demandSteps = 20
+
+// newQueries writes the queries. Demand is a percentile over the window of rates over a shorter time, which
+// is four scrapes or a fifth of the window, whichever is longer; without a percentile, and where the window is
+// too short for any, it is the mean.
+func newQueries(o Options) queries {
+	window := o.Window
 	half := max(time.Second, (window / 2).Truncate(time.Second)) // two scrapes at least
-	words := strings.NewReplacer("$window", model.Duration(window).String(), "$memory", memory, "$half", model.Duration(half).String())
+	short := max(4*o.ScrapeInterval, (window / 5).Truncate(time.Second), time.Second)
+	step := max(time.Second, (window / demandSteps).Truncate(time.Second))
+	words := strings.NewReplacer("$window", model.Duration(window).String(), "$memory", memory, "$half", model.Duration(half).String(),
+		"$short", model.Duration(short).String(), "$step", model.Duration(step).String(), "$p", strconv.FormatFloat(o.Percentile, 'g', -1, 64))
 	q := words.Replace
+	over := func(expression string) string { return q(strings.ReplaceAll(expression, "$rate", "$window")) }
+	memoryOver := q
+	if o.Percentile > 0 && 2*short <= window {
+		over = func(expression string) string {
+			return q("quantile_over_time($p, (" + strings.ReplaceAll(expression, "$rate", "$short") + ")[$window:$step])")
+		}
+		memoryOver = func(expression string) string {
+			return q("quantile_over_time($p, (" + expression + ")[$window:$step])")
+		}
+	}
 	return queries{
 		// A host whose CPU or software changed has two series within the memory: the present one counts.
 		hosts:       q(`evenkeel_host_info or on (host) last_over_time(evenkeel_host_info[$memory])`),
@@ -59,10 +84,10 @@ func newQueries(window time.Duration) queries {
 		vmCPU:      q(`evenkeel_vm_cpu_info`),
 		vmDisks:    q(`evenkeel_vm_disk_info`),
 		vmNetworks: q(`evenkeel_vm_network_info`),
-		vmDemand: q(`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$window]))) + ` +
-			`(sum by (vm) (max by (vm, instance, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total[$window]))) or ` +
-			`0 * sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$window])))`),
-		vmMemoryDemand: q(`max by (vm, instance) (evenkeel_vm_memory_balloon_bytes - evenkeel_vm_memory_unused_bytes) or ` +
+		vmDemand: over(`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$rate]))) + ` +
+			`(sum by (vm) (max by (vm, instance, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total[$rate]))) or ` +
+			`0 * sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$rate])))`),
+		vmMemoryDemand: memoryOver(`max by (vm, instance) (evenkeel_vm_memory_balloon_bytes - evenkeel_vm_memory_unused_bytes) or ` +
 			`max by (vm, instance) (evenkeel_vm_memory_rss_bytes) or max by (vm, instance) (evenkeel_vm_memory_bytes)`),
 		vmSteal: q(`sum by (vm) (max by (vm, instance, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total[$window]))) / ` +
 			`max by (vm) (evenkeel_vm_vcpus > 0)`),
@@ -74,5 +99,31 @@ func newQueries(window time.Duration) queries {
 		vmDirty:    q(`max by (vm, instance) (evenkeel_vm_dirty_bytes_per_second)`),
 		vmJobs:     q(`evenkeel_vm_job_info`),
 		vmAnswers:  q(`min by (vm, instance) (evenkeel_vm_hypervisor_up)`),
+
+		hostMemoryPressure: q(`max by (host) (rate(evenkeel_host_pressure_some_seconds_total{resource="memory"}[$window]))`),
+		hostIOPressure:     q(`max by (host) (rate(evenkeel_host_pressure_some_seconds_total{resource="io"}[$window]))`),
+		hostModels:         q(`evenkeel_host_cpu_model_info`),
+		hostMaintenance:    q(`max by (host) (evenkeel_host_maintenance) == 1`),
+		vmBalloon:          q(`max by (vm, instance) (evenkeel_vm_memory_balloon_bytes)`),
+		vmSwap: q(`sum by (vm, instance) (rate(evenkeel_vm_memory_swap_in_bytes_total[$window])) + ` +
+			`sum by (vm, instance) (rate(evenkeel_vm_memory_swap_out_bytes_total[$window]))`),
+		// Every arrival by migration leaves a new time, on the exporter of the host that the VM came to.
+		vmArrived:    q(`max by (vm) (max_over_time(evenkeel_vm_arrived_timestamp_seconds[6h]))`),
+		vmMoves:      q(`sum by (vm) (changes(evenkeel_vm_arrived_timestamp_seconds[1d]) + (min_over_time(evenkeel_vm_arrived_timestamp_seconds[1d]) > bool (time() - 86400)))`),
+		ownMoves:     q(`sum(increase(evenkeel_actions_total{kind="migrate",result="done"}[1d]))`),
+		lastSeconds:  q(`max by (vm, instance) (evenkeel_vm_last_migration_seconds)`),
+		lastDowntime: q(`max by (vm, instance) (evenkeel_vm_last_migration_downtime_seconds)`),
+		lastBytes:    q(`max by (vm, instance) (evenkeel_vm_last_migration_transferred_bytes)`),
+
+		// These are asked for full hours only; $range is filled in when they are asked.
+		vmHours: `(sum by (vm) (max by (vm, instance) (increase(evenkeel_vm_cpu_seconds_total[1h]))) / 3600)[$range:1h]`,
+		vmCPUPeak: `quantile_over_time(0.99, (sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[5m]))))[1d:5m])` +
+			` and on (vm) group by (vm) (present_over_time(evenkeel_vm_info[15m] offset 1d))`,
+		vmMemoryPeak: `quantile_over_time(0.99, (max by (vm) (evenkeel_vm_memory_balloon_bytes - evenkeel_vm_memory_unused_bytes))[1d:5m])` +
+			` and on (vm) group by (vm) (present_over_time(evenkeel_vm_info[15m] offset 1d))`,
+		vmIO: `sum by (vm) (max by (vm, instance, device) (rate(evenkeel_vm_block_read_bytes_total[1h]))) + ` +
+			`sum by (vm) (max by (vm, instance, device) (rate(evenkeel_vm_block_write_bytes_total[1h]))) + ` +
+			`(sum by (vm) (max by (vm, instance, interface) (rate(evenkeel_vm_network_receive_bytes_total[1h])) + ` +
+			`max by (vm, instance, interface) (rate(evenkeel_vm_network_transmit_bytes_total[1h]))) or 0 * sum by (vm) (rate(evenkeel_vm_block_read_bytes_total[1h])))`,
 	}
 }

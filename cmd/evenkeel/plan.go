@@ -15,15 +15,14 @@ import (
 
 func newPlan() *cobra.Command {
 	var ask clientFlags
-	var direct directFlags
-	var file string
-	var over policyFlags
+	var local localFlags
+	var change changeFlags
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Make one plan from a snapshot file, from Prometheus or by a server; print it, never act",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := makePlan(cmd.Context(), ask, direct, over, file)
+			p, err := makePlan(cmd.Context(), ask, local, change)
 			if err != nil {
 				return err
 			}
@@ -31,46 +30,85 @@ func newPlan() *cobra.Command {
 		},
 	}
 	ask.register(cmd.Flags())
-	direct.register(cmd.Flags())
-	over.register(cmd.Flags())
-	cmd.Flags().StringVar(&file, "snapshot", "", "snapshot file to plan from; the policy comes from --config.file or is the default")
+	local.register(cmd.Flags())
+	local.policy.register(cmd.Flags())
+	change.register(cmd.Flags())
 	return cmd
 }
 
-func makePlan(ctx context.Context, ask clientFlags, direct directFlags, over policyFlags, file string) (plan.Plan, error) {
+func makePlan(ctx context.Context, ask clientFlags, local localFlags, change changeFlags) (plan.Plan, error) {
 	if err := ask.check(); err != nil {
 		return plan.Plan{}, err
 	}
-	switch {
-	case file != "":
-		c := config.Default()
-		if direct.config != "" {
-			var err error
-			if c, err = config.Load(direct.config); err != nil {
-				return plan.Plan{}, err
-			}
-		}
-		s, err := readSnapshot(file)
+	if !local.given() && !local.policy.given() && !change.given() {
+		client, err := ask.client()
 		if err != nil {
 			return plan.Plan{}, err
 		}
-		return analyzer.Judge([]cluster.Snapshot{s}, over.apply(analyzerPolicy(c))).Plan, nil
-	case direct.prometheusURL != "":
-		s, c, err := direct.snapshot(ctx)
+		at, err := parseTime(local.direct.at)
 		if err != nil {
 			return plan.Plan{}, err
 		}
-		return analyzer.Judge([]cluster.Snapshot{s}, over.apply(analyzerPolicy(c))).Plan, nil
+		return client.Plan(ctx, at)
 	}
-	client, err := ask.client()
+	snapshots, policy, err := local.look(ctx, ask)
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	at, err := parseTime(direct.at)
+	changed, start, err := change.apply(snapshots[0])
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return client.Plan(ctx, at)
+	if change.given() {
+		snapshots = []cluster.Snapshot{changed} // what could be has no past
+	}
+	return plan.Make(snapshots[0], analyzer.Findings(snapshots, policy), policy.Plan, start...), nil
+}
+
+// localFlags let a subcommand judge by itself: from a snapshot file, from Prometheus, or from a server's
+// snapshot with another policy.
+type localFlags struct {
+	direct directFlags
+	file   string
+	policy policyFlags
+}
+
+func (l *localFlags) register(f *pflag.FlagSet) {
+	l.direct.register(f)
+	f.StringVar(&l.file, "snapshot", "", "snapshot file to judge; the policy comes from --config.file or is the default")
+}
+
+func (l *localFlags) given() bool { return l.file != "" || l.direct.prometheusURL != "" }
+
+// look returns the snapshots to judge, the newest first, and the policy to judge them by.
+func (l *localFlags) look(ctx context.Context, ask clientFlags) ([]cluster.Snapshot, analyzer.Policy, error) {
+	if l.direct.prometheusURL != "" {
+		source, c, at, err := l.direct.source()
+		if err != nil {
+			return nil, analyzer.Policy{}, err
+		}
+		policy := l.policy.apply(analyzerPolicy(c))
+		snapshots, err := analyzer.Look(ctx, source, policy, at)
+		return snapshots, policy, err
+	}
+	c := config.Default()
+	if l.direct.config != "" {
+		var err error
+		if c, err = config.Load(l.direct.config); err != nil {
+			return nil, analyzer.Policy{}, err
+		}
+	}
+	policy := l.policy.apply(analyzerPolicy(c))
+	if l.file != "" {
+		s, err := readSnapshot(l.file)
+		return []cluster.Snapshot{s}, policy, err
+	}
+	b, err := snapshotFile(ctx, ask, l.direct)
+	if err != nil {
+		return nil, policy, err
+	}
+	s, err := cluster.DecodeSnapshot(b)
+	return []cluster.Snapshot{s}, policy, err
 }
 
 // policyFlags try another policy than the configured one.
@@ -80,6 +118,8 @@ func (f *policyFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.threshold, "threshold", 0, "migration threshold, 1 (only what is mandatory) to 5 (any gain); 0 for the configured one")
 	flags.IntVar(&f.maxMoves, "max-moves", 0, "the most moves of the plan; 0 for what is configured")
 }
+
+func (f *policyFlags) given() bool { return f.threshold > 0 || f.maxMoves > 0 }
 
 func (f *policyFlags) apply(p analyzer.Policy) analyzer.Policy {
 	if f.threshold > 0 {
@@ -103,15 +143,17 @@ func drawPlan(t *table, p plan.Plan) {
 	}
 	t.line("")
 	if len(p.Actions) > 0 {
-		t.row("STEP", "ACTION", "PRIORITY", "ABOUT", "AFTER STEP", "WHY")
+		t.row("STEP", "ACTION", "POLICY", "PRIORITY", "ABOUT", "AFTER STEP", "WHY")
 	}
 	for _, s := range p.Actions {
 		action := cluster.Action{Kind: s.Kind, VM: s.VM, Name: s.Name, From: s.From, To: s.To}
-		t.row(fmt.Sprint(s.Seq), action.String(), fmt.Sprint(s.Priority), fmt.Sprintf("%.0f s", s.PredictedSeconds),
+		t.row(fmt.Sprint(s.Seq), action.String(), s.Policy, fmt.Sprint(s.Priority), fmt.Sprintf("%.0f s", s.PredictedSeconds),
 			orDash(strings.Trim(strings.ReplaceAll(fmt.Sprint(s.DependsOn), " ", ", "), "[]")), s.Reason)
 	}
 	for _, r := range p.Refused {
 		t.line("cannot touch %s (%s): %s", r.Name, r.Subject, r.Reason)
 	}
-	t.line("no more because: %s", p.StoppedBecause)
+	if p.StoppedBecause != "" {
+		t.line("no more because: %s", p.StoppedBecause)
+	}
 }

@@ -66,23 +66,16 @@ func drawCase(t *table, c cluster.Case) {
 	r := c.Recommendation
 	t.line("%s  %s  (priority %d, %s)", r.ID, r.Action, r.Priority, c.State)
 	t.line("  brings: %s", r.Reason)
-	t.line("  should take about %.0f s; made %s, expires %s (%s)", r.PredictedSeconds, clock(r.Made), clock(r.Expires), until(r.Expires))
+	t.line("  brings %.2f points on the two hosts, net of its cost", r.Gain)
+	t.line("  should take about %.0f s with the guest standing still for %.1f s; made %s, expires %s (%s)", r.PredictedSeconds, r.PredictedDowntimeSeconds, clock(r.Made), clock(r.Expires), until(r.Expires))
 	if len(r.DependsOn) > 0 {
 		t.line("  only after: %s", strings.Join(r.DependsOn, ", "))
 	}
 	for _, f := range r.Because {
 		t.line("  because: %s", f.Reason)
-		for _, e := range f.Evidence {
-			limit := ""
-			if e.Limit.Known {
-				limit = fmt.Sprintf(", limit %.2f", e.Limit.Value)
-			}
-			t.line("    %s = %.2f %s%s", e.Name, e.Value, e.Unit, limit)
-			if e.Query != "" {
-				t.line("      PromQL: %s", e.Query)
-			}
-		}
+		drawEvidence(t, f.Evidence, "    ")
 	}
+	drawCandidates(t, r.Candidates)
 	drawEffects(t, c)
 	if a := c.Approval; a != nil {
 		t.line("  decided by %s at %s via %s %s", a.Who, clock(a.At), a.Via, a.Reason)

@@ -89,6 +89,8 @@ type server struct {
 	actuator *actuator.Actuator
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
+	// maintenance is what people decided about hosts. It is published so that advice can be replayed.
+	maintenance *prometheus.GaugeVec
 
 	reloading sync.Mutex
 	scrape    config.Scrape // as the server was started with
@@ -112,7 +114,8 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	s := &server{flags: f, log: log, driver: d, registry: prometheus.NewRegistry()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(version))
 	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
-	s.registry.MustRegister(s.reloads)
+	s.maintenance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_host_maintenance", Help: "Whether the host is in maintenance (1) and to be kept empty, or not (0)."}, []string{"host"})
+	s.registry.MustRegister(s.reloads, s.maintenance)
 	s.reloads.WithLabelValues("failure").Set(0)
 	if s.journal, err = journal.Open(filepath.Join(f.storage, "journal.db")); err != nil {
 		return nil, err
@@ -160,6 +163,14 @@ func (s *server) apply(c config.Config) error {
 		if err := s.engine.SetTargets(targets(c, s.selfTarget(c))); err != nil {
 			return fmt.Errorf("set scrape targets: %w", err)
 		}
+	}
+	s.maintenance.Reset()
+	for _, h := range c.Hosts {
+		on := 0.0
+		if h.Maintenance {
+			on = 1
+		}
+		s.maintenance.WithLabelValues(h.Name).Set(on)
 	}
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))

@@ -25,27 +25,24 @@ func (d *directFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&d.at, "at", "", "time to look at, like 2006-01-02T15:04:05Z, or an age like 2h")
 }
 
-func (d *directFlags) snapshot(ctx context.Context) (cluster.Snapshot, config.Config, error) {
+// source returns what reads Prometheus, and the time to look at: without --at, that of the last pass.
+func (d *directFlags) source() (*promql.Source, config.Config, time.Time, error) {
 	if d.config == "" {
-		return cluster.Snapshot{}, config.Config{}, errors.New("--prometheus.url needs --config.file, which names the cluster and its hosts")
+		return nil, config.Config{}, time.Time{}, errors.New("--prometheus.url needs --config.file, which names the cluster and its hosts")
 	}
 	c, err := config.Load(d.config)
 	if err != nil {
-		return cluster.Snapshot{}, c, err
+		return nil, c, time.Time{}, err
 	}
 	at, err := parseTime(d.at)
 	if err != nil {
-		return cluster.Snapshot{}, c, err
+		return nil, c, at, err
 	}
 	if at.IsZero() {
-		at = time.Now()
+		at = time.Now().Truncate(time.Duration(c.Analysis.Interval))
 	}
 	source, err := promql.New(d.prometheusURL, nil, sourceOptions(c))
-	if err != nil {
-		return cluster.Snapshot{}, c, err
-	}
-	s, err := source.Snapshot(ctx, at)
-	return s, c, err
+	return source, c, at, err
 }
 
 func newSnapshot() *cobra.Command {
@@ -71,7 +68,11 @@ func newSnapshot() *cobra.Command {
 
 func snapshotFile(ctx context.Context, ask clientFlags, direct directFlags) ([]byte, error) {
 	if direct.prometheusURL != "" {
-		s, _, err := direct.snapshot(ctx)
+		source, _, at, err := direct.source()
+		if err != nil {
+			return nil, err
+		}
+		s, err := source.Snapshot(ctx, at)
 		if err != nil {
 			return nil, err
 		}

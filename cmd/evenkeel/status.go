@@ -43,7 +43,8 @@ func newStatus() *cobra.Command {
 
 func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	t.line("cluster %s at %s: score %.0f of 100, automation level %s, %d open recommendations",
-		s.Cluster, clock(s.SnapshotAt), b.Plan.Before.Score, s.Level, s.Open)
+		s.Cluster, clock(s.SnapshotAt), b.Lost.Score(), s.Level, s.Open)
+	t.line("lost to: CPU contention %.1f, CPU headroom %.1f, memory contention %.1f, memory headroom %.1f, rules %.0f", b.Lost.CPUContention, b.Lost.CPUHeadroom, b.Lost.MemoryContention, b.Lost.MemoryHeadroom, b.Lost.Rules)
 	if s.LastError != "" {
 		t.line("THE LAST PASS FAILED, this is what was seen before: %s", s.LastError)
 	}
@@ -76,7 +77,11 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	}
 	t.line("")
 	for _, f := range b.Findings {
-		t.line("FOUND %s at %s: %s", f.Detector, f.Subject, f.Reason)
+		held := ""
+		if f.Pending {
+			held = " (not for long enough to act upon yet)"
+		}
+		t.line("FOUND %s at %s: %s%s", f.Detector, f.Subject, f.Reason, held)
 	}
 	t.line("%d moves advised; no more because: %s", len(b.Recommendations), b.Plan.StoppedBecause)
 }

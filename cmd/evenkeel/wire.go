@@ -66,8 +66,10 @@ func sourceOptions(c config.Config) promql.Options {
 		Cluster: c.Cluster, Rules: c.ClusterRules(), Window: time.Duration(c.Analysis.Window), MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
 		SharedStorage: c.SharedStorage, ReservedCPUCores: c.Reserve.CPUCores, ReservedMemoryBytes: int64(c.Reserve.Memory), Timeout: queryTimeout,
 	}
+	o.Percentile, o.ScrapeInterval, o.Places = c.Analysis.DemandPercentile, time.Duration(c.Scrape.Interval), map[string]promql.Place{}
 	for _, h := range c.Hosts {
 		o.Hosts = append(o.Hosts, h.Name)
+		o.Places[h.Name] = promql.Place{FailureDomain: h.FailureDomain, Tags: h.Tags, IdleWatts: h.IdleWatts, PeakWatts: h.PeakWatts}
 	}
 	return o
 }

@@ -70,6 +70,7 @@ func (r *Reader) watchJob(ctx context.Context, uuid string, disks bool) error {
 		job = fromJob(info)
 		if arrived {
 			arrival = readArrival(dom)
+			arrival.At = cluster.Known(float64(time.Now().UnixMilli()) / 1000)
 		}
 		if disks {
 			blocks = readBlockJobs(dom, d)
@@ -121,11 +122,11 @@ func fromJob(i *libvirt.DomainJobInfo) *stat.Job {
 	return job
 }
 
-// readArrival reads what the migration cost that brought the VM here; nil where that is not told.
+// readArrival reads what the migration cost that brought the VM here, as far as that is told.
 func readArrival(dom *libvirt.Domain) *stat.Migration {
 	i, err := dom.GetJobStats(libvirt.DOMAIN_JOB_STATS_COMPLETED | libvirt.DOMAIN_JOB_STATS_KEEP_COMPLETED)
 	if err != nil || i.Type != libvirt.DOMAIN_JOB_COMPLETED || i.OperationSet && i.Operation != libvirt.DOMAIN_JOB_OPERATION_MIGRATION_IN {
-		return nil
+		return &stat.Migration{}
 	}
 	return &stat.Migration{Seconds: milliseconds(i.TimeElapsedSet, i.TimeElapsed), DowntimeSeconds: milliseconds(i.DowntimeSet, i.Downtime),
 		TransferredBytes: numberIf(i.DataProcessedSet, i.DataProcessed)}

@@ -292,6 +292,8 @@ type BlockJob struct {
 // Migration is what a finished migration cost.
 type Migration struct {
 	Seconds, DowntimeSeconds, TransferredBytes cluster.Number
+	// At is when it was seen to have arrived, in seconds since 1970.
+	At cluster.Number
 }
 
 // DirtyRate is a sample of how fast a VM writes to its memory.

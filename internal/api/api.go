@@ -28,6 +28,7 @@ import (
 type Board interface {
 	Board() (analyzer.Judgement, error)
 	Rehearse(ctx context.Context, at time.Time) (analyzer.Judgement, error)
+	Policy() analyzer.Policy
 }
 
 // Desk is where recommendations are decided.
@@ -117,6 +118,8 @@ func New(board Board, desk Desk, version string, reload func() error, log *slog.
 	s.mux.HandleFunc("GET /api/v1/where", s.where)
 	s.mux.HandleFunc("GET /api/v1/snapshot", s.snapshot)
 	s.mux.HandleFunc("GET /api/v1/plan", s.plan)
+	s.mux.HandleFunc("GET /api/v1/explain", s.explain)
+	s.mux.HandleFunc("GET /api/v1/place", s.place)
 	s.mux.HandleFunc("POST /-/reload", s.authorised(s.reloadNow))
 	s.mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	s.mux.HandleFunc("GET /-/ready", s.ready)
@@ -316,9 +319,9 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// judgement rehearses at the time that the request names, or now.
+// judgement rehearses at the time that the request names, or at the last pass's.
 func (s *Server) judgement(w http.ResponseWriter, r *http.Request) (analyzer.Judgement, bool) {
-	at := time.Now()
+	at := time.Now().Truncate(s.board.Policy().Interval)
 	if text := r.URL.Query().Get("at"); text != "" {
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {

@@ -35,9 +35,9 @@ type house struct {
 }
 
 func (h *house) judgement() analyzer.Judgement {
-	return analyzer.Judge(cluster.Snapshot{Cluster: "prod", At: at(), Hosts: []cluster.Host{{ID: "h1"}, {ID: "h2"}},
+	return analyzer.Judge([]cluster.Snapshot{{Cluster: "prod", At: at(), Hosts: []cluster.Host{{ID: "h1"}, {ID: "h2"}},
 		VMs:  []cluster.VM{{ID: "1111", Name: "web1", Host: "h1", State: cluster.VMRunning}, {ID: "2222", Name: "web2", Host: "h2", State: cluster.VMRunning}},
-		Gaps: []cluster.Gap{{Subject: "vm/2222", Reason: "in flight"}}}, analyzer.Policy{})
+		Gaps: []cluster.Gap{{Subject: "vm/2222", Reason: "in flight"}}}}, analyzer.Policy{})
 }
 
 func (h *house) Board() (analyzer.Judgement, error) {
@@ -46,6 +46,8 @@ func (h *house) Board() (analyzer.Judgement, error) {
 	}
 	return h.judgement(), nil
 }
+
+func (h *house) Policy() analyzer.Policy { return analyzer.Policy{Interval: time.Second} }
 
 func (h *house) Rehearse(_ context.Context, t time.Time) (analyzer.Judgement, error) {
 	h.mu.Lock()

@@ -95,6 +95,22 @@ func (c *Client) Plan(ctx context.Context, at time.Time) (plan.Plan, error) {
 	return get[plan.Plan](ctx, c, "/api/v1/plan", timed(at))
 }
 
+// Explain asks why what is advised for a VM or host is advised, or why nothing is; the zero time means now.
+func (c *Client) Explain(ctx context.Context, subject string, at time.Time) (plan.Explanation, error) {
+	q := timed(at)
+	q.Set("subject", subject)
+	return get[plan.Explanation](ctx, c, "/api/v1/explain", q)
+}
+
+// Place asks where a VM should start.
+func (c *Client) Place(ctx context.Context, vm cluster.VM) (plan.Placement, error) {
+	b, err := json.Marshal(vm)
+	if err != nil {
+		return plan.Placement{}, fmt.Errorf("write the VM: %w", err)
+	}
+	return get[plan.Placement](ctx, c, "/api/v1/place", url.Values{"vm": {string(b)}})
+}
+
 // Snapshot asks for the snapshot file as of a time; the zero time means now.
 func (c *Client) Snapshot(ctx context.Context, at time.Time) ([]byte, error) {
 	raw, err := get[json.RawMessage](ctx, c, "/api/v1/snapshot", timed(at))

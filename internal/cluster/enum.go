@@ -184,8 +184,8 @@ const (
 
 func kinds() []string { return []string{"none", "migrate", "start"} }
 
-// Kinds lists the names of all kinds of action.
-func Kinds() []string { return kinds()[1:] }
+// Kinds lists the names of the kinds of action that are carried out.
+func Kinds() []string { return []string{Migrate.String()} }
 
 func (k Kind) String() string { return nameOf(kinds(), k) }
 

@@ -116,7 +116,7 @@ func blocked(v VM, gap string) string {
 // put adds (sign 1) or removes (sign -1) a VM's weight.
 func (p *Placement) put(v, host int, sign float64) {
 	vm := &p.snap.VMs[v]
-	p.cpu[host] += sign * vm.CPUDemandCores
+	p.cpu[host] += sign * vm.Cores()
 	p.memory[host] += sign * float64(vm.MemoryDemandBytes)
 	p.promised[host] += int64(sign) * vm.MemoryBytes
 	p.vms[host] += int(sign)
@@ -241,7 +241,7 @@ func (p *Placement) Fits(v, h int, l Limits) bool {
 // Room tells whether the host has room for the VM's demand and configured size.
 func (p *Placement) Room(v, h int, l Limits) bool {
 	vm, host := &p.snap.VMs[v], &p.snap.Hosts[h]
-	return p.cpu[h]+vm.CPUDemandCores <= host.CPUCores*l.MaxCPUUtilisation &&
+	return p.cpu[h]+vm.Cores() <= host.CPUCores*l.MaxCPUUtilisation &&
 		float64(p.promised[h]+vm.MemoryBytes) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation
 }
 
@@ -256,7 +256,7 @@ func (p *Placement) HostClass(h int) int { return p.reach.hostClass[h] }
 
 func (p *Placement) overfull(v, h int, l Limits) (constraint, why string) {
 	vm, host := p.snap.VMs[v], p.snap.Hosts[h]
-	if want, have := p.cpu[h]+vm.CPUDemandCores, host.CPUCores*l.MaxCPUUtilisation; want > have {
+	if want, have := p.cpu[h]+vm.Cores(), host.CPUCores*l.MaxCPUUtilisation; want > have {
 		return "CPU", fmt.Sprintf("%s would need %.2f cores of CPU and may use %.2f of %g", host.ID, want, have, host.CPUCores)
 	}
 	if want, have := float64(p.promised[h]+vm.MemoryBytes), float64(host.MemoryBytes)*l.MaxMemoryUtilisation; want > have {

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -124,5 +125,21 @@ func TestLimitsAreOnThePlannedState(t *testing.T) {
 	p.Move("x", "b")
 	if p.Illegal("y", "b", l) == "" {
 		t.Error("both together want 5 cores of 4: the second must see the first as planned")
+	}
+}
+
+func TestContradictoryRulesAreToldAndTheirVMsLeftAlone(t *testing.T) {
+	s := two()
+	s.Rules = []cluster.Rule{{Name: "apart", Kind: cluster.VMVMAntiAffinity, VMs: []string{"x", "y"}}, {Name: "together", Kind: cluster.VMVMAffinity, VMs: []string{"x", "y"}}}
+	p := cluster.NewPlacement(s)
+	if c := p.Conflicts(); len(c) != 1 || len(c[0].Rules) != 2 {
+		t.Errorf("conflicts: %+v", c)
+	}
+	if !strings.Contains(p.Blocked("x"), "contradict each other") || p.Blocked("y") == "" {
+		t.Errorf("x: %q, y: %q", p.Blocked("x"), p.Blocked("y"))
+	}
+	s.Rules[1].Strength = cluster.Should
+	if p = cluster.NewPlacement(s); p.Blocked("x") != "" || len(p.Conflicts()) != 0 {
+		t.Errorf("a should rule gives way: %+v %q", p.Conflicts(), p.Blocked("x"))
 	}
 }

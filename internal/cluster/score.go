@@ -175,10 +175,10 @@ func (p *Placement) ScoreAfter(vm, to string) float64 {
 	moving := &p.snap.VMs[v]
 	if from >= 0 {
 		t.add(p.share(from, 0, 0), -1)
-		t.add(p.share(from, -moving.CPUDemandCores, -float64(moving.MemoryDemandBytes)), 1)
+		t.add(p.share(from, -moving.Cores(), -float64(moving.MemoryDemandBytes)), 1)
 	}
 	t.add(p.share(h, 0, 0), -1)
-	t.add(p.share(h, moving.CPUDemandCores, float64(moving.MemoryDemandBytes)), 1)
+	t.add(p.share(h, moving.Cores(), float64(moving.MemoryDemandBytes)), 1)
 	return t.lost(broken).Score()
 }
 

@@ -151,6 +151,15 @@ func (v VM) Label() string {
 	return v.Name
 }
 
+// Cores is what a placement counts for the VM: its demand or, where that is more, what it is expected to use in
+// the coming hour.
+func (v *VM) Cores() float64 {
+	if v.CPUPredictedCores.Known {
+		return max(v.CPUDemandCores, v.CPUPredictedCores.Value)
+	}
+	return v.CPUDemandCores
+}
+
 // Rule ties VMs to each other or to hosts. Its VMs are those that any of the three lists names, its
 // hosts likewise.
 type Rule struct {

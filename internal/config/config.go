@@ -45,6 +45,14 @@ type Host struct {
 	// Exporter is the address (host:port) of its exporter, for the embedded Prometheus to scrape.
 	// Several hosts may name the same one.
 	Exporter string `yaml:"exporter"`
+	// FailureDomain names what fails together with it, for example a rack; Tags are for rules to name it by.
+	FailureDomain string   `yaml:"failure_domain"`
+	Tags          []string `yaml:"tags"`
+	// Maintenance tells that it is to be emptied and kept empty.
+	Maintenance bool `yaml:"maintenance"`
+	// IdleWatts and PeakWatts are what it draws when nothing runs on it and when its CPUs are busy.
+	IdleWatts float64 `yaml:"idle_watts"`
+	PeakWatts float64 `yaml:"peak_watts"`
 }
 
 // Reserve is what is kept for every host itself, and of the cluster for failures.
@@ -68,8 +76,9 @@ type Scrape struct {
 // Analysis says how the cluster is judged.
 type Analysis struct {
 	Interval Duration `yaml:"interval"`
-	// Window is what use is averaged over.
-	Window Duration `yaml:"window"`
+	// Window is what demand is taken over, DemandPercentile which percentile of it counts; 0 for the mean.
+	Window           Duration `yaml:"window"`
+	DemandPercentile float64  `yaml:"demand_percentile"`
 	// MaxDataAge is how old a host's newest sample may be.
 	MaxDataAge         Duration `yaml:"max_data_age"`
 	MigrationThreshold int      `yaml:"migration_threshold"`
@@ -134,8 +143,19 @@ type Rule struct {
 	Name     string       `yaml:"name"`
 	Kind     RuleKind     `yaml:"kind"`
 	Strength RuleStrength `yaml:"strength"`
-	VMs      []string     `yaml:"vms"`
-	Hosts    []string     `yaml:"hosts"`
+	// VMs are UUIDs or names, VMTags tags, VMNames patterns of names.
+	VMs     []string `yaml:"vms"`
+	VMTags  []string `yaml:"vm_tags"`
+	VMNames []string `yaml:"vm_names"`
+	// Hosts are names, HostTags tags, FailureDomains the domains of hosts.
+	Hosts          []string `yaml:"hosts"`
+	HostTags       []string `yaml:"host_tags"`
+	FailureDomains []string `yaml:"failure_domains"`
+}
+
+func (r Rule) cluster() cluster.Rule {
+	return cluster.Rule{Name: r.Name, Kind: cluster.RuleKind(r.Kind), Strength: cluster.RuleStrength(r.Strength),
+		VMs: r.VMs, VMTags: r.VMTags, VMNames: r.VMNames, Hosts: r.Hosts, HostTags: r.HostTags, FailureDomains: r.FailureDomains}
 }
 
 // Default is the configuration before the file is read.
@@ -146,7 +166,7 @@ func Default() Config {
 		Scrape: Scrape{Interval: Duration(15 * time.Second), Timeout: Duration(10 * time.Second),
 			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: HTTPClient{promconfig.DefaultHTTPClientConfig}},
 		Analysis: Analysis{
-			Interval: Duration(30 * time.Second), Window: Duration(5 * time.Minute), MaxDataAge: Duration(time.Minute),
+			Interval: Duration(30 * time.Second), Window: Duration(5 * time.Minute), DemandPercentile: 0.9, MaxDataAge: Duration(time.Minute),
 			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),
 			Horizon: Duration(time.Hour),
 		},
@@ -208,7 +228,7 @@ func (t Token) Read() (string, error) {
 func (c Config) ClusterRules() []cluster.Rule {
 	var rules []cluster.Rule
 	for _, r := range c.Rules {
-		rules = append(rules, cluster.Rule{Name: r.Name, Kind: cluster.RuleKind(r.Kind), Strength: cluster.RuleStrength(r.Strength), VMs: r.VMs, Hosts: r.Hosts})
+		rules = append(rules, r.cluster())
 	}
 	return rules
 }

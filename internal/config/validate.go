@@ -29,6 +29,7 @@ func (c Config) problems() problems {
 	c.checkTimes(&p)
 	a := c.Analysis
 	p.add(a.MigrationThreshold < 1 || a.MigrationThreshold > 5, "analysis.migration_threshold", "is %d; it runs from 1 (conservative) to 5 (aggressive)", a.MigrationThreshold)
+	p.add(!(a.DemandPercentile >= 0 && a.DemandPercentile <= 1), "analysis.demand_percentile", "is %g; it is a ratio, for example 0.9, or 0 for the mean", a.DemandPercentile)
 	p.add(a.MaxMoves < 1, "analysis.max_moves", "is %d; a plan needs at least one move", a.MaxMoves)
 	p.add(c.Stability.HoldRounds < 1 || c.Stability.HoldRounds > 20, "stability.hold_rounds", "is %d; it runs from 1 (act on the first sight) to 20", c.Stability.HoldRounds)
 	p.add(c.Stability.MaxMovesPerDay < 0, "stability.max_moves_per_day", "is %d; give 0 for no limit, or how often a VM may move in 24 hours", c.Stability.MaxMovesPerDay)
@@ -52,6 +53,7 @@ func (c Config) checkHosts(p *problems) {
 		p.add(h.Name == "", key+".name", "is missing; it is what the host calls itself (virsh hostname)")
 		p.add(h.Name != "" && seen[h.Name], key+".name", "%q stands twice", h.Name)
 		seen[h.Name] = true
+		p.add(h.IdleWatts < 0 || h.PeakWatts < 0 || h.PeakWatts < h.IdleWatts, key+".peak_watts", "is %g with idle_watts %g; watts are 0 or more and the peak is not below idle", h.PeakWatts, h.IdleWatts)
 		checkURI(p, key+".uri", h.URI)
 		if h.MigrationURI != h.URI {
 			checkURI(p, key+".migration_uri", h.MigrationURI)
@@ -104,24 +106,32 @@ func (c Config) checkTokens(p *problems) {
 }
 
 func (c Config) checkRules(p *problems) {
-	known := map[string]bool{}
+	names, tags, domains := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, h := range c.Hosts {
-		known[h.Name] = true
+		names[h.Name], domains[h.FailureDomain] = true, h.FailureDomain != ""
+		for _, t := range h.Tags {
+			tags[t] = true
+		}
 	}
 	seen := map[string]bool{}
 	for i, r := range c.Rules {
 		key := fmt.Sprintf("rules[%d]", i)
-		kind := cluster.RuleKind(r.Kind)
-		hostRule := kind == cluster.VMHostAffinity || kind == cluster.VMHostAntiAffinity
 		p.add(r.Name == "" || seen[r.Name], key+".name", "is missing or stands twice")
 		seen[r.Name] = true
-		p.add(kind == cluster.RuleNone, key+".kind", "is missing; use vm-vm-affinity, vm-vm-anti-affinity, vm-host-affinity or vm-host-anti-affinity")
-		p.add(len(r.VMs) == 0, key+".vms", "is empty; list VMs by name or UUID")
-		p.add(kind != cluster.RuleNone && !hostRule && len(r.VMs) == 1, key+".vms", "holds one VM; a %s rule needs two or more", kind)
-		p.add(hostRule && len(r.Hosts) == 0, key+".hosts", "is empty; a %s rule needs hosts", kind)
-		p.add(kind != cluster.RuleNone && !hostRule && len(r.Hosts) > 0, key+".hosts", "is given; a %s rule takes no hosts", kind)
-		for j, h := range r.Hosts {
-			p.add(!known[h], fmt.Sprintf("%s.hosts[%d]", key, j), "%q is not under hosts", h)
+		if field, what := r.cluster().Problem(); what != "" {
+			p.add(true, key+"."+field, "%s", what)
+		}
+		single := len(r.VMs) == 1 && len(r.VMTags)+len(r.VMNames) == 0
+		kind := cluster.RuleKind(r.Kind)
+		p.add(single && kind != cluster.RuleNone && kind != cluster.VMHostAffinity && kind != cluster.VMHostAntiAffinity, key+".vms", "holds one VM; a %s rule needs two or more", kind)
+		for _, list := range []struct {
+			field, what string
+			names       []string
+			known       map[string]bool
+		}{{"hosts", "under hosts", r.Hosts, names}, {"host_tags", "a tag of any host", r.HostTags, tags}, {"failure_domains", "the failure domain of any host", r.FailureDomains, domains}} {
+			for j, n := range list.names {
+				p.add(!list.known[n], fmt.Sprintf("%s.%s[%d]", key, list.field, j), "%q is not %s", n, list.what)
+			}
 		}
 	}
 }

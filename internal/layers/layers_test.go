@@ -33,9 +33,10 @@ func house() map[string]room {
 		"internal/cluster": {level: 0, why: "the vocabulary"},
 		"exporter/stat":    {level: 0, knows: []string{"internal/cluster"}, why: "plain values of a reading"},
 
-		"analyzer/detect": {level: 1, why: "judgement: what is wrong"},
-		"analyzer/plan":   {level: 1, why: "judgement: what would help"},
-		"actuator/gate":   {level: 1, why: "judgement: may we, now"},
+		"analyzer/detect":   {level: 1, why: "judgement: what is wrong"},
+		"analyzer/plan":     {level: 1, why: "judgement: what would help"},
+		"analyzer/forecast": {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
+		"actuator/gate":     {level: 1, why: "judgement: may we, now"},
 
 		"exporter": {level: 2, why: "frame of the metric families"},
 		"analyzer": {level: 2, knows: []string{"analyzer/detect", "analyzer/plan"}, why: "the loop and the board"},
@@ -46,7 +47,7 @@ func house() map[string]room {
 		"exporter/machine":    {level: 3, why: "adapter: reads the Linux machine"},
 		"exporter/heartbeat":  {level: 3, why: "adapter: stamps on shared storage"},
 		"actuator/hypervisor": {level: 3, knows: []string{"internal/virt"}, why: "adapter: migrates through libvirt"},
-		"analyzer/promql":     {level: 3, why: "adapter: Prometheus to snapshot"},
+		"analyzer/promql":     {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
 		"actuator/journal":    {level: 3, why: "adapter: bbolt"},
 		"internal/engine":     {level: 3, why: "adapter: the embedded Prometheus"},
 		"internal/config":     {level: 3, why: "adapter: the configuration file"},
