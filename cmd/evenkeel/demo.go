@@ -21,6 +21,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// maxSpeed is a day in less than a minute: what passes faster is gone before it has been judged.
+const maxSpeed = 2000
+
 // demoFlags are what the demo is told.
 type demoFlags struct {
 	listen string
@@ -65,6 +68,9 @@ func freeAddress(address string) string {
 
 // runDemo puts everything together in a directory that is gone afterwards.
 func runDemo(cmd *cobra.Command, f demoFlags) (err error) {
+	if !(f.speed > 0 && f.speed <= maxSpeed) {
+		return fmt.Errorf("--speed: is %g; it is above 0 and up to %d", f.speed, maxSpeed)
+	}
 	log, err := command.Log(f.level)
 	if err != nil {
 		return err

@@ -108,3 +108,21 @@ func TestTheDemoRunsTheWholeLoopAndLeavesNothing(t *testing.T) {
 		t.Error("its port is still open")
 	}
 }
+
+func TestTheDemoRefusesWhatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, args := range [][]string{{"--speed", "0"}, {"--log.level", "loud"}, {"--web.listen-address", taken.Addr().String()}} {
+		if _, err := execute(t, t.Context(), append([]string{"demo"}, args...)...); err == nil {
+			t.Errorf("demo %v ran", args)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}

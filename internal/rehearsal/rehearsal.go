@@ -29,12 +29,10 @@ type Options struct {
 
 // Run takes a cluster through the whole scenario.
 func Run(ctx context.Context, s simulator.Scenario, o Options) (Report, error) {
-	c, err := simulator.New(s, o.Window)
+	r, err := newRun(s, o)
 	if err != nil {
 		return Report{}, err
 	}
-	r := &run{cluster: c, options: o, decided: map[string]bool{}, tally: newTally()}
-	r.analyzer = analyzer.New(r, o.Analyzer, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	end := s.Start.Add(time.Duration(s.Duration))
 	for at := s.Start.Add(o.Analyzer.Interval); !at.After(end); at = at.Add(o.Analyzer.Interval) {
 		if err := ctx.Err(); err != nil {
@@ -50,7 +48,7 @@ func Run(ctx context.Context, s simulator.Scenario, o Options) (Report, error) {
 	if err := r.advance(ctx, end); err != nil {
 		return Report{}, err
 	}
-	return r.tally.report(c, time.Duration(s.Duration)), nil
+	return r.tally.report(r.cluster), nil
 }
 
 // run is one simulation under way.
@@ -67,6 +65,16 @@ type run struct {
 	failed map[string][]time.Time
 	flying *cluster.Recommendation
 	tally  *tally
+}
+
+func newRun(s simulator.Scenario, o Options) (*run, error) {
+	c, err := simulator.New(s, o.Window)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{cluster: c, options: o, decided: map[string]bool{}, failed: map[string][]time.Time{}, tally: newTally()}
+	r.analyzer = analyzer.New(r, o.Analyzer, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return r, nil
 }
 
 // Snapshot gives the analyzer what it was like at the time of a pass.
@@ -185,8 +193,5 @@ func (r *run) conclude(ctx context.Context) {
 }
 
 func (r *run) fail(vm string) {
-	if r.failed == nil {
-		r.failed = map[string][]time.Time{}
-	}
 	r.failed[vm] = append(r.failed[vm], r.cluster.Now())
 }

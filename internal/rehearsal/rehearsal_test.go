@@ -158,3 +158,58 @@ func TestAtLevelOffNothingMoves(t *testing.T) {
 		t.Errorf("%d migrations, refused %v", r.Migrations, r.Refused)
 	}
 }
+
+func TestOneActionHappensAtATime(t *testing.T) {
+	t.Parallel()
+	s := scenario(t, "duration: 1h\nmigration: {bandwidth: 100MiB}\n"+strings.Replace(peak, "peak_hour: 12", "peak_hour: 0", 1))
+	r, err := newRun(s, usual())
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := 0
+	for at := s.Start.Add(30 * time.Second); at.Before(s.Start.Add(20 * time.Minute)); at = at.Add(30 * time.Second) {
+		if err := r.advance(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.pass(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		snap, err := r.cluster.Snapshot(t.Context(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moving := 0
+		for _, v := range snap.VMs {
+			if v.MigratingTo != "" {
+				moving++
+			}
+		}
+		if moving > 1 {
+			t.Fatalf("%d VMs move at once at %s", moving, at)
+		}
+		moved += moving
+	}
+	if moved == 0 {
+		t.Error("nothing moved")
+	}
+}
+
+func TestSteadinessIsCounted(t *testing.T) {
+	at := func(minutes int, from, to string) simulator.Move {
+		return simulator.Move{At: time.Date(2026, 1, 5, 0, minutes, 0, 0, time.UTC), From: from, To: to}
+	}
+	for _, c := range []struct {
+		moves         []simulator.Move
+		most, returns int
+	}{
+		{nil, 0, 0},
+		{[]simulator.Move{at(0, "a", "b"), at(59, "b", "a")}, 2, 1},
+		{[]simulator.Move{at(0, "a", "b"), at(60, "b", "a")}, 2, 0},
+		{[]simulator.Move{at(0, "a", "b"), at(20, "b", "c"), at(40, "c", "a")}, 3, 1},
+		{[]simulator.Move{at(0, "a", "b"), at(24*60, "b", "c"), at(24*60+1, "c", "d")}, 2, 0},
+	} {
+		if most, returns := steadiness(c.moves); most != c.most || returns != c.returns {
+			t.Errorf("%v: %d a day and %d back, want %d and %d", c.moves, most, returns, c.most, c.returns)
+		}
+	}
+}

@@ -96,7 +96,7 @@ func (t *tally) refused(verdicts []cluster.Verdict) {
 // mostReasons is how many reasons a report names.
 const mostReasons = 5
 
-func (t *tally) report(c *simulator.Cluster, lasted time.Duration) Report {
+func (t *tally) report(c *simulator.Cluster) Report {
 	total := c.Totals()
 	r := Report{
 		ContendedCoreSeconds: total.LostCoreSeconds, RuleViolationVMMinutes: t.violations, StoppedVMMinutes: total.StoppedVMSeconds / 60,

@@ -147,8 +147,8 @@ vms: [{name: a, vcpus: 4, memory: 16GiB, place: h1, load: {constant: 0.5}}, {nam
 }
 
 func TestAFailedHostTakesItsVMsWithIt(t *testing.T) {
-	c := start(t, two+"events: [{at: 10m, host: h1, do: down}, {at: 20m, host: h1, do: up}]\n")
-	c.pass(10*time.Minute - time.Second)
+	c := start(t, two+"events: [{at: 10m10s, host: h1, do: down}, {at: 20m17s, host: h1, do: up}]\n")
+	c.pass(10*time.Minute + 9*time.Second)
 	if err := c.Migrate(c.vms[0].id, "h2"); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestAFailedHostTakesItsVMsWithIt(t *testing.T) {
 		t.Error("a VM left a host that had failed")
 	}
 	c.pass(time.Hour)
-	near(t, "time that it did not run", c.totals.StoppedVMSeconds, 600)
+	near(t, "time that it did not run", c.totals.StoppedVMSeconds, 607)
 	if s := see(t, c); s.Hosts[0].State != cluster.HostUp || s.VMs[0].State != cluster.VMRunning {
 		t.Errorf("after the failure: %+v", s)
 	}
@@ -241,5 +241,15 @@ func TestAVMWithoutRoomIsAnError(t *testing.T) {
 	}
 	if _, err := New(s, 0); err == nil || !strings.Contains(err.Error(), "a3") {
 		t.Errorf("three VMs of 4 GiB on 8 GiB: %v", err)
+	}
+}
+
+func TestCountersAreStraightLinesBetweenSamples(t *testing.T) {
+	c := start(t, "step: 1m\nhosts: [{name: h, cores: 8, memory: 8GiB}]\nvms: [{name: a, vcpus: 4, memory: 4GiB, load: {square: {low: 0, high: 1, period: 2m, duty: 0.5}}}]")
+	c.pass(4 * time.Minute)
+	wanted := func(s sample) float64 { return s.wanted[0] }
+	for _, part := range []struct{ from, to, want float64 }{{0, 30, 4}, {30, 90, 2}, {60, 120, 0}, {-100, 60, 4}, {105, 135, 2}} {
+		at := func(seconds float64) time.Time { return c.scenario.Start.Add(time.Duration(seconds) * time.Second) }
+		near(t, "rate", c.rate(at(part.from), at(part.to), wanted), part.want)
 	}
 }
