@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -122,9 +123,13 @@ func (c *cluster) illegal(st step, l limits) []string {
 	say(c.gaps["host/"+st.From], "host %s could not be seen properly", st.From)
 	say(c.gaps["host/"+st.To], "host %s could not be seen properly", st.To)
 	say(h.State != "up", "host %s is %q, not up", h.ID, h.State)
-	say(vm.CPUGroup != "" && vm.CPUGroup != h.CPUGroup, "the VM needs CPUs of group %q and %s has %q", vm.CPUGroup, h.ID, h.CPUGroup)
+	say(vm.Hypervisor != "" && h.Hypervisor != "" && vm.Hypervisor != h.Hypervisor, "the VM runs on %s and %s runs %s", vm.Hypervisor, h.ID, h.Hypervisor)
+	say(vm.CPUGroup != "" && vm.CPUGroup != h.CPUGroup && (vm.CPUModel == "" || !slices.Contains(h.CPUModels, vm.CPUModel)), "the VM needs CPUs of group %q and %s has %q", vm.CPUGroup, h.ID, h.CPUGroup)
 	say(!within(vm.Storage, h.Storage), "%s does not reach storage %v", h.ID, vm.Storage)
 	say(!within(vm.Networks, h.Networks), "%s does not reach networks %v", h.ID, vm.Networks)
+	if st.Priority == 1 {
+		l.cpu = math.MaxFloat64
+	}
 	faults = append(faults, c.overfull(v, to, l)...)
 	return append(faults, c.broken(v, to)...)
 }
@@ -141,7 +146,7 @@ func (c *cluster) overfull(v, to int, l limits) []string {
 	if want, may := float64(c.promised[to]+vm.Memory), float64(h.Memory)*l.memory; want > may {
 		faults = append(faults, fmt.Sprintf("%s would have %.2f GiB of memory promised and may have %.2f", h.ID, want/(1<<30), may/(1<<30)))
 	}
-	if want, may := c.cpu[to]+vm.CPUDemand, h.Cores*l.cpu; want > may+rounding {
+	if want, may := c.cpu[to]+vm.cores(), h.Cores*l.cpu; want > may+rounding {
 		faults = append(faults, fmt.Sprintf("%s would have %.3f cores in demand and may have %.3f", h.ID, want, may))
 	}
 	return faults

@@ -141,6 +141,9 @@ func TestItSharesNoCodeWithThePlanner(t *testing.T) {
 		t.Fatalf("found %v: %v", files, err)
 	}
 	for _, f := range files {
+		if f == "random_test.go" { // which makes the plans that are checked
+			continue
+		}
 		text, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

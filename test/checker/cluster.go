@@ -38,8 +38,10 @@ func newCluster(s snapshot) (*cluster, error) {
 		c.cpu = append(c.cpu, h.ReservedCores)
 	}
 	for i, r := range s.Rules {
-		for _, id := range r.VMs {
-			c.rulesOf[id] = append(c.rulesOf[id], i)
+		for _, v := range s.VMs {
+			if r.ties(v) {
+				c.rulesOf[v.ID] = append(c.rulesOf[v.ID], i)
+			}
 		}
 	}
 	for i, v := range s.VMs {
@@ -68,7 +70,7 @@ func (c *cluster) put(v, h int) {
 	c.at[v] = h
 	c.promised[h] += c.vms[v].Memory
 	c.used[h] += c.vms[v].MemoryDemand
-	c.cpu[h] += c.vms[v].CPUDemand
+	c.cpu[h] += c.vms[v].cores()
 }
 
 // move takes the VM to the step's target from wherever it is, right or wrong.
@@ -81,7 +83,7 @@ func (c *cluster) move(st step) {
 	from := c.at[v]
 	c.promised[from] -= c.vms[v].Memory
 	c.used[from] -= c.vms[v].MemoryDemand
-	c.cpu[from] -= c.vms[v].CPUDemand
+	c.cpu[from] -= c.vms[v].cores()
 	c.put(v, to)
 }
 
