@@ -2,9 +2,8 @@ package libvirt
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
@@ -22,38 +21,14 @@ type found struct {
 	arriving, left bool
 	// control tells that it is the hypervisor's own domain.
 	control bool
+	// asked is when the call began that told of the domain; old tells that none did now.
+	asked time.Time
+	old   bool
 }
 
-// pace knows how long readings take, and from that how long one may take before a domain must be
-// holding it up.
-type pace struct{ usual time.Duration }
-
-const (
-	// patienceFloor and patienceMost bound what a domain that does not answer can add to a reading.
-	patienceFloor, patienceMost = 500 * time.Millisecond, 2 * time.Second
-	// patienceTimes is how many times longer than usual a reading may take.
-	patienceTimes = 1.5
-	// hangingSome and hangingMany are how many hanging calls show that asking everybody, and asking
-	// anybody, only makes more of them.
-	hangingSome, hangingMany = 3, 6
-)
-
-func (p *pace) patience() time.Duration {
-	return max(min(time.Duration(patienceTimes*float64(p.usual)), p.usual+patienceMost), patienceFloor)
-}
-
-// second is how long the second attempt may take, which leaves out what held the first one up.
-func (p *pace) second() time.Duration { return max(p.usual, 2*patienceFloor) }
-
-// took also learns from calls that nobody waited for any more: a host that has become slower for good
-// must not be taken for a stuck one for ever. One that hung for hours says little about the pace.
-func (p *pace) took(d time.Duration) {
-	d = min(d, max(2*p.usual, 2*patienceFloor))
-	if p.usual == 0 {
-		p.usual = d
-	}
-	p.usual += (d - p.usual) / 8
-}
+// hangingSome and hangingMany are how many hanging calls show that asking everybody, and asking anybody,
+// only makes more of them.
+const hangingSome, hangingMany = 3, 6
 
 // readDomains reads all domains: by one call where the driver has it, else by calls for each.
 func (r *Reader) readDomains(ctx context.Context) ([]found, error) {
@@ -73,67 +48,92 @@ func (r *Reader) readDomains(ctx context.Context) ([]found, error) {
 }
 
 // readBulk reads all domains by one call. libvirt sets itself no limit there: a VM's process that is
-// stopped would hold up everybody, and so does a domain while it is being started, which libvirt keeps
-// locked. So the call is left hanging when it takes far longer than usual.
+// stopped would hold up everybody, and so does a domain that libvirt keeps locked, because it is being
+// started or ended. So narrower calls are made beside one that takes longer than usual, and what is
+// complete first is taken.
 func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
-	groups := r.groups()
 	// Opening a connection is no domain's fault.
-	if err := r.fast.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil }); err != nil {
+	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
-	if r.hangs.Count() >= hangingSome {
-		return r.withoutTheSlow(ctx, groups)
+	start, groups, names := time.Now(), r.groups(), r.lastKnown()
+	hanging := r.hangs.Count()
+	narrower := []width{present}
+	if len(names) > 0 {
+		narrower = append(narrower, light)
 	}
-	all, err := r.bulk(ctx, nil, groups, r.patience(ctx))
-	if err == nil {
-		return r.askAgain(ctx, all, groups), nil
+	if len(names) > 0 && hanging < hangingMany {
+		narrower = append(narrower, free)
 	}
-	if ctx.Err() != nil || unsupported(err) {
+	a := collect(ctx, r.limits(ctx), hanging < hangingSome, narrower, func(ctx context.Context, w width) answer {
+		asked, uuids := groups, names
+		switch w {
+		case everything:
+			uuids = nil
+		case light:
+			asked &^= askingGroups &^ libvirt.DOMAIN_STATS_CPU_TOTAL
+		case present:
+			asked, uuids = asked&^askingGroups, nil
+		}
+		all, err := r.bulk(ctx, uuids, asked, w == everything || w == free)
+		return answer{w, all, err}
+	})
+	if a.left() {
+		// A connection has room for five calls. The next reading finds another one open.
+		r.fast.Renew()
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patienceMost)
+			defer cancel()
+			_ = r.open(ctx) // the next reading will say
+		}()
+	}
+	all, err := r.join(a, names)
+	if err != nil {
 		return nil, err
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return r.withoutTheSlow(ctx, groups)
-	}
-	// The daemon was restarted, most likely: it may be back already.
-	return r.bulk(ctx, nil, groups, r.patience(ctx))
+	return r.askAgain(ctx, all, groups, time.Since(start)), nil
 }
 
-// withoutTheSlow reads what can be read although something holds a reading of all up, by three calls side
-// by side. One asks the VMs that ran in the last reading, by their names: a VM whose process is stopped
-// is busy now, with the call that hangs there, and is passed over; one with a job is often slow to answer
-// and is not asked. The other two read what needs no answer from the processes, which has to do for the
-// VMs that gave none: of all VMs, and, in case that one is locked because it is just being started, of
-// those that ran before. VMs that did not run are then told as they were.
-func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsTypes) ([]found, error) {
-	active, calm, rest, limit := r.lastKnown()
-	var full, all, known []found
-	var fullErr, allErr, knownErr error
-	var wg sync.WaitGroup
-	if r.hangs.Count() < hangingMany && len(calm) > 0 {
-		wg.Go(func() { full, fullErr = r.bulk(ctx, calm, groups, limit) })
+func (r *Reader) open(ctx context.Context) error {
+	return r.fast.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil })
+}
+
+// join makes one reading of what came back. The fuller of two answers counts. Where no call told of all
+// VMs, those that were not asked are told as they were last: something locks them now.
+func (r *Reader) join(a answers, names []string) ([]found, error) {
+	if a.ok(everything) {
+		return a.got[everything].found, nil
 	}
-	wg.Go(func() { all, allErr = r.bulk(ctx, nil, groups&^askingGroups, limit) })
-	if len(active) > 0 {
-		wg.Go(func() { known, knownErr = r.bulk(ctx, active, groups&^askingGroups, patienceMost) })
-	}
-	wg.Wait()
-	if fullErr != nil {
-		full = nil // the others' numbers are told without
-	}
-	full = r.askAgain(ctx, full, groups)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heldUp++
+	var all []found
 	switch {
-	case allErr == nil:
-		return merge(all, full, r.answered()), nil
-	case len(active) > 0 && knownErr == nil:
-		return append(merge(known, full, r.answered()), rest...), nil
+	case a.ok(present):
+		all = a.got[present].found
+	case a.ok(light):
+		all = append(a.got[light].found, r.others(names)...)
+	case a.ok(free):
+		all = append(a.got[free].found, r.others(names)...)
+	default:
+		return nil, a.err()
 	}
-	return nil, allErr
+	for _, w := range []width{light, free} {
+		var fuller []found
+		if a.ok(w) {
+			fuller = a.got[w].found
+		}
+		all = merge(all, fuller, r.answered())
+	}
+	return all, nil
 }
 
 // askAgain asks VMs once more that were passed over and had answered before: something, and be it our own
 // background, kept them busy for a moment.
-func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.DomainStatsTypes) []found {
-	answered := r.answered()
+func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.DomainStatsTypes, spent time.Duration) []found {
+	r.mu.Lock()
+	answered, limit := r.answered(), r.pace.again(spent)
+	r.mu.Unlock()
 	var again []string
 	for _, f := range all {
 		was := answered[f.vm.UUID]
@@ -144,7 +144,9 @@ func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.Domai
 	if len(again) == 0 || r.hangs.Count() >= hangingMany {
 		return all
 	}
-	got, err := r.bulk(ctx, again, groups, patienceFloor)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	got, err := r.bulk(ctx, again, groups, false)
 	if err != nil {
 		return all
 	}
@@ -161,7 +163,7 @@ func merge(bare, full []found, answered map[string]*bool) []found {
 	for i := range bare {
 		if f, ok := told[bare[i].vm.UUID]; ok {
 			bare[i] = f
-		} else if answered != nil {
+		} else if answered != nil && !bare[i].old {
 			bare[i].vm.Answers = answered[bare[i].vm.UUID]
 		}
 	}
@@ -170,8 +172,6 @@ func merge(bare, full []found, answered map[string]*bool) []found {
 
 // answered tells which VMs answered when they were asked last.
 func (r *Reader) answered() map[string]*bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	known := map[string]*bool{}
 	for uuid, m := range r.memory {
 		known[uuid] = m.now.Answers
@@ -179,41 +179,74 @@ func (r *Reader) answered() map[string]*bool {
 	return known
 }
 
-// lastKnown are the VMs that ran in the last reading, those of them without a job, those that did not
-// run, and how long asking again may take.
-func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Duration) {
+// lastKnown are the VMs of the last reading that ran and that nothing should lock or hold up now. What did
+// not answer is asked again when the calls that hang there have come back.
+func (r *Reader) lastKnown() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heldUp++
+	var names []string
 	for uuid, m := range r.memory {
-		switch {
-		case !m.home || !m.seen.Equal(r.lastSeen):
-		case !m.now.State.Active():
-			rest = append(rest, found{vm: m.now, id: m.id})
-		default:
-			active = append(active, uuid)
-			// What did not answer is asked again when the calls that hang there have come back.
-			if stuck := m.now.Answers != nil && !*m.now.Answers; m.job == nil && !stuck {
-				calm = append(calm, uuid)
-			}
+		// libvirt locks a VM while its process is started and ended, which a migration does at either side.
+		moves := m.job != nil || time.Since(m.movedAt) < movesFor
+		if stuck := m.now.Answers != nil && !*m.now.Answers; r.here(m) && m.now.State.Active() && !moves && !stuck {
+			names = append(names, uuid)
 		}
 	}
-	return active, calm, rest, r.pace.second()
+	return names
 }
 
-// patience is how long a reading of all may take. Before the first one nothing is known of the pace, and
-// it has half of the time that there is.
-func (r *Reader) patience(ctx context.Context) time.Duration {
+// here tells whether the last reading had the VM.
+func (r *Reader) here(m *memory) bool { return m.home && m.seen.Equal(r.lastSeen) }
+
+const (
+	// movesFor is how long after an event of its migration a VM may be locked, if no look at its job says
+	// more.
+	movesFor = jobEvery
+	// toldFor is how long a VM that runs is told as it was last.
+	toldFor = time.Minute
+)
+
+// others tells of the VMs of the last reading as they were told last, but for those that were asked now. One
+// of which an event tells that it has left is not there any more, and where no events are heard nobody
+// knows.
+func (r *Reader) others(asked []string) []found {
+	now := time.Now()
+	var all []found
+	for uuid, m := range r.memory {
+		switch {
+		case !r.here(m) || slices.Contains(asked, uuid) || m.goneAt.After(m.askedAt):
+		case !m.now.State.Active():
+			all = append(all, found{vm: m.now, id: m.id, old: true})
+		case r.hearing.IsZero() || r.hearing.After(m.askedAt) || now.Sub(m.askedAt) > toldFor:
+		default:
+			f := found{vm: m.now, id: m.id, old: true}
+			if m.handedAt.After(m.askedAt) {
+				f.state(libvirt.DOMAIN_PAUSED, m.handedFor)
+			}
+			// It was not asked, and what only it can tell is for it to tell.
+			no := false
+			f.vm.Answers, f.vm.Memory, f.vm.PerVCPU, f.vm.Blocks = &no, stat.VMMemory{}, nil, nil
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// limits are how long a reading of all may take. Before the first one nothing is known of the pace, and it
+// has half of the time that there is.
+func (r *Reader) limits(ctx context.Context) limits {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if deadline, ok := ctx.Deadline(); ok && r.lastSeen.IsZero() {
-		return time.Until(deadline) / 2
+		half := time.Until(deadline) / 2
+		return limits{hedge: half, budget: half, last: 2 * half}
 	}
-	return r.pace.patience()
+	return limits{hedge: r.pace.hedge(), budget: r.pace.budget(), last: r.pace.budget() + patienceMost}
 }
 
-// askingGroups are what libvirt asks the VMs' processes for.
-const askingGroups = libvirt.DOMAIN_STATS_BALLOON | libvirt.DOMAIN_STATS_VCPU | libvirt.DOMAIN_STATS_BLOCK
+// askingGroups are what libvirt asks the VMs' processes for. That is true of the CPU time as well, in which
+// libvirt 9 counts how long they polled.
+const askingGroups = libvirt.DOMAIN_STATS_CPU_TOTAL | libvirt.DOMAIN_STATS_BALLOON | libvirt.DOMAIN_STATS_VCPU | libvirt.DOMAIN_STATS_BLOCK
 
 // groups are the groups of statistics that the collectors need.
 func (r *Reader) groups() libvirt.DomainStatsTypes {
@@ -233,15 +266,15 @@ func (r *Reader) groups() libvirt.DomainStatsTypes {
 	return groups
 }
 
-func (r *Reader) bulk(ctx context.Context, uuids []string, groups libvirt.DomainStatsTypes, limit time.Duration) ([]found, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+// bulk makes the call for the VMs of the UUIDs, or for all where there are none. The pace may learn from it.
+func (r *Reader) bulk(ctx context.Context, uuids []string, groups libvirt.DomainStatsTypes, paced bool) ([]found, error) {
 	var all []found
 	err := r.fast.Call(ctx, "read domain statistics", func(c *libvirt.Connect) error {
 		start := time.Now()
 		var got []found
 		err := virt.Stats(c, uuids, groups, libvirt.CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, func(rec virt.Record) {
 			f := fromRecord(rec)
+			f.asked = start
 			if groups&libvirt.DOMAIN_STATS_CPU_TOTAL != 0 {
 				fillIn(rec, &f.vm)
 			}
@@ -250,7 +283,7 @@ func (r *Reader) bulk(ctx context.Context, uuids []string, groups libvirt.Domain
 		if err != nil {
 			return err
 		}
-		if uuids == nil && groups&askingGroups != 0 {
+		if paced && groups&askingGroups != 0 {
 			r.mu.Lock()
 			r.pace.took(time.Since(start))
 			r.mu.Unlock()

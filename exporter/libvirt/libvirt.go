@@ -64,6 +64,8 @@ type Reader struct {
 	stale error
 	// listener is the one whose events count.
 	listener *listener
+	// hearing is since when it is told which domains come and go; zero while it is not.
+	hearing time.Time
 	// readings say how the last reading of each part in the background went.
 	readings map[string]stat.Reading
 	memory   map[string]*memory
@@ -86,6 +88,8 @@ type memory struct {
 	seen time.Time
 	now  stat.VM
 	id   uint
+	// askedAt is when the call began that told what it was.
+	askedAt time.Time
 	// home tells that the VM was seen to be here under that ID, and not just arriving.
 	home bool
 
@@ -100,6 +104,11 @@ type memory struct {
 	missing       bool
 	// balloonAsked is the ID under which the balloon's statistics were switched on or refused.
 	balloonAsked uint
+
+	// movedAt is when an event last told that it moves, goneAt that it has left or ended, and handedAt that
+	// it waits for the other host to take it, for the reason handedFor.
+	movedAt, goneAt, handedAt time.Time
+	handedFor                 int
 
 	events   []float64
 	ioErrors map[string]float64

@@ -111,32 +111,6 @@ func TestWhatIsKnownOfAVMOutlivesItForAWhile(t *testing.T) {
 	}
 }
 
-func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
-	for usual, want := range map[time.Duration]time.Duration{0: patienceFloor, 10 * time.Millisecond: patienceFloor, 400 * time.Millisecond: 600 * time.Millisecond, 10 * time.Second: 12 * time.Second} {
-		p := pace{usual: usual}
-		if got := p.patience(); got != want {
-			t.Errorf("readings of %s are waited for %s, want %s", usual, got, want)
-		}
-	}
-	var p pace
-	for range 100 {
-		p.took(200 * time.Millisecond)
-	}
-	if p.usual < 190*time.Millisecond || p.usual > 210*time.Millisecond {
-		t.Errorf("the usual time is %s", p.usual)
-	}
-	p.took(time.Hour) // a process that was stopped for an hour
-	if p.patience() > patienceFloor {
-		t.Errorf("after one that hung the patience is %s", p.patience())
-	}
-	for range 30 { // the host has become slow for good
-		p.took(3 * time.Second)
-	}
-	if p.patience() < 3*time.Second {
-		t.Errorf("after many slow ones the patience is %s", p.patience())
-	}
-}
-
 // Nobody who was not asked may pass for one who does not answer.
 func TestOnlyWhoWasAskedCanFailToAnswer(t *testing.T) {
 	yes, no := true, false

@@ -94,16 +94,15 @@ func daemonOf(path string) (int, error) {
 	return int(cred.Pid), nil
 }
 
-// migrations moves each of some guests to the second host and back until the time is over. Each ends
-// where it began. It returns how many moves there were.
-func migrations(ctx context.Context, guests int, lasting time.Duration) (int, error) {
-	end := time.Now().Add(lasting)
+// migrations moves each of some guests to the second host and back until it is over. Each ends where it
+// began. It returns how many moves there were.
+func migrations(ctx context.Context, guests int, over <-chan struct{}) (int, error) {
 	moves := make([]int, guests)
 	errs := make([]error, guests)
 	var wg sync.WaitGroup
 	for i := range guests {
 		wg.Go(func() {
-			for errs[i] == nil && time.Now().Before(end) {
+			for errs[i] == nil && !closed(over) {
 				errs[i] = errors.Join(move(ctx, guest(i), "host1", "host2"), move(ctx, guest(i), "host2", "host1"))
 				moves[i] += 2
 			}

@@ -52,7 +52,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 7, "how many rounds; each exporter has its turn in each")
 	flag.IntVar(&o.scrapes, "scrapes", 20, "how many scrapes a turn has")
 	flag.DurationVar(&o.rest, "rest", 20*time.Second, "how long the work between scrapes is measured; 0 leaves that out")
-	flag.DurationVar(&o.storm, "storm", 30*time.Second, "how long guests are moved back and forth")
+	flag.DurationVar(&o.storm, "storm", 90*time.Second, "how long guests are moved back and forth")
 	flag.StringVar(&o.only, "only", "", "these `scenes` alone, with commas between: guests, domains, memory, storm")
 	flag.BoolVar(&o.keep, "keep", false, "leave the lab up, also if it was not up before")
 	flag.StringVar(&o.binary, "binary", "bin/evenkeel-exporter", "the `program` to measure, with its subcommand if it takes one, as in \"bin/evenkeel exporter\"")

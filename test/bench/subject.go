@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -159,21 +160,9 @@ func (s *subject) size(ctx context.Context) (families, series int, err error) {
 	if s.in != nil {
 		return 0, 0, nil
 	}
-	resp, err := s.get(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { _ = resp.Body.Close() }() // it has been read
-	body := io.Reader(resp.Body)
-	if resp.Header.Get("Content-Encoding") == "gzip" {
-		if body, err = gzip.NewReader(resp.Body); err != nil {
-			return 0, 0, err
-		}
-	}
-	lines := bufio.NewScanner(body)
-	for lines.Scan() {
-		name := strings.TrimPrefix(lines.Text(), "# TYPE ")
-		typed := name != lines.Text()
+	err = s.page(ctx, func(text string) {
+		name := strings.TrimPrefix(text, "# TYPE ")
+		typed := name != text
 		switch {
 		case name == "" || name[0] == '#' || about(name):
 		case typed:
@@ -181,8 +170,40 @@ func (s *subject) size(ctx context.Context) (families, series int, err error) {
 		default:
 			series++
 		}
+	})
+	return families, series, err
+}
+
+// value is the sum of a metric's series in one scrape.
+func (s *subject) value(ctx context.Context, metric string) (sum float64, err error) {
+	var wrong error
+	err = s.page(ctx, func(text string) {
+		if rest, ok := strings.CutPrefix(text, metric+"{"); ok {
+			v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+			sum, wrong = sum+v, errors.Join(wrong, err)
+		}
+	})
+	return sum, errors.Join(err, wrong)
+}
+
+// page scrapes and hands out line by line.
+func (s *subject) page(ctx context.Context, each func(line string)) error {
+	resp, err := s.get(ctx)
+	if err != nil {
+		return err
 	}
-	return families, series, lines.Err()
+	defer func() { _ = resp.Body.Close() }() // it has been read
+	body := io.Reader(resp.Body)
+	if resp.Header.Get("Content-Encoding") == "gzip" {
+		if body, err = gzip.NewReader(resp.Body); err != nil {
+			return err
+		}
+	}
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		each(lines.Text())
+	}
+	return lines.Err()
 }
 
 // about tells whether a metric is about the exporter's own process.
