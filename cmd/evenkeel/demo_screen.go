@@ -166,7 +166,13 @@ func (sc *screen) cases(want func(cluster.Case) bool) []cluster.Case {
 	return sc.server.actuator.List(want)
 }
 
+// open is what can be approved. While what was approved has not been done there is nothing: one plan after
+// the other is easier to follow.
 func (sc *screen) open() []cluster.Case {
+	busy := sc.cases(func(c cluster.Case) bool { return c.State == cluster.CaseApproved || c.State == cluster.CaseRunning })
+	if len(busy) > 0 {
+		return nil
+	}
 	return sc.cases(func(c cluster.Case) bool { return c.State == cluster.CaseOpen })
 }
 
