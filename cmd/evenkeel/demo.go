@@ -174,7 +174,7 @@ func listenExporters(live *simulator.Live, hosts []string, log *slog.Logger) (*e
 
 // demoMetrics answers with one host's page, made by the exporter itself.
 func demoMetrics(live *simulator.Live, host string, log *slog.Logger) http.Handler {
-	e := exporter.New(exporter.Options{Readers: []exporter.Reader{live.Reader(host)}, Timeout: time.Second, Log: log.With("room", "exporter", "host", host)})
+	e := exporter.New(exporter.Options{Readers: []exporter.Reader{live.Reader(host)}, Timeout: 2 * time.Second, Log: log.With("room", "exporter", "host", host)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		promhttp.HandlerForTransactional(e.Within(r.Context()), promhttp.HandlerOpts{MaxRequestsInFlight: command.MaxScrapes}).ServeHTTP(w, r)
 	})
@@ -210,7 +210,7 @@ func (e *exporters) close() {
 }
 
 // demoConfig is a configuration for a day that passes in minutes: looks, holds and cool-downs are
-// shortened to match. The only time that cannot be shortened is the day of max_moves_per_day.
+// shortened to match, as far as a slow machine keeps up. The only time that cannot be shortened is the day of max_moves_per_day.
 func demoConfig(hosts, exporters []string) string {
 	var b strings.Builder
 	b.WriteString(demoPolicy + "hosts:\n")
@@ -222,8 +222,8 @@ func demoConfig(hosts, exporters []string) string {
 
 const demoPolicy = `# made for this run of evenkeel demo
 cluster: demo
-scrape: {interval: 1s, timeout: 1s, retention: 2h}
-analysis: {interval: 2s, window: 10s, max_data_age: 4s, recommendation_lifetime: 30s, horizon: 1m}
+scrape: {interval: 2s, timeout: 2s, retention: 2h}
+analysis: {interval: 4s, window: 10s, max_data_age: 6s, recommendation_lifetime: 30s, horizon: 1m}
 stability: {hold_rounds: 2, cool_down: 15s, cool_down_max: 1m, max_moves_per_day: 0}
 migration: {tls: "off", bandwidth: 4GiB, timeout: 1m}
 rules:

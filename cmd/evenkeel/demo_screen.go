@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/simulator"
 )
@@ -166,7 +168,13 @@ func (sc *screen) cases(want func(cluster.Case) bool) []cluster.Case {
 	return sc.server.actuator.List(want)
 }
 
+// open is what can be approved. While what was approved has not been done there is nothing: one plan after
+// the other is easier to follow.
 func (sc *screen) open() []cluster.Case {
+	busy := sc.cases(func(c cluster.Case) bool { return c.State == cluster.CaseApproved || c.State == cluster.CaseRunning })
+	if len(busy) > 0 {
+		return nil
+	}
 	return sc.cases(func(c cluster.Case) bool { return c.State == cluster.CaseOpen })
 }
 
@@ -188,6 +196,9 @@ func (sc *screen) approve(ctx context.Context) {
 	for _, c := range sc.open() {
 		word := cluster.Approval{Who: "demo", Via: "terminal", At: time.Now()}
 		if _, err := sc.server.actuator.Approve(ctx, c.Recommendation.ID, word); err != nil {
+			if errors.Is(err, actuator.ErrNotOpen) {
+				continue // the advice was made anew meanwhile; the next look shows it
+			}
 			sc.out.line("  refused  %s  %v", c.Recommendation.ID, err)
 			continue
 		}
