@@ -23,7 +23,7 @@ func contendedHost(p *cluster.Placement, s cluster.Snapshot, pol Policy) []clust
 			value, limit       float64
 			known              bool
 		}{
-			{"cpu_utilisation", "CPU demand is", "cpu_demand_cores", l.CPUUtilisation, pol.Limits.MaxCPUUtilisation, true},
+			{"cpu_utilisation", "CPU demand is", "cpu_demand_cores", l.CPUUtilisation, pol.Limits.MaxCPUUtilisation, !quiet(h, l, pol)},
 			{"memory_utilisation", "memory in use is", "memory_demand_bytes", l.MemoryUtilisation, pol.Limits.MaxMemoryUtilisation, true},
 			{"cpu_pressure", "tasks wait for the CPU in", "cpu_pressure_ratio", h.CPUPressureRatio.Value, pol.CPUPressure, h.CPUPressureRatio.Known},
 			{"memory_pressure", "tasks wait for memory in", "memory_pressure_ratio", h.MemoryPressureRatio.Value, pol.MemoryPressure, h.MemoryPressureRatio.Known},
@@ -44,6 +44,12 @@ func contendedHost(p *cluster.Placement, s cluster.Snapshot, pol Policy) []clust
 		}
 	}
 	return found
+}
+
+// quiet tells that a host that is full on paper is not in fact: percentiles of the demand of many VMs add up to
+// more than the host ever sees at once, and its tasks are known to wait hardly ever.
+func quiet(h cluster.Host, l cluster.Load, pol Policy) bool {
+	return l.CPUUtilisation <= 1 && h.CPUPressureRatio.Known && h.CPUPressureRatio.Value < pol.CPUPressure/5
 }
 
 // contendedVM finds VMs that wait for the CPU, and names the neighbour that uses most of it.

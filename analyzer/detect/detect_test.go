@@ -93,6 +93,18 @@ func TestEachDetectorFindsItsOwn(t *testing.T) {
 	}
 }
 
+// Percentiles add up to a full host that in fact never is.
+func TestAHostThatIsFullOnPaperAloneIsNotContended(t *testing.T) {
+	for pressure, want := range map[float64]bool{0.01: false, 0.2: true} {
+		s := calm()
+		s.VMs[0].CPUDemandCores, s.Hosts[0].CPUPressureRatio = 6.4, cluster.Known(pressure)
+		got := slices.ContainsFunc(found(s), func(f cluster.Finding) bool { return f.Detector == "contended_host" })
+		if got != want {
+			t.Errorf("with tasks waiting in %.0f %% of the time, contended is %v", 100*pressure, got)
+		}
+	}
+}
+
 func TestWhatDoesNotHoldIsPending(t *testing.T) {
 	peak, rest := calm(), calm()
 	peak.VMs[0].CPUDemandCores = 6

@@ -166,7 +166,7 @@ func Default() Config {
 		Scrape: Scrape{Interval: Duration(15 * time.Second), Timeout: Duration(10 * time.Second),
 			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: HTTPClient{promconfig.DefaultHTTPClientConfig}},
 		Analysis: Analysis{
-			Interval: Duration(30 * time.Second), Window: Duration(5 * time.Minute), DemandPercentile: 0.9, MaxDataAge: Duration(time.Minute),
+			Interval: Duration(30 * time.Second), Window: Duration(15 * time.Minute), DemandPercentile: 0.9, MaxDataAge: Duration(time.Minute),
 			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),
 			Horizon: Duration(time.Hour),
 		},
