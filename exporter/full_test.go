@@ -87,7 +87,7 @@ func onXen() stat.Host {
 }
 
 func fullMachine() stat.Machine {
-	n, yes := cluster.Known, true
+	n, yes, checks := cluster.Known, true, 3.0
 	m := stat.Machine{
 		Hostname: "kernelname",
 		CPU:      &stat.MachineCPU{User: 1, Nice: 2, System: 3, Idle: 4, IOWait: 5, IRQ: 6, SoftIRQ: 7, Steal: 8, Guest: 9},
@@ -97,13 +97,13 @@ func fullMachine() stat.Machine {
 		Pressure: &stat.Pressure{CPU: &stat.Stalls{Some: stat.Stall{Seconds: 10, Ratio: .1}}, Memory: &stat.Stalls{Full: &stat.Stall{}}, IO: &stat.Stalls{Some: stat.Stall{Seconds: 20, Ratio: .2}, Full: &stat.Stall{Seconds: 5, Ratio: .05}}},
 		Time:     &stat.MachineTime{Boot: n(1.6e9), Clock: &stat.Clock{Synchronised: true, Offset: 1e-6, EstimatedError: 1e-5, MaximumError: 1e-3}},
 		Bonds:    []stat.Bond{{Name: "bond0", Mode: "802.3ad", Slaves: 2, Up: 1}}, Multipaths: []stat.Multipath{{Name: "mpatha", Active: 3, Failed: 1}},
-		EDAC: []stat.MemoryController{{Name: "mc0", Correctable: 2, Uncorrectable: 0}},
+		EDAC: []stat.MemoryController{{Name: "mc0", Correctable: 2, Uncorrectable: 0}}, MachineChecks: &checks,
 		Filesystems: []stat.Filesystem{{MountPoint: "/", Type: "ext4", Size: n(100), Free: n(50), Available: n(45), Inodes: n(10), InodesFree: n(5)},
 			{MountPoint: "/nfs", Type: "nfs4", ReadOnly: true, Stalled: true}},
 		KVM:            &stat.KVM{Device: true, Nested: &yes},
 		NetworkDevices: []stat.NetworkDevice{{Name: "eth0", Kind: "physical", Enabled: true, Carrier: true, Speed: n(1e10), ReceiveBytes: 1, TransmitBytes: 2, ReceiveErrors: 3, TransmitErrors: 4, ReceiveDrops: 5, TransmitDrops: 6}},
 	}
-	for _, c := range []string{"host_cpu", "host_memory", "host_numa", "host_load", "host_pressure", "host_time", "host_bond", "host_multipath", "host_edac", "host_filesystem", "host_kvm", "host_network_device"} {
+	for _, c := range []string{"host_cpu", "host_memory", "host_numa", "host_load", "host_pressure", "host_time", "host_bond", "host_multipath", "host_edac", "host_mce", "host_filesystem", "host_kvm", "host_network_device"} {
 		m.Readings = append(m.Readings, stat.Reading{Collector: c, Took: time.Millisecond})
 	}
 	return m

@@ -31,6 +31,8 @@ type Reader struct {
 	// adjtimex is the kernel's, except in tests.
 	adjtimex func(*unix.Timex) (int, error)
 
+	checks machineChecks
+
 	mu      sync.Mutex
 	flights map[string]*flight
 }
@@ -57,7 +59,7 @@ func (r *Reader) all() []part {
 	return []part{
 		{"host_cpu", r.cpu}, {"host_memory", r.memory}, {"host_numa", r.numa}, {"host_load", r.load},
 		{"host_pressure", r.pressure}, {"host_time", r.time}, {"host_bond", r.bonds},
-		{"host_multipath", r.multipaths}, {"host_edac", r.edac}, {"host_filesystem", r.filesystem},
+		{"host_multipath", r.multipaths}, {"host_edac", r.edac}, {"host_mce", r.mce}, {"host_filesystem", r.filesystem},
 		{"host_kvm", r.kvm}, {"host_network_device", r.networkDevices},
 	}
 }

@@ -60,7 +60,7 @@ func errs(m stat.Machine) map[string]string {
 }
 
 func TestAHypervisorIsReadWhole(t *testing.T) {
-	yes := true
+	yes, checks := true, 7.0
 	want := stat.Machine{
 		Hostname: "node1.example.net",
 		CPU:      &stat.MachineCPU{User: 60, Nice: 1.5, System: 30, Idle: 5000, IOWait: 7, IRQ: .8, SoftIRQ: .9, Steal: .1, Guest: 40.5},
@@ -76,8 +76,8 @@ func TestAHypervisorIsReadWhole(t *testing.T) {
 		Time:       &stat.MachineTime{Boot: cluster.Known(1795355188), Clock: &stat.Clock{Synchronised: true, Offset: -2.5e-6, EstimatedError: 300e-6, MaximumError: .07}},
 		Bonds:      []stat.Bond{{Name: "bond0", Mode: "802.3ad", Slaves: 3, Up: 1}},
 		Multipaths: []stat.Multipath{{Name: "mpatha", Active: 2, Failed: 2}},
-		EDAC:       []stat.MemoryController{{Name: "mc0", Correctable: 17, Uncorrectable: 1}},
-		KVM:        &stat.KVM{Device: true, Nested: &yes},
+		EDAC:       []stat.MemoryController{{Name: "mc0", Correctable: 17, Uncorrectable: 1}}, MachineChecks: &checks,
+		KVM: &stat.KVM{Device: true, Nested: &yes},
 		NetworkDevices: []stat.NetworkDevice{
 			{Name: "bond0", Kind: "bond", Enabled: true, Carrier: true, Speed: cluster.Known(1e10), ReceiveBytes: 1107198264, TransmitBytes: 3005243, ReceiveErrors: 1, ReceiveDrops: 2, TransmitErrors: 3, TransmitDrops: 4},
 			{Name: "br0", Kind: "bridge", Enabled: true, ReceiveBytes: 23136, TransmitBytes: 936, ReceiveDrops: 7},
@@ -105,7 +105,7 @@ func TestWhatTheMachineHasNotIsNoError(t *testing.T) {
 	if len(m.Readings) != len(r.all()) {
 		t.Errorf("%d readings of %d parts", len(m.Readings), len(r.all()))
 	}
-	if m.NUMA != nil || m.Pressure != nil || m.Bonds != nil || m.Multipaths != nil || m.EDAC != nil || m.Filesystems != nil || m.NetworkDevices != nil || m.Time.Clock != nil {
+	if m.NUMA != nil || m.Pressure != nil || m.Bonds != nil || m.Multipaths != nil || m.EDAC != nil || m.MachineChecks != nil || m.Filesystems != nil || m.NetworkDevices != nil || m.Time.Clock != nil {
 		t.Errorf("found things that are not there: %+v", m)
 	}
 	if m.KVM.Device || m.KVM.Nested != nil || m.Hostname == "" || m.CPU == nil || m.Load == nil {
@@ -117,7 +117,7 @@ func TestBrokenFilesAreNamedAndHideNoOthers(t *testing.T) {
 	files := map[string]string{
 		"host_cpu": "proc/stat", "host_memory": "proc/meminfo", "host_numa": "node0/meminfo", "host_load": "proc/loadavg",
 		"host_pressure": "proc/pressure/cpu", "host_time": "proc/stat", "host_bond": "bond0", "host_multipath": "dm-1",
-		"host_edac": "ce_count", "host_filesystem": "proc/1/mountinfo", "host_kvm": "nested", "host_network_device": "proc/net/dev",
+		"host_edac": "ce_count", "host_mce": "proc/interrupts", "host_filesystem": "proc/1/mountinfo", "host_kvm": "nested", "host_network_device": "proc/net/dev",
 	}
 	for tree, differs := range map[string]map[string]string{
 		"garbage": {"host_bond": "bonding/mode", "host_multipath": "", "host_numa": "node1/meminfo"},

@@ -58,7 +58,7 @@ func FuzzFiles(f *testing.F) {
 	} {
 		f.Add(text)
 	}
-	files := []string{"proc/stat", "proc/meminfo", "proc/loadavg", "proc/pressure/cpu", "proc/net/dev", "proc/1/mountinfo",
+	files := []string{"proc/stat", "proc/meminfo", "proc/loadavg", "proc/pressure/cpu", "proc/net/dev", "proc/1/mountinfo", "proc/interrupts",
 		"sys/devices/system/node/node0/meminfo", "sys/devices/system/edac/mc/mc0/ce_count", "sys/class/net/bonding_masters",
 		"sys/class/net/eth0/device/x", "sys/class/net/eth0/speed", "sys/module/kvm_amd/parameters/nested"}
 	dir := f.TempDir()

@@ -9,16 +9,18 @@ type Machine struct {
 	Hostname string
 	// ControlDomain tells that the machine is the privileged domain of a hypervisor of type 1: what its
 	// kernel says of processors and memory is then not the host's.
-	ControlDomain  bool
-	CPU            *MachineCPU
-	Memory         *MachineMemory
-	NUMA           []NUMANode
-	Load           *Load
-	Pressure       *Pressure
-	Time           *MachineTime
-	Bonds          []Bond
-	Multipaths     []Multipath
-	EDAC           []MemoryController
+	ControlDomain bool
+	CPU           *MachineCPU
+	Memory        *MachineMemory
+	NUMA          []NUMANode
+	Load          *Load
+	Pressure      *Pressure
+	Time          *MachineTime
+	Bonds         []Bond
+	Multipaths    []Multipath
+	EDAC          []MemoryController
+	// MachineChecks counts the machine check exceptions of all CPUs since boot.
+	MachineChecks  *float64
 	Filesystems    []Filesystem
 	KVM            *KVM
 	NetworkDevices []NetworkDevice
