@@ -327,6 +327,13 @@ func TestTheGatesAreAskedAgainJustBeforeActing(t *testing.T) {
 		s := newStage()
 		first := s.advise("v1", time.Hour)
 		second := s.advise("v2", time.Hour)
+		s.with(func() { // for another reason than gain, so that the second may be approved while the first is under way
+			for i := range s.recs {
+				s.recs[i].Policy = "quarantine"
+				s.recs[i] = s.recs[i].Identified()
+			}
+			first, second = s.recs[0].ID, s.recs[1].ID
+		})
 		a, _, _ := running(t, s, cluster.LevelManual)
 		for _, id := range []string{first, second} {
 			if err := approve(a, id); err != nil {
