@@ -53,40 +53,27 @@ func (r *Reader) readDomains(ctx context.Context) ([]found, error) {
 // complete first is taken.
 func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
 	// Opening a connection is no domain's fault.
-	if err := r.open(ctx); err != nil {
+	if err := open(ctx, r.fast); err != nil {
 		return nil, err
 	}
 	start, groups, names := time.Now(), r.groups(), r.lastKnown()
 	hanging := r.hangs.Count()
 	narrower := []width{present}
-	if len(names) > 0 {
-		narrower = append(narrower, light)
-	}
 	if len(names) > 0 && hanging < hangingMany {
 		narrower = append(narrower, free)
 	}
-	a := collect(ctx, r.limits(ctx), hanging < hangingSome, narrower, func(ctx context.Context, w width) answer {
-		asked, uuids := groups, names
+	a := collect(ctx, r.limits(ctx), hanging < hangingSome, narrower, func(ctx context.Context, w width, part func(answer)) answer {
 		switch w {
-		case everything:
-			uuids = nil
-		case light:
-			asked &^= askingGroups &^ libvirt.DOMAIN_STATS_CPU_TOTAL
+		case free:
+			return r.byName(ctx, names, groups, part)
 		case present:
-			asked, uuids = asked&^askingGroups, nil
+			all, err := r.bulk(ctx, r.narrower[w], nil, groups&^askingGroups, false)
+			return answer{of: w, found: all, err: err}
 		}
-		all, err := r.bulk(ctx, uuids, asked, w == everything || w == free)
-		return answer{w, all, err}
+		all, err := r.bulk(ctx, r.fast, nil, groups, true)
+		return answer{of: w, found: all, err: err, gaps: len(passedOver(all, r.answered())) > 0}
 	})
-	if a.left() {
-		// A connection has room for five calls. The next reading finds another one open.
-		r.fast.Renew()
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), patienceMost)
-			defer cancel()
-			_ = r.open(ctx) // the next reading will say
-		}()
-	}
+	r.reopen(a)
 	all, err := r.join(a, names)
 	if err != nil {
 		return nil, err
@@ -94,84 +81,155 @@ func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
 	return r.askAgain(ctx, all, groups, time.Since(start)), nil
 }
 
-func (r *Reader) open(ctx context.Context) error {
-	return r.fast.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil })
+// namedAtOnce is how many VMs are asked by name in one call: so many have to wait for one that is locked
+// after all, and so much goes on when nobody waits for the others any more.
+const namedAtOnce = 5
+
+// byName asks VMs by name, some at a time, and tells of those that have answered.
+func (r *Reader) byName(ctx context.Context, names []string, groups libvirt.DomainStatsTypes, part func(answer)) answer {
+	a := answer{of: free}
+	start := time.Now()
+	for some := range slices.Chunk(names, namedAtOnce) {
+		got, err := r.bulk(ctx, r.narrower[free], some, groups, false)
+		if err != nil {
+			a.more, a.err = false, err
+			return a
+		}
+		// What was told is read elsewhere.
+		a.found, a.asked = slices.Concat(a.found, got), slices.Concat(a.asked, some)
+		a.more, a.gaps = len(a.asked) < len(names), a.gaps || len(passedOver(got, r.answered())) > 0
+		if a.more {
+			part(a)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pace.took(time.Since(start))
+	return a
+}
+
+// reopen gives the connections up on which calls were left. The next reading finds other ones open.
+func (r *Reader) reopen(a answers) {
+	for w, c := range map[width]*virt.Conn{everything: r.fast, free: r.narrower[free], present: r.narrower[present]} {
+		if !a.pending(w) {
+			continue
+		}
+		c.Renew()
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patienceMost)
+			defer cancel()
+			_ = open(ctx, c) // the next reading will say
+		}()
+	}
+}
+
+func open(ctx context.Context, c *virt.Conn) error {
+	return c.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil })
 }
 
 // join makes one reading of what came back. The fuller of two answers counts. Where no call told of all
 // VMs, those that were not asked are told as they were last: something locks them now.
 func (r *Reader) join(a answers, names []string) ([]found, error) {
-	if a.ok(everything) {
-		return a.got[everything].found, nil
-	}
+	answered := r.answered()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heldUp++
+	if !a.ok(everything) {
+		r.heldUp++
+	}
 	var all []found
 	switch {
+	case a.ok(everything):
+		all = a.got[everything].found
 	case a.ok(present):
 		all = a.got[present].found
-	case a.ok(light):
-		all = append(a.got[light].found, r.others(names)...)
 	case a.ok(free):
-		all = append(a.got[free].found, r.others(names)...)
+		return unasked(slices.Concat(a.got[free].found, r.others(a.got[free].asked)), answered), nil
 	default:
 		return nil, a.err()
 	}
-	for _, w := range []width{light, free} {
-		var fuller []found
-		if a.ok(w) {
-			fuller = a.got[w].found
-		}
-		all = merge(all, fuller, r.answered())
+	if a.ok(free) {
+		all = merge(all, a.got[free].found)
 	}
-	return all, nil
+	if !a.ok(everything) {
+		r.fillCPU(all, names)
+	}
+	return unasked(all, answered), nil
+}
+
+// fillCPU tells the CPU time of the few VMs that were not to be asked as it was last: that takes an answer
+// from their processes as well.
+func (r *Reader) fillCPU(all []found, names []string) {
+	for i := range all {
+		f := &all[i]
+		m := r.memory[f.vm.UUID]
+		if m == nil || !m.home || m.id != f.id || !f.vm.State.Active() || f.vm.CPUSeconds.Known || slices.Contains(names, f.vm.UUID) {
+			continue
+		}
+		f.vm.CPUSeconds, f.vm.UserSeconds, f.vm.SystemSeconds = m.now.CPUSeconds, m.now.UserSeconds, m.now.SystemSeconds
+	}
 }
 
 // askAgain asks VMs once more that were passed over and had answered before: something, and be it our own
 // background, kept them busy for a moment.
 func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.DomainStatsTypes, spent time.Duration) []found {
-	r.mu.Lock()
-	answered, limit := r.answered(), r.pace.again(spent)
-	r.mu.Unlock()
-	var again []string
-	for _, f := range all {
-		was := answered[f.vm.UUID]
-		if f.vm.Answers != nil && !*f.vm.Answers && was != nil && *was {
-			again = append(again, f.vm.UUID)
-		}
-	}
+	again := passedOver(all, r.answered())
 	if len(again) == 0 || r.hangs.Count() >= hangingMany {
 		return all
 	}
+	r.mu.Lock()
+	limit := r.pace.again(spent)
+	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	got, err := r.bulk(ctx, again, groups, false)
+	got, err := r.bulk(ctx, r.fast, again, groups, false)
 	if err != nil {
 		return all
 	}
-	return merge(all, got, nil)
+	return merge(all, got)
 }
 
-// merge takes of each domain the fuller reading. Whether one answers that was not asked is told as it
-// was known, where that is given.
-func merge(bare, full []found, answered map[string]*bool) []found {
+// passedOver are the VMs that did not answer now and did when they were asked last.
+func passedOver(all []found, answered map[string]*bool) []string {
+	var uuids []string
+	for _, f := range all {
+		was := answered[f.vm.UUID]
+		if f.vm.Answers != nil && !*f.vm.Answers && !f.old && was != nil && *was {
+			uuids = append(uuids, f.vm.UUID)
+		}
+	}
+	return uuids
+}
+
+// merge takes of each domain the fuller reading: one that was passed over in the second one and answered
+// in the first is told as in the first.
+func merge(bare, full []found) []found {
 	told := map[string]found{}
 	for _, f := range full {
 		told[f.vm.UUID] = f
 	}
-	for i := range bare {
-		if f, ok := told[bare[i].vm.UUID]; ok {
+	for i, b := range bare {
+		f, ok := told[b.vm.UUID]
+		if answers := b.vm.Answers != nil && *b.vm.Answers; ok && !(answers && f.vm.Answers != nil && !*f.vm.Answers) {
 			bare[i] = f
-		} else if answered != nil && !bare[i].old {
-			bare[i].vm.Answers = answered[bare[i].vm.UUID]
 		}
 	}
 	return bare
 }
 
+// unasked tells of VMs that were not asked for an answer whether they gave one last.
+func unasked(all []found, answered map[string]*bool) []found {
+	for i := range all {
+		if f := &all[i]; f.vm.Answers == nil && f.vm.State.Active() {
+			f.vm.Answers = answered[f.vm.UUID]
+		}
+	}
+	return all
+}
+
 // answered tells which VMs answered when they were asked last.
 func (r *Reader) answered() map[string]*bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	known := map[string]*bool{}
 	for uuid, m := range r.memory {
 		known[uuid] = m.now.Answers
@@ -179,29 +237,29 @@ func (r *Reader) answered() map[string]*bool {
 	return known
 }
 
-// lastKnown are the VMs of the last reading that ran and that nothing should lock or hold up now. What did
-// not answer is asked again when the calls that hang there have come back.
+// lastKnown are the VMs of the last reading that ran and that nothing should lock or hold up now.
 func (r *Reader) lastKnown() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var names []string
+	var uuids []string
 	for uuid, m := range r.memory {
 		// libvirt locks a VM while its process is started and ended, which a migration does at either side.
-		moves := m.job != nil || time.Since(m.movedAt) < movesFor
-		if stuck := m.now.Answers != nil && !*m.now.Answers; r.here(m) && m.now.State.Active() && !moves && !stuck {
-			names = append(names, uuid)
+		busy := m.job != nil || time.Since(m.stirredAt) < stirsFor
+		// What did not answer is asked again when the calls that hang there have come back.
+		stuck := m.now.Answers != nil && !*m.now.Answers
+		if r.here(m) && m.now.State.Active() && !busy && !stuck {
+			uuids = append(uuids, uuid)
 		}
 	}
-	return names
+	return uuids
 }
 
 // here tells whether the last reading had the VM.
 func (r *Reader) here(m *memory) bool { return m.home && m.seen.Equal(r.lastSeen) }
 
 const (
-	// movesFor is how long after an event of its migration a VM may be locked, if no look at its job says
-	// more.
-	movesFor = jobEvery
+	// stirsFor is how long after an event of its life a VM may be locked, if no look at its job says more.
+	stirsFor = jobEvery
 	// toldFor is how long a VM that runs is told as it was last.
 	toldFor = time.Minute
 )
@@ -241,7 +299,7 @@ func (r *Reader) limits(ctx context.Context) limits {
 		half := time.Until(deadline) / 2
 		return limits{hedge: half, budget: half, last: 2 * half}
 	}
-	return limits{hedge: r.pace.hedge(), budget: r.pace.budget(), last: r.pace.budget() + patienceMost}
+	return r.pace.limits()
 }
 
 // askingGroups are what libvirt asks the VMs' processes for. That is true of the CPU time as well, in which
@@ -266,10 +324,10 @@ func (r *Reader) groups() libvirt.DomainStatsTypes {
 	return groups
 }
 
-// bulk makes the call for the VMs of the UUIDs, or for all where there are none. The pace may learn from it.
-func (r *Reader) bulk(ctx context.Context, uuids []string, groups libvirt.DomainStatsTypes, paced bool) ([]found, error) {
+// bulk makes the call for the VMs of the UUIDs, or for all where that is nil. The pace may learn from it.
+func (r *Reader) bulk(ctx context.Context, c *virt.Conn, uuids []string, groups libvirt.DomainStatsTypes, paced bool) ([]found, error) {
 	var all []found
-	err := r.fast.Call(ctx, "read domain statistics", func(c *libvirt.Connect) error {
+	err := c.Call(ctx, "read domain statistics", func(c *libvirt.Connect) error {
 		start := time.Now()
 		var got []found
 		err := virt.Stats(c, uuids, groups, libvirt.CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, func(rec virt.Record) {

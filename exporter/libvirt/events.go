@@ -102,27 +102,25 @@ func (l *listener) lifecycle(d *libvirt.Domain, e *libvirt.DomainEventLifecycle)
 
 // whereabouts writes down what an event tells of where the VM is.
 func (m *memory) whereabouts(e *libvirt.DomainEventLifecycle, now time.Time) {
+	m.stirredAt = now
 	switch e.Event {
 	case libvirt.DOMAIN_EVENT_STOPPED, libvirt.DOMAIN_EVENT_UNDEFINED:
 		m.goneAt = now
 	case libvirt.DOMAIN_EVENT_SUSPENDED:
 		switch e.Detail {
 		case int(libvirt.DOMAIN_EVENT_SUSPENDED_MIGRATED):
-			m.movedAt, m.handedAt, m.handedFor = now, now, int(libvirt.DOMAIN_PAUSED_MIGRATION)
+			m.handedAt, m.handedFor = now, int(libvirt.DOMAIN_PAUSED_MIGRATION)
 		case int(libvirt.DOMAIN_EVENT_SUSPENDED_POSTCOPY):
-			m.movedAt, m.handedAt, m.handedFor = now, now, int(libvirt.DOMAIN_PAUSED_POSTCOPY)
+			m.handedAt, m.handedFor = now, int(libvirt.DOMAIN_PAUSED_POSTCOPY)
 		}
 	case libvirt.DOMAIN_EVENT_RESUMED:
 		m.handedAt = time.Time{} // it stays after all
-		if e.Detail == int(libvirt.DOMAIN_EVENT_RESUMED_MIGRATED) {
-			m.movedAt = now
-		}
 	}
 }
 
 // moves writes down that a migration is under way.
 func (l *listener) moves(d *libvirt.Domain) {
-	l.event(d, func(m *memory) { m.movedAt = time.Now() })
+	l.event(d, func(m *memory) { m.stirredAt = time.Now() })
 }
 
 // hears writes down whether this listener is told which domains come and go.

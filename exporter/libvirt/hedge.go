@@ -13,15 +13,15 @@ type pace struct{ last []time.Duration }
 
 const (
 	// paceOf is how many calls make the pace.
-	paceOf = 15
+	paceOf = 25
 	// patienceFloor and patienceMost bound what domains that do not answer can add to a reading, and
 	// patienceTimes is how many times longer than usual one may take, where domains are read one by one.
 	patienceFloor, patienceMost = 500 * time.Millisecond, 2 * time.Second
 	patienceTimes               = 1.5
 	// After hedgeTimes the usual time narrower calls are made beside the first one, and from budgetTimes
-	// the usual time on what has been told by then has to do. Below their floors there is no hurry.
-	hedgeTimes, hedgeFloor   = 1.25, 150 * time.Millisecond
-	budgetTimes, budgetFloor = 2.0, 600 * time.Millisecond
+	// the usual time on what numbers have been told by then have to do. Below their floors there is no hurry.
+	hedgeTimes, hedgeFloor   = 1.4, 250 * time.Millisecond
+	budgetTimes, budgetFloor = 2.25, 600 * time.Millisecond
 	// VMs that were passed over are asked again for a quarter of the usual time, if not longer.
 	againShare, againFloor = 0.25, 100 * time.Millisecond
 )
@@ -69,18 +69,21 @@ const (
 	everything width = iota
 	// free asks those VMs for all numbers that nothing should hold up.
 	free
-	// light asks them for the CPU time alone of all that takes an answer.
-	light
 	// present asks all VMs for what takes no answer from their processes.
 	present
 	widths
 )
 
-// answer is what came of a call.
+// answer is what came of a call, or of a part of it.
 type answer struct {
 	of    width
 	found []found
 	err   error
+	// asked are the VMs that were asked by name, and more tells that others will be.
+	asked []string
+	more  bool
+	// gaps tells that VMs were passed over that should not be busy: with one of the other calls, perhaps.
+	gaps bool
 }
 
 // answers are those of one reading so far.
@@ -89,16 +92,20 @@ type answers struct {
 	got   [widths]*answer
 }
 
+// ok tells whether a call told something, pending whether it may tell more.
 func (a *answers) ok(w width) bool      { return a.got[w] != nil && a.got[w].err == nil }
-func (a *answers) pending(w width) bool { return a.begun[w] && a.got[w] == nil }
+func (a *answers) pending(w width) bool { return a.begun[w] && (a.got[w] == nil || a.got[w].more) }
 
-// enough tells whether there is nothing left to wait for. When the budget is spent, any answer will do.
+// enough tells whether there is nothing left to wait for. When the budget is spent, any numbers will do, but
+// not who is there alone: a page without numbers is worth less than one that is late.
 func (a *answers) enough(spent bool) bool {
-	some := false
-	for w := range widths {
-		some = some || a.ok(w)
+	if !a.left() || spent && (a.ok(everything) || a.ok(free)) {
+		return true
 	}
-	return !a.left() || a.ok(everything) || a.ok(present) && !a.pending(free) && (a.ok(free) || !a.pending(light)) || some && spent
+	// What one call passes over may be what the other one is at.
+	whole := a.ok(everything) && !(a.got[everything].gaps && a.pending(free))
+	parts := a.ok(present) && a.ok(free) && !a.pending(free) && !(a.got[free].gaps && a.pending(everything))
+	return whole || parts
 }
 
 // left tells whether a call has not come back.
@@ -121,14 +128,18 @@ func (a *answers) err() error {
 	return nil
 }
 
-// call makes the call of a width and reports what came of it.
-type call func(ctx context.Context, w width) answer
+// call makes the call of a width and returns what came of it. What comes of its parts it tells before.
+type call func(ctx context.Context, w width, part func(answer)) answer
 
 // limits are how long a reading waits.
 type limits struct {
-	// hedge is when the narrower calls are made, budget when what there is has to do, and last when nothing
-	// more is waited for although no call has come back.
+	// hedge is when the narrower calls are made, budget when what numbers there are have to do, and last when
+	// nothing more is waited for although none have come.
 	hedge, budget, last time.Duration
+}
+
+func (p *pace) limits() limits {
+	return limits{hedge: p.hedge(), budget: p.budget(), last: p.budget() + patienceMost}
 }
 
 // collect makes the first call, and the narrower ones beside it when it does not come back in its time,
@@ -138,10 +149,17 @@ func collect(ctx context.Context, l limits, first bool, narrower []width, ask ca
 	ctx, cancel := context.WithTimeout(ctx, l.last)
 	defer cancel()
 	var a answers
-	results := make(chan answer, int(widths)+1) // with room for all, so that none waits for a reader that has gone
+	parts, results := make(chan answer), make(chan answer, int(widths)+1) // with room for all, so that none waits for a reader that has gone
 	begin := func(w width) {
 		a.begun[w], a.got[w] = true, nil
-		go func() { results <- ask(ctx, w) }()
+		go func() {
+			results <- ask(ctx, w, func(a answer) {
+				select {
+				case parts <- a:
+				case <-ctx.Done():
+				}
+			})
+		}()
 	}
 	hedge, budget := time.NewTimer(l.hedge), time.NewTimer(l.budget)
 	defer hedge.Stop()
@@ -160,6 +178,8 @@ func collect(ctx context.Context, l limits, first bool, narrower []width, ask ca
 				again = false
 				begin(everything)
 			}
+		case got := <-parts:
+			a.got[got.of] = &got
 		case <-hedge.C:
 			for _, w := range narrower {
 				begin(w)

@@ -27,8 +27,8 @@ func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
 	for usual, want := range map[time.Duration]waits{
 		0:                      {patienceFloor, hedgeFloor, budgetFloor},
 		10 * time.Millisecond:  {patienceFloor, hedgeFloor, budgetFloor},
-		400 * time.Millisecond: {600 * time.Millisecond, 500 * time.Millisecond, 800 * time.Millisecond},
-		10 * time.Second:       {12 * time.Second, 12500 * time.Millisecond, 12 * time.Second},
+		400 * time.Millisecond: {600 * time.Millisecond, 560 * time.Millisecond, 900 * time.Millisecond},
+		10 * time.Second:       {12 * time.Second, 14 * time.Second, 12 * time.Second},
 	} {
 		p := paceOfCalls(usual)
 		if got := (waits{p.patience(), p.hedge(), p.budget()}); got != want {
@@ -52,7 +52,7 @@ func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
 
 func TestAskingAgainFitsIntoWhatIsLeft(t *testing.T) {
 	p := paceOfCalls(time.Second)
-	for spent, want := range map[time.Duration]time.Duration{0: 2 * time.Second, time.Second: time.Second, 5 * time.Second: 250 * time.Millisecond} {
+	for spent, want := range map[time.Duration]time.Duration{0: 2250 * time.Millisecond, time.Second: 1250 * time.Millisecond, 5 * time.Second: 250 * time.Millisecond} {
 		if got := p.again(spent); got != want {
 			t.Errorf("after %s there is %s, want %s", spent, got, want)
 		}
@@ -73,7 +73,7 @@ func hedged(ctx context.Context, first bool, calls takes, fail func(w width, n i
 	p := paceOfCalls(400 * time.Millisecond)
 	start := time.Now()
 	asked := make(chan width, 10)
-	a = collect(ctx, limits{p.hedge(), p.budget(), p.budget() + patienceMost}, first, []width{present, light, free}, func(ctx context.Context, w width) answer {
+	a = collect(ctx, p.limits(), first, []width{present, free}, func(ctx context.Context, w width, part func(answer)) answer {
 		asked <- w
 		d, ok := calls[w]
 		if !ok {
@@ -102,7 +102,7 @@ func well(width, int) error { return nil }
 // them comes back.
 func TestAReadingTakesWhatIsCompleteFirst(t *testing.T) {
 	const ms = time.Millisecond
-	all := map[width]int{everything: 1, present: 1, light: 1, free: 1}
+	all := map[width]int{everything: 1, present: 1, free: 1}
 	for name, c := range map[string]struct {
 		first bool
 		calls takes
@@ -111,14 +111,13 @@ func TestAReadingTakesWhatIsCompleteFirst(t *testing.T) {
 		told  []width
 	}{
 		"a quick one needs no other":          {true, takes{everything: 400 * ms}, 400 * ms, map[width]int{everything: 1}, []width{everything}},
-		"one that is only late counts":        {true, takes{everything: 700 * ms, present: 5 * ms, light: 100 * ms, free: 500 * ms}, 700 * ms, all, []width{everything, light, present}},
-		"a stopped process":                   {true, takes{present: 5 * ms, light: 50 * ms, free: 250 * ms}, 750 * ms, all, []width{free, light, present}},
-		"a locked VM":                         {true, takes{light: 50 * ms, free: 250 * ms}, 800 * ms, all, []width{free, light}},
-		"a locked VM, and the host is slow":   {true, takes{light: 250 * ms, free: 900 * ms}, 800 * ms, all, []width{light}},
-		"nobody's process answers":            {true, takes{present: 5 * ms}, 800 * ms, all, []width{present}},
-		"the first answer after the budget":   {true, takes{free: 1200 * ms}, 1700 * ms, all, []width{free}},
-		"calls hang already":                  {false, takes{present: 5 * ms, light: 50 * ms, free: 400 * ms}, 400 * ms, map[width]int{present: 1, light: 1, free: 1}, []width{free, light, present}},
-		"a daemon that is stopped says none":  {true, takes{}, 2800 * ms, all, nil},
+		"one that is only late counts":        {true, takes{everything: 700 * ms, present: 5 * ms, free: 500 * ms}, 700 * ms, all, []width{everything, present}},
+		"a stopped process":                   {true, takes{present: 5 * ms, free: 250 * ms}, 810 * ms, all, []width{free, present}},
+		"a locked VM":                         {true, takes{free: 250 * ms}, 900 * ms, all, []width{free}},
+		"a locked VM, and the host is slow":   {true, takes{free: 1200 * ms}, 1760 * ms, all, []width{free}},
+		"nobody's process answers":            {true, takes{present: 5 * ms}, 2900 * ms, all, []width{present}},
+		"calls hang already":                  {false, takes{present: 5 * ms, free: 400 * ms}, 400 * ms, map[width]int{present: 1, free: 1}, []width{free, present}},
+		"a daemon that is stopped says none":  {true, takes{}, 2900 * ms, all, nil},
 		"one that is back after all is heard": {true, takes{everything: 2700 * ms}, 2700 * ms, all, []width{everything}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,6 +136,60 @@ func TestAReadingTakesWhatIsCompleteFirst(t *testing.T) {
 					t.Errorf("%v", a.err())
 				}
 			})
+		})
+	}
+}
+
+// What has been told by name counts also while others that were asked have not answered.
+func TestAPartOfAnAnswerWillDoWhenTheBudgetIsSpent(t *testing.T) {
+	const ms = time.Millisecond
+	for present1, want := range map[bool]time.Duration{false: 900 * ms, true: 900 * ms} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			a := collect(t.Context(), paceOfCalls(400*ms).limits(), true, []width{present, free}, func(ctx context.Context, w width, part func(answer)) answer {
+				if w == free {
+					part(answer{of: free, asked: []string{"a"}, more: true})
+				}
+				if w == present && present1 {
+					return answer{of: present}
+				}
+				<-ctx.Done()
+				part(answer{of: w, more: true}) // nobody hears that
+				return answer{of: w, err: ctx.Err()}
+			})
+			if after := time.Since(start); after != want || !a.ok(free) || !a.pending(free) || a.ok(present) != present1 || len(a.got[free].asked) != 1 {
+				t.Errorf("present %v: after %s: %+v", present1, after, a)
+			}
+		})
+	}
+}
+
+// A call that passed a VM over, because another one was at it, is completed by that one.
+func TestAGapIsFilledByTheOtherCall(t *testing.T) {
+	const ms = time.Millisecond
+	for name, c := range map[string]struct {
+		calls takes
+		gaps  map[width]bool
+		after time.Duration
+	}{
+		"none":                           {takes{everything: 600 * ms, free: 200 * ms}, nil, 600 * ms},
+		"in the first one":               {takes{everything: 600 * ms, free: 200 * ms}, map[width]bool{everything: true}, 760 * ms},
+		"in the others":                  {takes{everything: 800 * ms, free: 100 * ms}, map[width]bool{free: true}, 800 * ms},
+		"in the others, as one is stuck": {takes{everything: never, free: 100 * ms}, map[width]bool{free: true}, 900 * ms},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := paceOfCalls(400 * ms)
+			start := time.Now()
+			collect(t.Context(), p.limits(), true, []width{present, free}, func(ctx context.Context, w width, _ func(answer)) answer {
+				select {
+				case <-time.After(c.calls[w]):
+				case <-ctx.Done():
+				}
+				return answer{of: w, gaps: c.gaps[w]}
+			})
+			if after := time.Since(start); after != c.after {
+				t.Errorf("%s: after %s, want %s", name, after, c.after)
+			}
 		})
 	}
 }
@@ -178,7 +231,7 @@ func aHost() *Reader {
 		all = append(all, f)
 	}
 	r.assemble(all, node{}, stat.Reading{})
-	r.memory["moving"].movedAt = time.Now()
+	r.memory["moving"].stirredAt = time.Now()
 	return r
 }
 
@@ -190,9 +243,9 @@ func event(e libvirt.DomainEventType, detail int) *libvirt.DomainEventLifecycle 
 func told(t *testing.T, r *Reader, got map[width][]found) map[string]stat.VM {
 	t.Helper()
 	names := r.lastKnown()
-	a := answers{begun: [widths]bool{true, true, true, true}}
+	a := answers{begun: [widths]bool{true, true, true}}
 	for w, found := range got {
-		a.got[w] = &answer{of: w, found: found}
+		a.got[w] = &answer{of: w, found: found, asked: names}
 	}
 	all, err := r.join(a, names)
 	if err != nil {
@@ -216,7 +269,7 @@ func TestOnlyVMsThatNothingHoldsUpAreAskedByName(t *testing.T) {
 	if got := r.lastKnown(); !slices.Equal(got, []string{"calm"}) {
 		t.Errorf("%v", got)
 	}
-	r.memory["moving"].movedAt = time.Now().Add(-movesFor)
+	r.memory["moving"].stirredAt = time.Now().Add(-stirsFor)
 	if got := r.lastKnown(); len(got) != 2 {
 		t.Errorf("%v", got)
 	}
@@ -237,7 +290,7 @@ func TestOnlyVMsThatNothingHoldsUpAreAskedByName(t *testing.T) {
 // Few VMs are told as they were, with the same counters, and as ones that did not answer.
 func TestALockedVMIsToldAsItWas(t *testing.T) {
 	r := aHost()
-	page := told(t, r, map[width][]found{light: {running("calm", 6)}})
+	page := told(t, r, map[width][]found{free: {running("calm", 6)}})
 	if len(page) != 4 || page["calm"].CPUSeconds != cluster.Known(6) || page["off"].State != cluster.VMShutoff {
 		t.Fatalf("%+v", page)
 	}
@@ -251,12 +304,28 @@ func TestALockedVMIsToldAsItWas(t *testing.T) {
 	if m := r.memory["moving"]; !*m.now.Answers || len(m.now.Blocks) != 1 {
 		t.Errorf("%+v", m.now)
 	}
-	if page := told(t, r, map[width][]found{free: {running("calm", 7)}}); page["calm"].CPUSeconds != cluster.Known(7) || page["moving"].CPUSeconds != cluster.Known(5) {
+	r.memory["moving"].askedAt = time.Now().Add(-toldFor - time.Second)
+	if _, ok := told(t, r, map[width][]found{free: {running("calm", 8)}})["moving"]; ok {
+		t.Error("a VM that was not seen for long is still told of")
+	}
+}
+
+// The state of a VM that was not to be asked is of now; what takes an answer of it is as it was last.
+func TestABusyVMKeepsItsCPUTime(t *testing.T) {
+	r := aHost()
+	bare := func(uuid string) found {
+		f := running(uuid, 0)
+		f.vm.CPUSeconds = cluster.Number{}
+		return f
+	}
+	page := told(t, r, map[width][]found{present: {bare("calm"), bare("moving"), bare("stuck")}})
+	if page["calm"].CPUSeconds.Known || page["moving"].CPUSeconds != cluster.Known(5) || page["stuck"].CPUSeconds != cluster.Known(5) || *page["stuck"].Answers {
 		t.Errorf("%+v", page)
 	}
-	r.memory["moving"].askedAt = time.Now().Add(-toldFor - time.Second)
-	if _, ok := told(t, r, map[width][]found{light: {running("calm", 8)}})["moving"]; ok {
-		t.Error("a VM that was not seen for long is still told of")
+	other := bare("moving")
+	other.id = 8
+	if page := told(t, r, map[width][]found{present: {other}}); page["moving"].CPUSeconds.Known {
+		t.Error("another life has the CPU time of the last one")
 	}
 }
 
@@ -268,7 +337,7 @@ func TestACompleteAnswerIsTheWholeTruth(t *testing.T) {
 		}
 	}
 	// One that was asked by name and is not there has left.
-	if page := told(t, aHost(), map[width][]found{light: nil}); len(page) != 3 {
+	if page := told(t, aHost(), map[width][]found{free: nil}); len(page) != 3 {
 		t.Errorf("%+v", page)
 	}
 }
@@ -282,12 +351,12 @@ func TestAVMThatHasLeftIsNeverToldAsItWas(t *testing.T) {
 		r := aHost()
 		r.memory["moving"].whereabouts(e, time.Now())
 		r.memory["off"].whereabouts(e, time.Now())
-		if page := told(t, r, map[width][]found{light: {running("calm", 6)}}); len(page) != 2 {
+		if page := told(t, r, map[width][]found{free: {running("calm", 6)}}); len(page) != 2 {
 			t.Errorf("%s: %+v", name, page)
 		}
 		// A reading that has it again knows better.
 		told(t, r, map[width][]found{present: {running("calm", 7), running("moving", 1)}})
-		if _, ok := told(t, r, map[width][]found{light: {running("calm", 8)}})["moving"]; !ok {
+		if _, ok := told(t, r, map[width][]found{free: {running("calm", 8)}})["moving"]; !ok {
 			t.Errorf("%s: when it is back it is not told of", name)
 		}
 	}
@@ -300,7 +369,7 @@ func TestAVMThatIsHandedOverDoesNotRunHere(t *testing.T) {
 		r := aHost()
 		r.memory["moving"].whereabouts(event(libvirt.DOMAIN_EVENT_SUSPENDED, int(detail)), time.Now())
 		got := ""
-		if vm, ok := told(t, r, map[width][]found{light: {running("calm", 6)}})["moving"]; ok {
+		if vm, ok := told(t, r, map[width][]found{free: {running("calm", 6)}})["moving"]; ok {
 			got = vm.State.String()
 		}
 		if got != want {
@@ -310,7 +379,7 @@ func TestAVMThatIsHandedOverDoesNotRunHere(t *testing.T) {
 	r := aHost()
 	r.memory["moving"].whereabouts(event(libvirt.DOMAIN_EVENT_SUSPENDED, int(libvirt.DOMAIN_EVENT_SUSPENDED_MIGRATED)), time.Now())
 	r.memory["moving"].whereabouts(event(libvirt.DOMAIN_EVENT_RESUMED, int(libvirt.DOMAIN_EVENT_RESUMED_UNPAUSED)), time.Now())
-	if vm := told(t, r, map[width][]found{light: {running("calm", 6)}})["moving"]; vm.State != cluster.VMRunning {
+	if vm := told(t, r, map[width][]found{free: {running("calm", 6)}})["moving"]; vm.State != cluster.VMRunning {
 		t.Errorf("its migration failed and it is %s", vm.State)
 	}
 }
@@ -320,7 +389,7 @@ func TestWithoutEventsNoVMThatRanIsToldAsItWas(t *testing.T) {
 	for name, hearing := range map[string]time.Time{"none are heard": {}, "some were missed": time.Now().Add(time.Minute)} {
 		r := aHost()
 		r.hearing = hearing
-		if page := told(t, r, map[width][]found{light: {running("calm", 6)}}); len(page) != 2 {
+		if page := told(t, r, map[width][]found{free: {running("calm", 6)}}); len(page) != 2 {
 			t.Errorf("%s: %+v", name, page)
 		}
 	}
@@ -329,7 +398,7 @@ func TestWithoutEventsNoVMThatRanIsToldAsItWas(t *testing.T) {
 // A daemon that answers nothing is told to be down, whatever is remembered of its VMs.
 func TestNothingIsToldOfADaemonThatAnswersNothing(t *testing.T) {
 	r := aHost()
-	a := answers{begun: [widths]bool{true, true, true, true}}
+	a := answers{begun: [widths]bool{true, true, true}}
 	a.got[everything] = &answer{of: everything, err: context.DeadlineExceeded}
 	if all, err := r.join(a, r.lastKnown()); !errors.Is(err, context.DeadlineExceeded) || all != nil {
 		t.Errorf("%v, %v", all, err)

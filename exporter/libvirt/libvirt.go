@@ -49,8 +49,11 @@ type Options struct {
 type Reader struct {
 	opts Options
 	// fast serves readings, slow the background, agents the guest agents: a daemon answers only a few
-	// calls of one connection at a time, and what hangs on one must not hold up the others.
+	// calls of one connection at a time, and what hangs on one must not hold up the others. The narrower
+	// calls of a reading have one each: a client of libvirt 9 may forget to send what is to be sent on a
+	// connection while another call waits on it.
 	fast, slow, agents *virt.Conn
+	narrower           map[width]*virt.Conn
 	hangs              virt.Hangs
 	wake               chan struct{}
 	// renewing has room for the one who renews the inventory.
@@ -105,10 +108,10 @@ type memory struct {
 	// balloonAsked is the ID under which the balloon's statistics were switched on or refused.
 	balloonAsked uint
 
-	// movedAt is when an event last told that it moves, goneAt that it has left or ended, and handedAt that
-	// it waits for the other host to take it, for the reason handedFor.
-	movedAt, goneAt, handedAt time.Time
-	handedFor                 int
+	// stirredAt is when an event last told that it starts, ends or moves, goneAt that it has left or ended, and
+	// handedAt that it waits for the other host to take it, for the reason handedFor.
+	stirredAt, goneAt, handedAt time.Time
+	handedFor                   int
 
 	events   []float64
 	ioErrors map[string]float64
@@ -143,7 +146,8 @@ func New(uri string, o Options) *Reader {
 	if o.ReadOnly {
 		look = virt.ReadOnly
 	}
-	r.fast = virt.New(uri, virt.With(look), virt.Sharing(&r.hangs, mostHangingFast))
+	reading := func() *virt.Conn { return virt.New(uri, virt.With(look), virt.Sharing(&r.hangs, mostHangingFast)) }
+	r.fast, r.narrower = reading(), map[width]*virt.Conn{free: reading(), present: reading()}
 	r.slow = virt.New(uri, virt.With(access), virt.Sharing(&r.hangs, mostHangingSlow), virt.OnOpen(func(c *libvirt.Connect) func() {
 		silence, free := r.listen(c), r.handles.keep(c)
 		return func() {
@@ -161,6 +165,9 @@ func (r *Reader) URI() string { return r.fast.URI() }
 // Close gives the connections up.
 func (r *Reader) Close() {
 	r.fast.Close()
+	for _, c := range r.narrower {
+		c.Close()
+	}
 	r.slow.Close()
 	r.agents.Close()
 }
@@ -258,8 +265,11 @@ func (r *Reader) unread() stat.Host {
 
 // connection tells how the daemon is reached.
 func (r *Reader) connection() stat.Connection {
-	slow, fast := r.slow.Status(), r.fast.Status()
-	return stat.Connection{ReadOnly: slow.ReadOnly, Opened: slow.Opened + fast.Opened, Hanging: r.hangs.Count() + len(r.asking), Slow: r.heldUp}
+	slow, opened := r.slow.Status(), r.slow.Status().Opened+r.fast.Status().Opened
+	for _, c := range r.narrower {
+		opened += c.Status().Opened
+	}
+	return stat.Connection{ReadOnly: slow.ReadOnly, Opened: opened, Hanging: r.hangs.Count() + len(r.asking), Slow: r.heldUp}
 }
 
 func (r *Reader) readHostLoad(ctx context.Context) node {

@@ -3,6 +3,7 @@ package libvirt
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,11 +116,18 @@ func TestWhatIsKnownOfAVMOutlivesItForAWhile(t *testing.T) {
 func TestOnlyWhoWasAskedCanFailToAnswer(t *testing.T) {
 	yes, no := true, false
 	f := func(uuid string, answers *bool) found { return found{vm: stat.VM{UUID: uuid, Answers: answers}} }
-	got := merge([]found{f("a", nil), f("b", nil), f("c", nil)}, []found{f("a", &no), f("b", &yes)}, map[string]*bool{"a": &yes, "c": &yes})
+	got := unasked(merge([]found{f("a", nil), f("b", nil), f("c", nil)}, []found{f("a", &no), f("b", &yes)}), map[string]*bool{"a": &yes, "c": &yes})
 	for i, want := range []*bool{&no, &yes, &yes} {
 		if got[i].vm.Answers != want {
 			t.Errorf("%s answers: %v", got[i].vm.UUID, got[i].vm.Answers)
 		}
+	}
+	// Two calls side by side may pass over what the other one is at.
+	if got := merge([]found{f("a", &yes)}, []found{f("a", &no)}); got[0].vm.Answers != &yes {
+		t.Error("an answer was lost")
+	}
+	if got := passedOver([]found{f("a", &no), f("b", &yes), f("c", &no), f("d", nil)}, map[string]*bool{"a": &yes, "b": &yes, "c": &no, "d": &yes}); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("%v", got)
 	}
 }
 

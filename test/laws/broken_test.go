@@ -83,6 +83,7 @@ func faults() []fault {
 		{"what a VM left behind is a VM", "exporter/libvirt/assemble.go", "case f.left:", "case false:", "./exporter/libvirt"},
 		{"Domain-0 is a VM", "exporter/libvirt/assemble.go", "case f.control:", "case false:", "./exporter/libvirt"},
 		{"a VM that has left is told as it was", "exporter/libvirt/bulk.go", " || m.goneAt.After(m.askedAt):", ":", "./exporter/libvirt"},
+		{"what passed a VM over counts for more than its answer", "exporter/libvirt/bulk.go", "ok && !(answers && f.vm.Answers != nil && !*f.vm.Answers)", "ok && (answers || !answers)", "./exporter/libvirt"},
 		{"a VM that is handed over runs", "exporter/libvirt/bulk.go", "if m.handedAt.After(m.askedAt) {", "if false {", "./exporter/libvirt"},
 		{"a daemon that answers nothing is told as it was", "exporter/libvirt/bulk.go", "\t\treturn nil, a.err()\n", "\t\tall = r.others(nil)\n", "./exporter/libvirt"},
 		{"two hosts, two VMs", "exporter/exporter.go", "\tdedupe(readings)\n", "", "./exporter"},
