@@ -50,8 +50,8 @@ type Reader struct {
 	opts Options
 	// fast serves readings, slow the background, agents the guest agents: a daemon answers only a few
 	// calls of one connection at a time, and what hangs on one must not hold up the others. The narrower
-	// calls of a reading have one each: a client of libvirt 9 may forget to send what is to be sent on a
-	// connection while another call waits on it.
+	// calls of a reading have one each: with libvirt 9 a call was often not answered while another one hung
+	// on its connection.
 	fast, slow, agents *virt.Conn
 	narrower           map[width]*virt.Conn
 	hangs              virt.Hangs
