@@ -206,11 +206,16 @@ func (p Plan) Recommendations(s cluster.Snapshot, findings []cluster.Finding, po
 	return recs
 }
 
-// because picks the findings that the step answers: those about the host that it relieves or the
-// VM that it moves, and those about the whole cluster.
+// because picks the findings that the step answers: those of the kinds that its planner acts upon, about the
+// host that it relieves, the VM that it moves or a rule.
 func because(findings []cluster.Finding, s Step) []cluster.Finding {
+	answers := map[string][]string{
+		"rules": {"rule_violation"}, "evacuate": {"maintenance"}, "quarantine": {"unhealthy_host"},
+		"balance": {"imbalance", "contended_host", "contended_vm"},
+	}
 	return slices.DeleteFunc(slices.Clone(findings), func(f cluster.Finding) bool {
-		return f.Subject != cluster.HostSubject(s.From) && f.Subject != cluster.VMSubject(s.VM) && f.Subject != "cluster"
+		rule := strings.HasPrefix(f.Subject, "rule/")
+		return !slices.Contains(answers[s.Policy], f.Detector) || !rule && f.Subject != cluster.HostSubject(s.From) && f.Subject != cluster.VMSubject(s.VM)
 	})
 }
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +24,12 @@ func TestTheWholeLoop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(board.Findings) != 1 || board.Findings[0].Detector != "imbalance" || board.Findings[0].Subject != "host/host1" {
-		t.Errorf("findings: %+v", board.Findings)
+	// The machine's clock or its VMs may be found to be something else as well.
+	because := open[0].Recommendation.Because
+	if len(because) == 0 || !slices.ContainsFunc(because, func(f cluster.Finding) bool { return f.Detector == "imbalance" && f.Subject == "host/host1" }) {
+		t.Fatalf("advised because of %+v, found: %+v", because, board.Findings)
 	}
-	if e := board.Findings[0].Evidence; len(e) == 0 || !e[0].Limit.Known || !strings.Contains(e[0].Query, "evenkeel_vm_cpu_seconds_total") {
+	if e := because[0].Evidence; len(e) == 0 || !e[0].Limit.Known || !strings.Contains(e[0].Query, "evenkeel_vm_cpu_seconds_total") {
 		t.Errorf("evidence without limit or PromQL: %+v", e)
 	}
 	out, err := s.cli("where", "e2e-a")
