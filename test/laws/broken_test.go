@@ -107,6 +107,17 @@ func faults() []fault {
 	}
 }
 
+// A fault whose place is gone says so at once rather than after minutes.
+func TestEveryFaultCanBePlanted(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range faults() {
+		t.Run(strings.ReplaceAll(f.name, " ", "-"), func(t *testing.T) { plant(t, root, f) })
+	}
+}
+
 func TestEveryPlantedFaultIsNoticed(t *testing.T) {
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
