@@ -21,7 +21,7 @@ const (
 	// After hedgeTimes the usual time narrower calls are made beside the first one, and from budgetTimes
 	// the usual time on what numbers have been told by then have to do. Below their floors there is no hurry.
 	hedgeTimes, hedgeFloor   = 1.4, 250 * time.Millisecond
-	budgetTimes, budgetFloor = 2.25, 600 * time.Millisecond
+	budgetTimes, budgetFloor = 2.25, 800 * time.Millisecond
 	// VMs that were passed over are asked again for a quarter of the usual time, if not longer.
 	againShare, againFloor = 0.25, 100 * time.Millisecond
 )
