@@ -24,8 +24,8 @@ type Source interface {
 
 // Policy is what the operator decided about judging and planning.
 type Policy struct {
-	// Interval is the time from one pass to the next. Passes stand on multiples of it, so that the same
-	// passes can be made again later.
+	// Interval is the time from one pass to the next. Passes stand exactly so far apart, on full seconds, so
+	// that the same passes can be made again later.
 	Interval time.Duration
 	// HoldRounds is in how many passes on end something must be found before moves are planned because of
 	// it; 1 plans at once.
@@ -117,15 +117,19 @@ func (a *Analyzer) Policy() Policy {
 
 // Run passes over the cluster until ctx ends.
 func (a *Analyzer) Run(ctx context.Context) error {
+	at := time.Now().Truncate(time.Second)
 	for {
-		now, interval := time.Now(), a.Policy().Interval
-		if err := a.Pass(ctx, now.Truncate(interval)); err != nil && ctx.Err() == nil {
+		if err := a.Pass(ctx, at); err != nil && ctx.Err() == nil {
 			a.log.Error("pass failed, the board keeps the last judgement", "err", err)
+		}
+		interval := a.Policy().Interval
+		if at = at.Add(interval); time.Since(at) > interval {
+			at = time.Now().Truncate(time.Second) // it took longer than there was time
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Until(time.Now().Truncate(interval).Add(interval))):
+		case <-time.After(time.Until(at)):
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (d *directFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&d.at, "at", "", "time to look at, like 2006-01-02T15:04:05Z, or an age like 2h")
 }
 
-// source returns what reads Prometheus, and the time to look at: without --at, that of the last pass.
+// source returns what reads Prometheus, and the time to look at: without --at, now.
 func (d *directFlags) source() (*promql.Source, config.Config, time.Time, error) {
 	if d.config == "" {
 		return nil, config.Config{}, time.Time{}, errors.New("--prometheus.url needs --config.file, which names the cluster and its hosts")
@@ -39,7 +39,7 @@ func (d *directFlags) source() (*promql.Source, config.Config, time.Time, error)
 		return nil, c, at, err
 	}
 	if at.IsZero() {
-		at = time.Now().Truncate(time.Duration(c.Analysis.Interval))
+		at = time.Now().Truncate(time.Second)
 	}
 	source, err := promql.New(d.prometheusURL, nil, sourceOptions(c))
 	return source, c, at, err

@@ -319,9 +319,9 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// judgement rehearses at the time that the request names, or at the last pass's.
+// judgement rehearses at the time that the request names, or now.
 func (s *Server) judgement(w http.ResponseWriter, r *http.Request) (analyzer.Judgement, bool) {
-	at := time.Now().Truncate(s.board.Policy().Interval)
+	at := time.Now().Truncate(time.Second)
 	if text := r.URL.Query().Get("at"); text != "" {
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// slowBoard looks rarely, so that advice stands still while the world changes under it.
-const slowBoard = "analysis: {interval: 1h, window: 8s, max_data_age: 4s}"
+// slowBoard looks rarely, so that advice stands still while the world changes under it; an hour ago there was
+// nothing, so nothing needs to hold.
+const slowBoard = "analysis: {interval: 1h, window: 8s, max_data_age: 4s}\nstability: {hold_rounds: 1}"
 
 // seasoned starts a server whose Prometheus has seen the cluster for a whole window, and which then
 // looks once: its advice stays on the board whatever happens.
