@@ -61,16 +61,13 @@ func (r *Reader) remember(f *found, now time.Time) bool {
 	}
 	m.missing = false
 	if f.arriving && !(m.home && m.id == f.id) {
-		m.seen, m.home = now, false // an event may be on its way that tells of its arrival
+		m.seen = now // an event may be on its way that tells of its arrival
 		return false
 	}
 	if m.id != f.id {
 		m.anotherLife()
 	}
-	m.seen, m.id, m.home = now, f.id, true
-	if !f.old {
-		m.now, m.askedAt = *vm, f.asked
-	}
+	m.seen, m.now, m.id, m.home = now, *vm, f.id, true
 	if r.inv.listAt.After(m.first) {
 		persistent, autostart := r.inv.persistent[vm.UUID], r.inv.autostart[vm.UUID]
 		vm.Persistent, vm.Autostart = &persistent, &autostart

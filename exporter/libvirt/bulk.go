@@ -2,8 +2,9 @@ package libvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
@@ -21,14 +22,38 @@ type found struct {
 	arriving, left bool
 	// control tells that it is the hypervisor's own domain.
 	control bool
-	// asked is when the call began that told of the domain; old tells that none did now.
-	asked time.Time
-	old   bool
 }
 
-// hangingSome and hangingMany are how many hanging calls show that asking everybody, and asking anybody,
-// only makes more of them.
-const hangingSome, hangingMany = 3, 6
+// pace knows how long readings take, and from that how long one may take before a domain must be
+// holding it up.
+type pace struct{ usual time.Duration }
+
+const (
+	// patienceFloor and patienceMost bound what a domain that does not answer can add to a reading.
+	patienceFloor, patienceMost = 500 * time.Millisecond, 2 * time.Second
+	// patienceTimes is how many times longer than usual a reading may take.
+	patienceTimes = 1.5
+	// hangingSome and hangingMany are how many hanging calls show that asking everybody, and asking
+	// anybody, only makes more of them.
+	hangingSome, hangingMany = 3, 6
+)
+
+func (p *pace) patience() time.Duration {
+	return max(min(time.Duration(patienceTimes*float64(p.usual)), p.usual+patienceMost), patienceFloor)
+}
+
+// second is how long the second attempt may take, which leaves out what held the first one up.
+func (p *pace) second() time.Duration { return max(p.usual, 2*patienceFloor) }
+
+// took also learns from calls that nobody waited for any more: a host that has become slower for good
+// must not be taken for a stuck one for ever. One that hung for hours says little about the pace.
+func (p *pace) took(d time.Duration) {
+	d = min(d, max(2*p.usual, 2*patienceFloor))
+	if p.usual == 0 {
+		p.usual = d
+	}
+	p.usual += (d - p.usual) / 8
+}
 
 // readDomains reads all domains: by one call where the driver has it, else by calls for each.
 func (r *Reader) readDomains(ctx context.Context) ([]found, error) {
@@ -48,182 +73,99 @@ func (r *Reader) readDomains(ctx context.Context) ([]found, error) {
 }
 
 // readBulk reads all domains by one call. libvirt sets itself no limit there: a VM's process that is
-// stopped would hold up everybody, and so does a domain that libvirt keeps locked, because it is being
-// started or ended. So narrower calls are made beside one that takes longer than usual, and what is
-// complete first is taken.
+// stopped would hold up everybody, and so does a domain while it is being started, which libvirt keeps
+// locked. So the call is left hanging when it takes far longer than usual.
 func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
+	groups := r.groups()
 	// Opening a connection is no domain's fault.
-	if err := open(ctx, r.fast); err != nil {
+	if err := r.fast.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil }); err != nil {
 		return nil, err
 	}
-	start, groups, names := time.Now(), r.groups(), r.lastKnown()
-	hanging := r.hangs.Count()
-	narrower := []width{present}
-	if len(names) > 0 && hanging < hangingMany {
-		narrower = append(narrower, free)
+	if r.hangs.Count() >= hangingSome {
+		return r.withoutTheSlow(ctx, groups)
 	}
-	a := collect(ctx, r.limits(ctx), hanging < hangingSome, narrower, func(ctx context.Context, w width, part func(answer)) answer {
-		switch w {
-		case free:
-			return r.byName(ctx, names, groups, part)
-		case present:
-			all, err := r.bulk(ctx, r.narrower[w], nil, groups&^askingGroups, false)
-			return answer{of: w, found: all, err: err}
-		}
-		all, err := r.bulk(ctx, r.fast, nil, groups, true)
-		return answer{of: w, found: all, err: err, gaps: len(passedOver(all, r.answered())) > 0}
-	})
-	r.reopen(a)
-	all, err := r.join(a, names)
-	if err != nil {
+	all, err := r.bulk(ctx, nil, groups, r.patience(ctx))
+	if err == nil {
+		return r.askAgain(ctx, all, groups), nil
+	}
+	if ctx.Err() != nil || unsupported(err) {
 		return nil, err
 	}
-	return r.askAgain(ctx, all, groups, time.Since(start)), nil
-}
-
-// namedAtOnce is how many VMs are asked by name in one call: so many have to wait for one that is locked
-// after all, and so much goes on when nobody waits for the others any more.
-const namedAtOnce = 5
-
-// byName asks VMs by name, some at a time, and tells of those that have answered.
-func (r *Reader) byName(ctx context.Context, names []string, groups libvirt.DomainStatsTypes, part func(answer)) answer {
-	a := answer{of: free}
-	start := time.Now()
-	for some := range slices.Chunk(names, namedAtOnce) {
-		got, err := r.bulk(ctx, r.narrower[free], some, groups, false)
-		if err != nil {
-			a.more, a.err = false, err
-			return a
-		}
-		// What was told is read elsewhere.
-		a.found, a.asked = slices.Concat(a.found, got), slices.Concat(a.asked, some)
-		a.more, a.gaps = len(a.asked) < len(names), a.gaps || len(passedOver(got, r.answered())) > 0
-		if a.more {
-			part(a)
-		}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return r.withoutTheSlow(ctx, groups)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.pace.took(time.Since(start))
-	return a
+	// The daemon was restarted, most likely: it may be back already.
+	return r.bulk(ctx, nil, groups, r.patience(ctx))
 }
 
-// reopen gives the connections up on which calls were left. The next reading finds other ones open.
-func (r *Reader) reopen(a answers) {
-	for w, c := range map[width]*virt.Conn{everything: r.fast, free: r.narrower[free], present: r.narrower[present]} {
-		if !a.pending(w) {
-			continue
-		}
-		c.Renew()
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), patienceMost)
-			defer cancel()
-			_ = open(ctx, c) // the next reading will say
-		}()
+// withoutTheSlow reads what can be read although something holds a reading of all up, by three calls side
+// by side. One asks the VMs that ran in the last reading, by their names: a VM whose process is stopped
+// is busy now, with the call that hangs there, and is passed over; one with a job is often slow to answer
+// and is not asked. The other two read what needs no answer from the processes, which has to do for the
+// VMs that gave none: of all VMs, and, in case that one is locked because it is just being started, of
+// those that ran before. VMs that did not run are then told as they were.
+func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsTypes) ([]found, error) {
+	active, calm, rest, limit := r.lastKnown()
+	var full, all, known []found
+	var fullErr, allErr, knownErr error
+	var wg sync.WaitGroup
+	if r.hangs.Count() < hangingMany && len(calm) > 0 {
+		wg.Go(func() { full, fullErr = r.bulk(ctx, calm, groups, limit) })
 	}
-}
-
-func open(ctx context.Context, c *virt.Conn) error {
-	return c.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil })
-}
-
-// join makes one reading of what came back. The fuller of two answers counts. Where no call told of all
-// VMs, those that were not asked are told as they were last: something locks them now.
-func (r *Reader) join(a answers, names []string) ([]found, error) {
-	answered := r.answered()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !a.ok(everything) {
-		r.heldUp++
+	wg.Go(func() { all, allErr = r.bulk(ctx, nil, groups&^askingGroups, limit) })
+	if len(active) > 0 {
+		wg.Go(func() { known, knownErr = r.bulk(ctx, active, groups&^askingGroups, patienceMost) })
 	}
-	var all []found
+	wg.Wait()
+	if fullErr != nil {
+		full = nil // the others' numbers are told without
+	}
+	full = r.askAgain(ctx, full, groups)
 	switch {
-	case a.ok(everything):
-		all = a.got[everything].found
-	case a.ok(present):
-		all = a.got[present].found
-	case a.ok(free):
-		return unasked(slices.Concat(a.got[free].found, r.others(a.got[free].asked)), answered), nil
-	default:
-		return nil, a.err()
+	case allErr == nil:
+		return merge(all, full, r.answered()), nil
+	case len(active) > 0 && knownErr == nil:
+		return append(merge(known, full, r.answered()), rest...), nil
 	}
-	if a.ok(free) {
-		all = merge(all, a.got[free].found)
-	}
-	if !a.ok(everything) {
-		r.fillCPU(all, names)
-	}
-	return unasked(all, answered), nil
-}
-
-// fillCPU tells the CPU time of the few VMs that were not to be asked as it was last: that takes an answer
-// from their processes as well.
-func (r *Reader) fillCPU(all []found, names []string) {
-	for i := range all {
-		f := &all[i]
-		m := r.memory[f.vm.UUID]
-		if m == nil || !m.home || m.id != f.id || !f.vm.State.Active() || f.vm.CPUSeconds.Known || slices.Contains(names, f.vm.UUID) {
-			continue
-		}
-		f.vm.CPUSeconds, f.vm.UserSeconds, f.vm.SystemSeconds = m.now.CPUSeconds, m.now.UserSeconds, m.now.SystemSeconds
-	}
+	return nil, allErr
 }
 
 // askAgain asks VMs once more that were passed over and had answered before: something, and be it our own
 // background, kept them busy for a moment.
-func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.DomainStatsTypes, spent time.Duration) []found {
-	again := passedOver(all, r.answered())
+func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.DomainStatsTypes) []found {
+	answered := r.answered()
+	var again []string
+	for _, f := range all {
+		was := answered[f.vm.UUID]
+		if f.vm.Answers != nil && !*f.vm.Answers && was != nil && *was {
+			again = append(again, f.vm.UUID)
+		}
+	}
 	if len(again) == 0 || r.hangs.Count() >= hangingMany {
 		return all
 	}
-	r.mu.Lock()
-	limit := r.pace.again(spent)
-	r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	got, err := r.bulk(ctx, r.fast, again, groups, false)
+	got, err := r.bulk(ctx, again, groups, patienceFloor)
 	if err != nil {
 		return all
 	}
-	return merge(all, got)
+	return merge(all, got, nil)
 }
 
-// passedOver are the VMs that did not answer now and did when they were asked last.
-func passedOver(all []found, answered map[string]*bool) []string {
-	var uuids []string
-	for _, f := range all {
-		was := answered[f.vm.UUID]
-		if f.vm.Answers != nil && !*f.vm.Answers && !f.old && was != nil && *was {
-			uuids = append(uuids, f.vm.UUID)
-		}
-	}
-	return uuids
-}
-
-// merge takes of each domain the fuller reading: one that was passed over in the second one and answered
-// in the first is told as in the first.
-func merge(bare, full []found) []found {
+// merge takes of each domain the fuller reading. Whether one answers that was not asked is told as it
+// was known, where that is given.
+func merge(bare, full []found, answered map[string]*bool) []found {
 	told := map[string]found{}
 	for _, f := range full {
 		told[f.vm.UUID] = f
 	}
-	for i, b := range bare {
-		f, ok := told[b.vm.UUID]
-		if answers := b.vm.Answers != nil && *b.vm.Answers; ok && !(answers && f.vm.Answers != nil && !*f.vm.Answers) {
+	for i := range bare {
+		if f, ok := told[bare[i].vm.UUID]; ok {
 			bare[i] = f
+		} else if answered != nil {
+			bare[i].vm.Answers = answered[bare[i].vm.UUID]
 		}
 	}
 	return bare
-}
-
-// unasked tells of VMs that were not asked for an answer whether they gave one last.
-func unasked(all []found, answered map[string]*bool) []found {
-	for i := range all {
-		if f := &all[i]; f.vm.Answers == nil && f.vm.State.Active() {
-			f.vm.Answers = answered[f.vm.UUID]
-		}
-	}
-	return all
 }
 
 // answered tells which VMs answered when they were asked last.
@@ -237,74 +179,41 @@ func (r *Reader) answered() map[string]*bool {
 	return known
 }
 
-// lastKnown are the VMs of the last reading that ran and that nothing should lock or hold up now.
-func (r *Reader) lastKnown() []string {
+// lastKnown are the VMs that ran in the last reading, those of them without a job, those that did not
+// run, and how long asking again may take.
+func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var uuids []string
-	for uuid, m := range r.memory {
-		// libvirt locks a VM while its process is started and ended, which a migration does at either side.
-		busy := m.job != nil || time.Since(m.stirredAt) < stirsFor
-		// What did not answer is asked again when the calls that hang there have come back.
-		stuck := m.now.Answers != nil && !*m.now.Answers
-		if r.here(m) && m.now.State.Active() && !busy && !stuck {
-			uuids = append(uuids, uuid)
-		}
-	}
-	return uuids
-}
-
-// here tells whether the last reading had the VM.
-func (r *Reader) here(m *memory) bool { return m.home && m.seen.Equal(r.lastSeen) }
-
-const (
-	// stirsFor is how long after an event of its life a VM may be locked, if no look at its job says more.
-	stirsFor = jobEvery
-	// toldFor is how long a VM that runs is told as it was last.
-	toldFor = time.Minute
-)
-
-// others tells of the VMs of the last reading as they were told last, but for those that were asked now. One
-// of which an event tells that it has left is not there any more, and where no events are heard nobody
-// knows.
-func (r *Reader) others(asked []string) []found {
-	now := time.Now()
-	var all []found
+	r.heldUp++
 	for uuid, m := range r.memory {
 		switch {
-		case !r.here(m) || slices.Contains(asked, uuid) || m.goneAt.After(m.askedAt):
+		case !m.home || !m.seen.Equal(r.lastSeen):
 		case !m.now.State.Active():
-			all = append(all, found{vm: m.now, id: m.id, old: true})
-		case r.hearing.IsZero() || r.hearing.After(m.askedAt) || now.Sub(m.askedAt) > toldFor:
+			rest = append(rest, found{vm: m.now, id: m.id})
 		default:
-			f := found{vm: m.now, id: m.id, old: true}
-			if m.handedAt.After(m.askedAt) {
-				f.state(libvirt.DOMAIN_PAUSED, m.handedFor)
+			active = append(active, uuid)
+			// What did not answer is asked again when the calls that hang there have come back.
+			if stuck := m.now.Answers != nil && !*m.now.Answers; m.job == nil && !stuck {
+				calm = append(calm, uuid)
 			}
-			// It was not asked, and what only it can tell is for it to tell.
-			no := false
-			f.vm.Answers, f.vm.Memory, f.vm.PerVCPU, f.vm.Blocks = &no, stat.VMMemory{}, nil, nil
-			all = append(all, f)
 		}
 	}
-	return all
+	return active, calm, rest, r.pace.second()
 }
 
-// limits are how long a reading of all may take. Before the first one nothing is known of the pace, and it
-// has half of the time that there is.
-func (r *Reader) limits(ctx context.Context) limits {
+// patience is how long a reading of all may take. Before the first one nothing is known of the pace, and
+// it has half of the time that there is.
+func (r *Reader) patience(ctx context.Context) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if deadline, ok := ctx.Deadline(); ok && r.lastSeen.IsZero() {
-		half := time.Until(deadline) / 2
-		return limits{hedge: half, budget: half, last: 2 * half}
+		return time.Until(deadline) / 2
 	}
-	return r.pace.limits()
+	return r.pace.patience()
 }
 
-// askingGroups are what libvirt asks the VMs' processes for. That is true of the CPU time as well, in which
-// libvirt 9 counts how long they polled.
-const askingGroups = libvirt.DOMAIN_STATS_CPU_TOTAL | libvirt.DOMAIN_STATS_BALLOON | libvirt.DOMAIN_STATS_VCPU | libvirt.DOMAIN_STATS_BLOCK
+// askingGroups are what libvirt asks the VMs' processes for.
+const askingGroups = libvirt.DOMAIN_STATS_BALLOON | libvirt.DOMAIN_STATS_VCPU | libvirt.DOMAIN_STATS_BLOCK
 
 // groups are the groups of statistics that the collectors need.
 func (r *Reader) groups() libvirt.DomainStatsTypes {
@@ -324,15 +233,15 @@ func (r *Reader) groups() libvirt.DomainStatsTypes {
 	return groups
 }
 
-// bulk makes the call for the VMs of the UUIDs, or for all where that is nil. The pace may learn from it.
-func (r *Reader) bulk(ctx context.Context, c *virt.Conn, uuids []string, groups libvirt.DomainStatsTypes, paced bool) ([]found, error) {
+func (r *Reader) bulk(ctx context.Context, uuids []string, groups libvirt.DomainStatsTypes, limit time.Duration) ([]found, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	var all []found
-	err := c.Call(ctx, "read domain statistics", func(c *libvirt.Connect) error {
+	err := r.fast.Call(ctx, "read domain statistics", func(c *libvirt.Connect) error {
 		start := time.Now()
 		var got []found
 		err := virt.Stats(c, uuids, groups, libvirt.CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, func(rec virt.Record) {
 			f := fromRecord(rec)
-			f.asked = start
 			if groups&libvirt.DOMAIN_STATS_CPU_TOTAL != 0 {
 				fillIn(rec, &f.vm)
 			}
@@ -341,7 +250,7 @@ func (r *Reader) bulk(ctx context.Context, c *virt.Conn, uuids []string, groups 
 		if err != nil {
 			return err
 		}
-		if paced && groups&askingGroups != 0 {
+		if uuids == nil && groups&askingGroups != 0 {
 			r.mu.Lock()
 			r.pace.took(time.Since(start))
 			r.mu.Unlock()

@@ -174,17 +174,6 @@ func (r *Reader) asLastKnown(dom *libvirt.Domain) found {
 	return f
 }
 
-// patience is how long such a reading may take. Before the first one nothing is known of the pace, and it
-// has half of the time that there is.
-func (r *Reader) patience(ctx context.Context) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if deadline, ok := ctx.Deadline(); ok && r.lastSeen.IsZero() {
-		return time.Until(deadline) / 2
-	}
-	return r.pace.patience()
-}
-
 func (r *Reader) definitionOf(uuid string) stat.Definition {
 	r.mu.Lock()
 	defer r.mu.Unlock()

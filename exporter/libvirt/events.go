@@ -30,9 +30,7 @@ func (r *Reader) listen(c *libvirt.Connect) (closing func()) {
 			ids = append(ids, id)
 		}
 	}
-	id, err := c.DomainEventLifecycleRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventLifecycle) { l.lifecycle(d, e) })
-	keep(id, err)
-	l.hears(err == nil)
+	keep(c.DomainEventLifecycleRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventLifecycle) { l.lifecycle(d, e) }))
 	keep(c.DomainEventRebootRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain) { l.count(d, "rebooted") }))
 	keep(c.DomainEventWatchdogRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventWatchdog) { l.count(d, "watchdog") }))
 	keep(c.DomainEventIOErrorReasonRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, e *libvirt.DomainEventIOErrorReason) { l.ioError(d, e) }))
@@ -50,14 +48,12 @@ func (r *Reader) listen(c *libvirt.Connect) (closing func()) {
 	keep(c.DomainEventTunableRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventTunable) { l.changed(d) }))
 	keep(c.DomainEventBlockJob2Register(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventBlockJob) { l.changed(d) }))
 	keep(c.DomainEventMetadataChangeRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventMetadataChange) { l.changed(d) }))
-	keep(c.DomainEventMigrationIterationRegister(nil, func(_ *libvirt.Connect, d *libvirt.Domain, _ *libvirt.DomainEventMigrationIteration) { l.moves(d) }))
-	err = nil
+	var err error
 	if len(ids) == 0 {
 		err = errors.New("the driver tells no events")
 	}
 	r.note(reading("vm_events", time.Now(), err))
 	return func() {
-		l.hears(false)
 		for _, id := range ids {
 			_ = c.DomainEventDeregister(id) // on a connection that was lost it is taken back on our side alone
 		}
@@ -90,7 +86,6 @@ func (l *listener) lifecycle(d *libvirt.Domain, e *libvirt.DomainEventLifecycle)
 		}
 	}
 	l.event(d, func(m *memory) {
-		m.whereabouts(e, time.Now())
 		if name != "" {
 			m.events[slices.Index(stat.EventNames(), name)]++
 		}
@@ -98,42 +93,6 @@ func (l *listener) lifecycle(d *libvirt.Domain, e *libvirt.DomainEventLifecycle)
 		m.changes++
 	})
 	l.relist()
-}
-
-// whereabouts writes down what an event tells of where the VM is.
-func (m *memory) whereabouts(e *libvirt.DomainEventLifecycle, now time.Time) {
-	m.stirredAt = now
-	switch e.Event {
-	case libvirt.DOMAIN_EVENT_STOPPED, libvirt.DOMAIN_EVENT_UNDEFINED:
-		m.goneAt = now
-	case libvirt.DOMAIN_EVENT_SUSPENDED:
-		switch e.Detail {
-		case int(libvirt.DOMAIN_EVENT_SUSPENDED_MIGRATED):
-			m.handedAt, m.handedFor = now, int(libvirt.DOMAIN_PAUSED_MIGRATION)
-		case int(libvirt.DOMAIN_EVENT_SUSPENDED_POSTCOPY):
-			m.handedAt, m.handedFor = now, int(libvirt.DOMAIN_PAUSED_POSTCOPY)
-		}
-	case libvirt.DOMAIN_EVENT_RESUMED:
-		m.handedAt = time.Time{} // it stays after all
-	}
-}
-
-// moves writes down that a migration is under way.
-func (l *listener) moves(d *libvirt.Domain) {
-	l.event(d, func(m *memory) { m.stirredAt = time.Now() })
-}
-
-// hears writes down whether this listener is told which domains come and go.
-func (l *listener) hears(yes bool) {
-	l.r.mu.Lock()
-	defer l.r.mu.Unlock()
-	if l.r.listener != l {
-		return
-	}
-	l.r.hearing = time.Time{}
-	if yes {
-		l.r.hearing = time.Now()
-	}
 }
 
 // relist has the lists of domains read again: one was defined, undefined, started or stopped.

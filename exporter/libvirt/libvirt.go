@@ -49,11 +49,8 @@ type Options struct {
 type Reader struct {
 	opts Options
 	// fast serves readings, slow the background, agents the guest agents: a daemon answers only a few
-	// calls of one connection at a time, and what hangs on one must not hold up the others. The narrower
-	// calls of a reading have one each: with libvirt 9 a call was often not answered while another one hung
-	// on its connection.
+	// calls of one connection at a time, and what hangs on one must not hold up the others.
 	fast, slow, agents *virt.Conn
-	narrower           map[width]*virt.Conn
 	hangs              virt.Hangs
 	wake               chan struct{}
 	// renewing has room for the one who renews the inventory.
@@ -67,8 +64,6 @@ type Reader struct {
 	stale error
 	// listener is the one whose events count.
 	listener *listener
-	// hearing is since when it is told which domains come and go; zero while it is not.
-	hearing time.Time
 	// readings say how the last reading of each part in the background went.
 	readings map[string]stat.Reading
 	memory   map[string]*memory
@@ -91,8 +86,6 @@ type memory struct {
 	seen time.Time
 	now  stat.VM
 	id   uint
-	// askedAt is when the call began that told what it was.
-	askedAt time.Time
 	// home tells that the VM was seen to be here under that ID, and not just arriving.
 	home bool
 
@@ -107,11 +100,6 @@ type memory struct {
 	missing       bool
 	// balloonAsked is the ID under which the balloon's statistics were switched on or refused.
 	balloonAsked uint
-
-	// stirredAt is when an event last told that it starts, ends or moves, goneAt that it has left or ended, and
-	// handedAt that it waits for the other host to take it, for the reason handedFor.
-	stirredAt, goneAt, handedAt time.Time
-	handedFor                   int
 
 	events   []float64
 	ioErrors map[string]float64
@@ -146,8 +134,7 @@ func New(uri string, o Options) *Reader {
 	if o.ReadOnly {
 		look = virt.ReadOnly
 	}
-	reading := func() *virt.Conn { return virt.New(uri, virt.With(look), virt.Sharing(&r.hangs, mostHangingFast)) }
-	r.fast, r.narrower = reading(), map[width]*virt.Conn{free: reading(), present: reading()}
+	r.fast = virt.New(uri, virt.With(look), virt.Sharing(&r.hangs, mostHangingFast))
 	r.slow = virt.New(uri, virt.With(access), virt.Sharing(&r.hangs, mostHangingSlow), virt.OnOpen(func(c *libvirt.Connect) func() {
 		silence, free := r.listen(c), r.handles.keep(c)
 		return func() {
@@ -165,9 +152,6 @@ func (r *Reader) URI() string { return r.fast.URI() }
 // Close gives the connections up.
 func (r *Reader) Close() {
 	r.fast.Close()
-	for _, c := range r.narrower {
-		c.Close()
-	}
 	r.slow.Close()
 	r.agents.Close()
 }
@@ -265,11 +249,8 @@ func (r *Reader) unread() stat.Host {
 
 // connection tells how the daemon is reached.
 func (r *Reader) connection() stat.Connection {
-	slow, opened := r.slow.Status(), r.slow.Status().Opened+r.fast.Status().Opened
-	for _, c := range r.narrower {
-		opened += c.Status().Opened
-	}
-	return stat.Connection{ReadOnly: slow.ReadOnly, Opened: opened, Hanging: r.hangs.Count() + len(r.asking), Slow: r.heldUp}
+	slow, fast := r.slow.Status(), r.fast.Status()
+	return stat.Connection{ReadOnly: slow.ReadOnly, Opened: slow.Opened + fast.Opened, Hanging: r.hangs.Count() + len(r.asking), Slow: r.heldUp}
 }
 
 func (r *Reader) readHostLoad(ctx context.Context) node {

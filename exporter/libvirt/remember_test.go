@@ -3,7 +3,6 @@ package libvirt
 import (
 	"errors"
 	"log/slog"
-	"slices"
 	"testing"
 	"time"
 
@@ -112,22 +111,41 @@ func TestWhatIsKnownOfAVMOutlivesItForAWhile(t *testing.T) {
 	}
 }
 
+func TestPatienceFollowsThePaceWithinBounds(t *testing.T) {
+	for usual, want := range map[time.Duration]time.Duration{0: patienceFloor, 10 * time.Millisecond: patienceFloor, 400 * time.Millisecond: 600 * time.Millisecond, 10 * time.Second: 12 * time.Second} {
+		p := pace{usual: usual}
+		if got := p.patience(); got != want {
+			t.Errorf("readings of %s are waited for %s, want %s", usual, got, want)
+		}
+	}
+	var p pace
+	for range 100 {
+		p.took(200 * time.Millisecond)
+	}
+	if p.usual < 190*time.Millisecond || p.usual > 210*time.Millisecond {
+		t.Errorf("the usual time is %s", p.usual)
+	}
+	p.took(time.Hour) // a process that was stopped for an hour
+	if p.patience() > patienceFloor {
+		t.Errorf("after one that hung the patience is %s", p.patience())
+	}
+	for range 30 { // the host has become slow for good
+		p.took(3 * time.Second)
+	}
+	if p.patience() < 3*time.Second {
+		t.Errorf("after many slow ones the patience is %s", p.patience())
+	}
+}
+
 // Nobody who was not asked may pass for one who does not answer.
 func TestOnlyWhoWasAskedCanFailToAnswer(t *testing.T) {
 	yes, no := true, false
 	f := func(uuid string, answers *bool) found { return found{vm: stat.VM{UUID: uuid, Answers: answers}} }
-	got := unasked(merge([]found{f("a", nil), f("b", nil), f("c", nil)}, []found{f("a", &no), f("b", &yes)}), map[string]*bool{"a": &yes, "c": &yes})
+	got := merge([]found{f("a", nil), f("b", nil), f("c", nil)}, []found{f("a", &no), f("b", &yes)}, map[string]*bool{"a": &yes, "c": &yes})
 	for i, want := range []*bool{&no, &yes, &yes} {
 		if got[i].vm.Answers != want {
 			t.Errorf("%s answers: %v", got[i].vm.UUID, got[i].vm.Answers)
 		}
-	}
-	// Two calls side by side may pass over what the other one is at.
-	if got := merge([]found{f("a", &yes)}, []found{f("a", &no)}); got[0].vm.Answers != &yes {
-		t.Error("an answer was lost")
-	}
-	if got := passedOver([]found{f("a", &no), f("b", &yes), f("c", &no), f("d", nil)}, map[string]*bool{"a": &yes, "b": &yes, "c": &no, "d": &yes}); !slices.Equal(got, []string{"a"}) {
-		t.Errorf("%v", got)
 	}
 }
 

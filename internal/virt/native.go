@@ -11,7 +11,6 @@ package virt
 // What follows is libvirt's stable ABI. Its headers are not needed to build, and its library is opened
 // when the program runs, as the binding opens it.
 #define EK_FIELD 80
-#define EK_NO_DOMAIN 42
 typedef struct { char field[EK_FIELD]; int type; union { int i; unsigned int ui; long long l; unsigned long long ul; double d; char b; char *s; } value; } ek_param;
 typedef struct { void *dom; ek_param *params; int nparams; } ek_stats;
 typedef struct { unsigned char state; unsigned long max_mem; unsigned long memory; unsigned short vcpus; unsigned long long cpu_time; } ek_info;
@@ -54,31 +53,20 @@ static const char *ek_load(void) {
 	return NULL;
 }
 
-// ek_failed keeps the error of the call that just failed. It is this thread's, and the next call clears it.
-static int ek_failed(ek_answer *out) {
-	out->code = error_code();
-	out->message = strdup(error_message());
-	return -1;
-}
-
 // ek_ask asks for all domains' statistics, or for those of the named ones. Of these, what is not there
-// any more is left out; any other failure, a lost connection for one, is no sign of that.
-static int ek_ask(void *conn, char **uuids, int n, unsigned int groups, unsigned int flags, ek_answer *out) {
-	int got = 0;
+// any more is left out.
+static int ek_ask(void *conn, char **uuids, int n, unsigned int groups, unsigned int flags, ek_stats ***raw) {
 	if (n < 0)
-		return (got = all_stats(conn, groups, &out->raw, flags)) < 0 ? ek_failed(out) : got;
+		return all_stats(conn, groups, raw, flags);
 	void **doms = calloc(n + 1, sizeof *doms);
 	if (!doms)
 		abort();
-	int found = 0;
-	for (int i = 0; i < n && got == 0; i++) {
+	int found = 0, got = 0;
+	for (int i = 0; i < n; i++)
 		if ((doms[found] = lookup(conn, uuids[i])))
 			found++;
-		else if (error_code() != EK_NO_DOMAIN)
-			got = ek_failed(out);
-	}
-	if (found && got == 0 && (got = list_stats(doms, groups, &out->raw, flags)) < 0)
-		ek_failed(out);
+	if (found)
+		got = list_stats(doms, groups, raw, flags);
 	for (int i = 0; i < found; i++)
 		free_domain(doms[i]);
 	free(doms);
@@ -88,11 +76,15 @@ static int ek_ask(void *conn, char **uuids, int n, unsigned int groups, unsigned
 // ek_get makes an answer, whose memory is libvirt's until ek_free.
 static void ek_get(void *conn, char **uuids, int n, unsigned int groups, unsigned int flags, ek_answer *out) {
 	memset(out, 0, sizeof *out);
-	out->n = ek_ask(conn, uuids, n, groups, flags, out);
-	if (out->n < 0)
-		return;
-	if (!(out->records = calloc(out->n + 1, sizeof *out->records)))
+	out->n = ek_ask(conn, uuids, n, groups, flags, &out->raw);
+	if (out->n >= 0 && !(out->records = calloc(out->n + 1, sizeof *out->records)))
 		abort();
+	if (out->n < 0) {
+		// The error is this thread's, so that it must be fetched within this call.
+		out->code = error_code();
+		out->message = strdup(error_message());
+		return;
+	}
 	for (int i = 0; i < out->n; i++) {
 		ek_record *r = &out->records[i];
 		r->dom = out->raw[i]->dom;

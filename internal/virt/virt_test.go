@@ -194,22 +194,3 @@ func TestOneThatMayOnlyLookIsRefusedToAct(t *testing.T) {
 		c.Close()
 	}
 }
-
-// Of named domains those that are gone are left out. Whatever else fails says nothing about them.
-func TestOnlyWhatIsNotThereIsLeftOut(t *testing.T) {
-	c := New("test:///default")
-	defer c.Close()
-	const nobody = "00000000-0000-4000-8000-000000000001"
-	ask := func(uuids ...string) (n int, err error) {
-		err = c.Call(short(t, 10*time.Second), "ask", func(conn *libvirt.Connect) error {
-			return Stats(conn, uuids, libvirt.DOMAIN_STATS_STATE, 0, func(Record) { n++ })
-		})
-		return n, err
-	}
-	if n, err := ask(nobody); n != 0 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	if n, err := ask(nobody, "no UUID"); n != 0 || !errors.Is(err, libvirt.ERR_INVALID_ARG) {
-		t.Errorf("%d, %v", n, err)
-	}
-}
