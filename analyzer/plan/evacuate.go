@@ -61,6 +61,7 @@ func (w *work) empty(h int, policy string, priority int, why string) {
 			to = w.makeRoom(v, limits, policy, priority)
 		}
 		if to < 0 {
+			w.left = true
 			w.refuse(v, "no host can take it: "+w.obstacles(v, limits))
 			continue
 		}

@@ -25,10 +25,10 @@ import (
 // constraint is the one that matters.
 func TestMain(m *testing.M) {
 	flag.Bool("update", false, "rewrite the golden files")
-	flag.Parse()
 	if err := flag.Set("rapid.checks", "3000"); err != nil {
 		panic(err)
 	}
+	flag.Parse()
 	os.Exit(m.Run())
 }
 

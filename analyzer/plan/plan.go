@@ -132,9 +132,7 @@ func Make(s cluster.Snapshot, findings []cluster.Finding, p Policy, start ...str
 	} else {
 		w.startAll(start)
 		w.policy.MaxMoves += len(w.steps)
-		for _, planner := range All() {
-			planner.plan(w)
-		}
+		w.planAll()
 	}
 	w.depend()
 	made := Plan{Cluster: s.Cluster, At: s.At, Policy: "none", Before: before, After: before, Actions: []Step{}, Refused: w.refused, StoppedBecause: strings.Join(w.notes, "; ")}
@@ -142,6 +140,22 @@ func Make(s cluster.Snapshot, findings []cluster.Finding, p Policy, start ...str
 		made.Actions, made.After, made.Policy = w.steps, w.place.Assess(), w.policies()
 	}
 	return made
+}
+
+// planAll runs the planners in order, and again as long as something that must be done found no room: a later
+// planner may have made it.
+func (w *work) planAll() {
+	notes, refused := len(w.notes), len(w.refused)
+	for {
+		made := len(w.steps)
+		w.notes, w.refused, w.left = w.notes[:notes], w.refused[:refused], false
+		for _, planner := range All() {
+			planner.plan(w)
+		}
+		if !w.left || w.full() || len(w.steps) == made {
+			return
+		}
+	}
 }
 
 func (w *work) note(format string, args ...any) {

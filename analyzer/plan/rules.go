@@ -157,6 +157,7 @@ func (w *work) unrepaired(strength cluster.RuleStrength) {
 		if r.Violations == 0 || r.Rule.Strength != strength {
 			continue
 		}
+		w.left = true
 		w.note("rule %s (%s, %s) cannot be mended now", r.Rule.Name, r.Rule.Kind, r.Rule.Strength)
 		for _, v := range r.VMs {
 			if why := w.place.BlockedAt(v); why != "" && w.place.At(v) >= 0 {

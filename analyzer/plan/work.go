@@ -26,6 +26,8 @@ type work struct {
 	shunned []bool
 	refused []Refusal
 	notes   []string
+	// left tells that something is still to be mended or moved away for which there is no room now.
+	left bool
 }
 
 func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
