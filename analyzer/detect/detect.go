@@ -3,7 +3,9 @@
 package detect
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -109,4 +111,29 @@ func Findings(s cluster.Snapshot, p Policy) []cluster.Finding {
 		found = append(found, d.Detect(placement, s, p)...)
 	}
 	return found
+}
+
+// some lists a few and says how many more there are.
+func some(list []string) string {
+	const most = 6
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+}
+
+// stealOn is the measured waiting of the host's VMs: what the imbalance costs them already.
+func stealOn(s cluster.Snapshot, host string) []cluster.Evidence {
+	var cores float64
+	known := false
+	for _, v := range s.VMs {
+		if v.Host == host && v.CPUStealRatio.Known {
+			known = true
+			cores += v.CPUStealRatio.Value * float64(v.VCPUs)
+		}
+	}
+	if !known {
+		return nil
+	}
+	return []cluster.Evidence{{Name: "cpu_steal", Value: cores, Unit: "cores", Query: s.Query("cpu_steal_ratio")}}
 }

@@ -66,19 +66,3 @@ func imbalance(p *cluster.Placement, s cluster.Snapshot, pol Policy) []cluster.F
 	}
 	return found
 }
-
-// stealOn is the measured waiting of the host's VMs: what the imbalance costs them already.
-func stealOn(s cluster.Snapshot, host string) []cluster.Evidence {
-	var cores float64
-	known := false
-	for _, v := range s.VMs {
-		if v.Host == host && v.CPUStealRatio.Known {
-			known = true
-			cores += v.CPUStealRatio.Value * float64(v.VCPUs)
-		}
-	}
-	if !known {
-		return nil
-	}
-	return []cluster.Evidence{{Name: "cpu_steal", Value: cores, Unit: "cores", Query: s.Query("cpu_steal_ratio")}}
-}

@@ -2,14 +2,10 @@ package detect
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
-
-// ruleSubject names a rule as the subject of a finding.
-func ruleSubject(names ...string) string { return "rule/" + strings.Join(names, ",") }
 
 // ruleViolation finds rules that do not hold, and names the VMs.
 func ruleViolation(p *cluster.Placement, s cluster.Snapshot, _ Policy) []cluster.Finding {
@@ -38,24 +34,5 @@ func ruleViolation(p *cluster.Placement, s cluster.Snapshot, _ Policy) []cluster
 	return found
 }
 
-// ruleConflict finds rules that no placement can keep, and rules that tie nothing.
-func ruleConflict(p *cluster.Placement, s cluster.Snapshot, _ Policy) []cluster.Finding {
-	var found []cluster.Finding
-	for _, c := range p.Conflicts() {
-		f := cluster.Finding{Detector: "rule_conflict", Subject: ruleSubject(c.Rules...), Reason: c.Reason,
-			Evidence: []cluster.Evidence{{Name: "rules", Value: float64(len(c.Rules)), Limit: cluster.Known(0), Unit: "rules", Query: s.Query("host")}}}
-		if !slices.ContainsFunc(found, func(o cluster.Finding) bool { return o.Subject == f.Subject && o.Reason == f.Reason }) {
-			found = append(found, f)
-		}
-	}
-	return found
-}
-
-// some lists a few and says how many more there are.
-func some(list []string) string {
-	const most = 6
-	if len(list) <= most {
-		return strings.Join(list, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-}
+// ruleSubject names a rule as the subject of a finding.
+func ruleSubject(names ...string) string { return "rule/" + strings.Join(names, ",") }
