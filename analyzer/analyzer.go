@@ -27,6 +27,9 @@ type Policy struct {
 	// Interval is the time from one pass to the next. Passes stand exactly so far apart, on full seconds, so
 	// that the same passes can be made again later.
 	Interval time.Duration
+	// Delay is how long after its instant a pass looks. Scrapes that began before the instant may come in until
+	// then: what is asked again later is the same.
+	Delay time.Duration
 	// HoldRounds is in how many passes on end something must be found before moves are planned because of
 	// it; 1 plans at once.
 	HoldRounds int
@@ -119,17 +122,17 @@ func (a *Analyzer) Policy() Policy {
 func (a *Analyzer) Run(ctx context.Context) error {
 	at := time.Now().Truncate(time.Second)
 	for {
-		if err := a.Pass(ctx, at); err != nil && ctx.Err() == nil {
-			a.log.Error("pass failed, the board keeps the last judgement", "err", err)
-		}
-		interval := a.Policy().Interval
-		if at = at.Add(interval); time.Since(at) > interval {
-			at = time.Now().Truncate(time.Second) // it took longer than there was time
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Until(at)):
+		case <-time.After(time.Until(at.Add(a.Policy().Delay))):
+		}
+		if err := a.Pass(ctx, at); err != nil && ctx.Err() == nil {
+			a.log.Error("pass failed, the board keeps the last judgement", "err", err)
+		}
+		p := a.Policy()
+		if at = at.Add(p.Interval); time.Since(at) > p.Interval+p.Delay {
+			at = time.Now().Truncate(time.Second) // it took longer than there was time
 		}
 	}
 }

@@ -32,7 +32,7 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 		bandwidth = assumedBandwidth
 	}
 	return analyzer.Policy{
-		Interval: time.Duration(c.Analysis.Interval), HoldRounds: c.Stability.HoldRounds,
+		Interval: time.Duration(c.Analysis.Interval), Delay: time.Duration(c.Scrape.Timeout), HoldRounds: c.Stability.HoldRounds,
 		Detect: detectPolicy(c),
 		Plan: plan.Policy{
 			Threshold: c.Analysis.MigrationThreshold, MaxMoves: c.Analysis.MaxMoves, Limits: limits(c),

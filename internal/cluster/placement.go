@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 
-	"slices"
 )
 
 // Limits say how full a host may be after a VM was placed on it.
@@ -320,4 +319,3 @@ func (s Snapshot) MeasuredSteal() Number {
 	return n
 }
 
-func contains(list []string, want string) bool { return slices.Contains(list, want) }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func unreachable(v VM, h Host) (constraint, why string) {
 	if v.Hypervisor != "" && h.Hypervisor != "" && v.Hypervisor != h.Hypervisor {
 		return "hypervisor", fmt.Sprintf("%s runs %s and the VM runs on %s", h.ID, h.Hypervisor, v.Hypervisor)
 	}
-	if v.CPUCompat != "" && v.CPUCompat != h.CPUCompat && !(v.CPUModel != "" && contains(h.CPUModels, v.CPUModel)) {
+	if v.CPUCompat != "" && v.CPUCompat != h.CPUCompat && !(v.CPUModel != "" && slices.Contains(h.CPUModels, v.CPUModel)) {
 		why := fmt.Sprintf("%s has CPUs of group %q and the VM needs %q", h.ID, h.CPUCompat, v.CPUCompat)
 		if v.CPUModel != "" {
 			why += " or the model " + v.CPUModel
@@ -66,12 +67,12 @@ func unreachable(v VM, h Host) (constraint, why string) {
 		return "CPU model", why
 	}
 	for _, s := range v.Storage {
-		if !contains(h.Storage, s) {
+		if !slices.Contains(h.Storage, s) {
 			return "storage", h.ID + " does not reach storage " + s
 		}
 	}
 	for _, n := range v.Networks {
-		if !contains(h.Networks, n) {
+		if !slices.Contains(h.Networks, n) {
 			return "network", h.ID + " does not reach network " + n
 		}
 	}

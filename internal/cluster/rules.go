@@ -73,7 +73,7 @@ func bind(rule Rule, p *Placement) bound {
 	}
 	domains, usable := map[string]int{}, map[string]bool{}
 	for i, h := range s.Hosts {
-		b.hosts[i] = contains(rule.Hosts, h.ID) || contains(rule.FailureDomains, h.FailureDomain) || slices.ContainsFunc(h.Tags, func(t string) bool { return contains(rule.HostTags, t) })
+		b.hosts[i] = slices.Contains(rule.Hosts, h.ID) || slices.Contains(rule.FailureDomains, h.FailureDomain) || slices.ContainsFunc(h.Tags, func(t string) bool { return slices.Contains(rule.HostTags, t) })
 		b.bucket[i] = i
 		if rule.Kind == VMVMSpread {
 			if _, ok := domains[h.FailureDomain]; !ok {
@@ -93,10 +93,10 @@ func bind(rule Rule, p *Placement) bound {
 }
 
 func (r Rule) namesVM(v *VM) bool {
-	if contains(r.VMs, v.ID) || v.Name != "" && contains(r.VMs, v.Name) {
+	if slices.Contains(r.VMs, v.ID) || v.Name != "" && slices.Contains(r.VMs, v.Name) {
 		return true
 	}
-	if slices.ContainsFunc(v.Tags, func(t string) bool { return contains(r.VMTags, t) }) {
+	if slices.ContainsFunc(v.Tags, func(t string) bool { return slices.Contains(r.VMTags, t) }) {
 		return true
 	}
 	return slices.ContainsFunc(r.VMNames, func(pattern string) bool {

@@ -5,13 +5,17 @@ import (
 	"time"
 )
 
-// How demand is judged from the past, as the adapter for Prometheus does it: the 90th percentile of means
-// over a minute, one every half minute of the window.
+// How demand is judged from the past, as the adapter for Prometheus does it by default: the 90th percentile of
+// means over four scrapes or a fifth of the window, whichever is longer, at 20 points of the window.
 const (
-	meanOver    = time.Minute
-	meanEvery   = 30 * time.Second
+	fourScrapes = time.Minute
+	meanPart    = 5
+	demandSteps = 20
 	demandShare = 0.9
 )
+
+// meanOver is the time of one mean.
+func (c *Cluster) meanOver() time.Duration { return min(c.window, max(fourScrapes, c.window/meanPart)) }
 
 // sample is the counters at an instant. Between two of them nothing changed, so that what lies between is
 // on a straight line.
@@ -31,7 +35,7 @@ func (c *Cluster) note() {
 		s.own, s.stalled = append(s.own, h.own), append(s.stalled, h.stalled)
 	}
 	old := 0
-	for old+1 < len(c.history) && !c.history[old+1].at.After(c.now.Add(-c.window-meanOver)) {
+	for old+1 < len(c.history) && !c.history[old+1].at.After(c.now.Add(-c.window-c.meanOver())) {
 		old++
 	}
 	c.history = append(slices.Delete(c.history, 0, old), s)
@@ -62,15 +66,15 @@ func (c *Cluster) value(at time.Time, of func(sample) float64) float64 {
 	return of(before) + part*(of(after)-of(before))
 }
 
-// demand is the percentile of a VM's means over a minute.
+// demand is the percentile of a VM's means.
 func (c *Cluster) demand(v int) float64 {
 	var means []float64
-	for ago := time.Duration(0); ago < c.window; ago += meanEvery {
+	for ago := time.Duration(0); ago < c.window; ago += c.window / demandSteps {
 		end := c.now.Add(-ago)
 		if !end.After(c.history[0].at) {
 			break
 		}
-		means = append(means, c.rate(end.Add(-min(meanOver, c.window)), end, func(s sample) float64 { return s.wanted[v] }))
+		means = append(means, c.rate(end.Add(-c.meanOver()), end, func(s sample) float64 { return s.wanted[v] }))
 	}
 	return quantile(demandShare, means)
 }

@@ -33,8 +33,11 @@ func (c *Cluster) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, e
 	moved := 0
 	for i := range c.vms {
 		v := c.seeVM(i)
-		if v.State == cluster.VMUnknown {
+		switch {
+		case v.State == cluster.VMUnknown:
 			s.Gaps = append(s.Gaps, cluster.Gap{Subject: cluster.VMSubject(v.ID), Reason: "its host " + v.Host + " gives no data"})
+		case c.now.Sub(c.scenario.Start) < c.window:
+			s.Gaps = append(s.Gaps, cluster.Gap{Subject: cluster.VMSubject(v.ID), Reason: fmt.Sprintf("it was not seen at the beginning of the window of %s that use is averaged over", c.window)})
 		}
 		moved += v.MovesLastDay
 		s.VMs = append(s.VMs, v)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -187,8 +188,30 @@ func TestAnExternalPrometheusServesTheSameAnalyzer(t *testing.T) {
 	if p := decode[plan.Plan](t, string(out)); len(p.Actions) == 0 || p.Actions[0].From != "host1" {
 		t.Errorf("the plan from the command line: %+v", p)
 	}
-	if out := mustCLI(t, s, "snapshot"); !strings.Contains(out, `"version": 1`) {
-		t.Errorf("the snapshot is %s", out)
+	for range 5 {
+		adviceOfThen(t, s, "--prometheus.url=http://127.0.0.1:19090", s.args[1])
+		time.Sleep(1500 * time.Millisecond)
 	}
 	s.end(syscall.SIGTERM)
+}
+
+// adviceOfThen holds what the server advises against what it, and the command line by itself, make of the same
+// instant a while later: they are the same byte for byte.
+func adviceOfThen(t *testing.T, s *instance, direct ...string) {
+	t.Helper()
+	for _, what := range [][]string{{"plan", "-o", "json"}, {"snapshot"}} {
+		now := mustCLI(t, s, what...)
+		at := "--at=" + decode[struct{ At string }](t, now).At
+		time.Sleep(2 * time.Second)
+		if then := mustCLI(t, s, append(what, at)...); then != now {
+			t.Errorf("%v at %s was\n%s\nand is now\n%s", what, at, now, then)
+		}
+		if len(direct) == 0 {
+			continue
+		}
+		then, err := exec.Command(binary(), slices.Concat(what, direct, []string{at})...).Output()
+		if err != nil || string(then) != now {
+			t.Errorf("%v at %s was\n%s\nand is from Prometheus (%v)\n%s", what, at, now, err, then)
+		}
+	}
 }

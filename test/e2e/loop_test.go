@@ -19,6 +19,7 @@ func TestTheWholeLoop(t *testing.T) {
 	exporters(t)
 	s := server(t, config())
 	open := s.open()
+	adviceOfThen(t, s)
 
 	board, err := s.client.Board(ctx())
 	if err != nil {
