@@ -108,6 +108,27 @@ func TestACycleIsBrokenByAThirdHost(t *testing.T) {
 	}
 }
 
+// A VM that has moved as often as it may in a day stays, however long ago the last time was, unless it must go.
+func TestAVMMovesOnlySoOftenADay(t *testing.T) {
+	s := with(with(pool(2), "1", "a", 3, 4), "2", "a", 3, 4)
+	for i := range s.VMs {
+		s.VMs[i].MovedAt, s.VMs[i].MovesLastDay = s.At.Add(-20*time.Hour), 3
+	}
+	if p := judge(s, usual(3)); len(p.Actions) != 1 {
+		t.Errorf("after three moves: %s, refused %+v", moves(p), p.Refused)
+	}
+	for i := range s.VMs {
+		s.VMs[i].MovesLastDay = 4
+	}
+	if p := judge(s, usual(3)); len(p.Actions) != 0 || len(p.Refused) != 2 || !strings.Contains(p.Refused[0].Reason, "moved 4 times in the last 24 hours; 4 is the most") {
+		t.Errorf("after four moves: %s, refused %+v", moves(p), p.Refused)
+	}
+	s.Hosts[0].State = cluster.HostMaintenance
+	if p := judge(s, usual(3)); len(p.Actions) != 2 {
+		t.Errorf("in maintenance: %s, refused %+v", moves(p), p.Refused)
+	}
+}
+
 func TestAnUnhealthyHostIsEmptiedAndTakesNothing(t *testing.T) {
 	s := with(with(with(pool(3), "1", "a", 2, 4), "2", "b", 4, 4), "3", "b", 3, 4)
 	s.Hosts[0].Faults = []cluster.Fault{{Kind: cluster.FaultMultipath, Detail: "mpatha", Value: 1, Limit: cluster.Known(0)}}

@@ -25,8 +25,8 @@ func faults() []fault {
 		// Capacity, reachability and rules hold after every step.
 		{"memory is not looked at", "internal/cluster/placement.go", "float64(p.promised[h]+vm.MemoryBytes) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation", "true", "./analyzer/plan"},
 		{"CPU is not looked at", "internal/cluster/placement.go", "return p.cpu[h]+vm.Cores() <= host.CPUCores*l.MaxCPUUtilisation &&", "return true &&", "./analyzer/plan"},
-		{"storage is not looked at", "internal/cluster/reach.go", "!contains(h.Storage, s)", "false", "./analyzer/plan"},
-		{"networks are not looked at", "internal/cluster/reach.go", "!contains(h.Networks, n)", "false", "./analyzer/plan"},
+		{"storage is not looked at", "internal/cluster/reach.go", "!slices.Contains(h.Storage, s)", "false", "./analyzer/plan"},
+		{"networks are not looked at", "internal/cluster/reach.go", "!slices.Contains(h.Networks, n)", "false", "./analyzer/plan"},
 		{"the CPU group is not looked at", "internal/cluster/reach.go", `v.CPUCompat != "" && v.CPUCompat != h.CPUCompat`, "false", "./analyzer/plan"},
 		{"must rules give way", "internal/cluster/rules.go", "more > 0 && b.strength == Must", "false", "./analyzer/plan"},
 		{"should rules give way to balance", "internal/cluster/rules.go", "should > 0 && !l.BreakShould", "false", "./analyzer/plan"},
