@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,10 @@ const (
 	// hangingSome and hangingMany are how many hanging calls show that asking everybody, and asking
 	// anybody, only makes more of them.
 	hangingSome, hangingMany = 3, 6
+	// askingAtOnce is how many VMs are asked again at once: a daemon serves five calls of a connection, and
+	// others may hang already. againEvery is the pause between two questions to one.
+	askingAtOnce = 3
+	againEvery   = 50 * time.Millisecond
 )
 
 func (p *pace) patience() time.Duration {
@@ -74,28 +79,51 @@ func (r *Reader) readDomains(ctx context.Context) ([]found, error) {
 
 // readBulk reads all domains by one call. libvirt sets itself no limit there: a VM's process that is
 // stopped would hold up everybody, and so does a domain while it is being started, which libvirt keeps
-// locked. So the call is left hanging when it takes far longer than usual.
+// locked. So when it takes far longer than usual the same is asked in another way beside it, and what is
+// complete first counts.
 func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
 	groups := r.groups()
 	// Opening a connection is no domain's fault.
 	if err := r.fast.Call(ctx, "open the connection", func(*libvirt.Connect) error { return nil }); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // what is not waited for any more is left hanging
 	if r.hangs.Count() >= hangingSome {
-		return r.withoutTheSlow(ctx, groups)
+		return r.withoutTheSlow(ctx, groups, nil)
 	}
-	all, err := r.bulk(ctx, nil, groups, r.patience(ctx))
-	if err == nil {
-		return r.askAgain(ctx, all, groups), nil
+	patience := r.patience(ctx)
+	first := r.start(ctx, nil, groups, patience+r.second())
+	var got answer
+	select {
+	case got = <-first:
+	case <-time.After(patience):
+		return r.withoutTheSlow(ctx, groups, first)
 	}
-	if ctx.Err() != nil || unsupported(err) {
-		return nil, err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return r.withoutTheSlow(ctx, groups)
+	switch {
+	case got.err == nil:
+		return r.askAgain(ctx, got.all, groups), nil
+	case ctx.Err() != nil || unsupported(got.err):
+		return nil, got.err
 	}
 	// The daemon was restarted, most likely: it may be back already.
-	return r.bulk(ctx, nil, groups, r.patience(ctx))
+	return r.bulk(ctx, nil, groups, patience)
+}
+
+// answer is what a bulk call gave.
+type answer struct {
+	all []found
+	err error
+}
+
+// start makes a bulk call and gives its result later.
+func (r *Reader) start(ctx context.Context, uuids []string, groups libvirt.DomainStatsTypes, limit time.Duration) <-chan answer {
+	done := make(chan answer, 1)
+	go func() {
+		all, err := r.bulk(ctx, uuids, groups, limit)
+		done <- answer{all, err}
+	}()
+	return done
 }
 
 // withoutTheSlow reads what can be read although something holds a reading of all up, by three calls side
@@ -103,52 +131,97 @@ func (r *Reader) readBulk(ctx context.Context) ([]found, error) {
 // is busy now, with the call that hangs there, and is passed over; one with a job is often slow to answer
 // and is not asked. The other two read what needs no answer from the processes, which has to do for the
 // VMs that gave none: of all VMs, and, in case that one is locked because it is just being started, of
-// those that ran before. VMs that did not run are then told as they were.
-func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsTypes) ([]found, error) {
-	active, calm, rest, limit := r.lastKnown()
-	var full, all, known []found
-	var fullErr, allErr, knownErr error
-	var wg sync.WaitGroup
+// those that ran before. VMs that did not run are then told as they were. Should the first reading end
+// before them, it is taken.
+func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsTypes, first <-chan answer) ([]found, error) {
+	active, calm, rest := r.lastKnown()
+	limit, began := r.second(), time.Now()
+	all := r.start(ctx, nil, groups&^askingGroups, limit)
+	var full, known <-chan answer
 	if r.hangs.Count() < hangingMany && len(calm) > 0 {
-		wg.Go(func() { full, fullErr = r.bulk(ctx, calm, groups, limit) })
+		full = r.start(ctx, calm, groups, limit)
 	}
-	wg.Go(func() { all, allErr = r.bulk(ctx, nil, groups&^askingGroups, limit) })
+	remembered := answer{err: errors.New("no VM ran before")}
 	if len(active) > 0 {
-		wg.Go(func() { known, knownErr = r.bulk(ctx, active, groups&^askingGroups, patienceMost) })
+		known = r.start(ctx, active, groups&^askingGroups, limit)
 	}
-	wg.Wait()
-	if fullErr != nil {
-		full = nil // the others' numbers are told without
+	var asked, told answer
+	finish := func(bare, rest []found) ([]found, error) {
+		return append(merge(bare, r.askAgain(ctx, asked.all, groups), r.answered()), rest...), nil
 	}
-	full = r.askAgain(ctx, full, groups)
-	switch {
-	case allErr == nil:
-		return merge(all, full, r.answered()), nil
-	case len(active) > 0 && knownErr == nil:
-		return append(merge(known, full, r.answered()), rest...), nil
+	var enough <-chan time.Time // is all that those that ran before wait for all
+	late := false
+	for {
+		switch {
+		case full != nil: // whose numbers are worth waiting for
+		case all == nil && told.err == nil:
+			return finish(told.all, nil)
+		case known == nil && remembered.err == nil && (all == nil || late):
+			return finish(remembered.all, rest)
+		case known == nil && all == nil:
+			return nil, told.err
+		}
+		select {
+		case got := <-first:
+			if first = nil; got.err == nil {
+				return r.askAgain(ctx, got.all, groups), nil
+			}
+		case asked = <-full: // where that failed the others' numbers are told without
+			full = nil
+		case told = <-all:
+			all = nil
+		case remembered = <-known:
+			known = nil
+			enough = time.After(max(time.Since(began), patienceFloor/5))
+		case <-enough:
+			late = true
+		}
 	}
-	return nil, allErr
 }
 
 // askAgain asks VMs once more that were passed over and had answered before: something, and be it our own
-// background, kept them busy for a moment.
+// background, kept them busy for a moment. Each is asked by itself, for one of them may be what holds up all.
 func (r *Reader) askAgain(ctx context.Context, all []found, groups libvirt.DomainStatsTypes) []found {
 	answered := r.answered()
-	var again []string
+	again := make(chan string, len(all))
 	for _, f := range all {
 		was := answered[f.vm.UUID]
 		if f.vm.Answers != nil && !*f.vm.Answers && was != nil && *was {
-			again = append(again, f.vm.UUID)
+			again <- f.vm.UUID
 		}
 	}
+	close(again)
 	if len(again) == 0 || r.hangs.Count() >= hangingMany {
 		return all
 	}
-	got, err := r.bulk(ctx, again, groups, patienceFloor)
-	if err != nil {
-		return all
+	ctx, cancel := context.WithTimeout(ctx, patienceFloor)
+	defer cancel()
+	var parts [askingAtOnce][]found
+	var wg sync.WaitGroup
+	for i := range parts {
+		wg.Go(func() {
+			for uuid := range again {
+				parts[i] = append(parts[i], r.untilItAnswers(ctx, uuid, groups)...)
+			}
+		})
 	}
-	return merge(all, got, nil)
+	wg.Wait()
+	return merge(all, slices.Concat(parts[:]...), nil)
+}
+
+// untilItAnswers asks one VM as long as it is passed over and there is time.
+func (r *Reader) untilItAnswers(ctx context.Context, uuid string, groups libvirt.DomainStatsTypes) []found {
+	for {
+		got, err := r.bulk(ctx, []string{uuid}, groups, patienceFloor)
+		if err != nil || len(got) != 1 || got[0].vm.Answers == nil || *got[0].vm.Answers {
+			return got
+		}
+		select {
+		case <-ctx.Done():
+			return got
+		case <-time.After(againEvery):
+		}
+	}
 }
 
 // merge takes of each domain the fuller reading. Whether one answers that was not asked is told as it
@@ -179,9 +252,9 @@ func (r *Reader) answered() map[string]*bool {
 	return known
 }
 
-// lastKnown are the VMs that ran in the last reading, those of them without a job, those that did not
-// run, and how long asking again may take.
-func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Duration) {
+// lastKnown are the VMs that ran in the last reading, those of them without a job, and those that did not
+// run.
+func (r *Reader) lastKnown() (active, calm []string, rest []found) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.heldUp++
@@ -198,7 +271,7 @@ func (r *Reader) lastKnown() (active, calm []string, rest []found, limit time.Du
 			}
 		}
 	}
-	return active, calm, rest, r.pace.second()
+	return active, calm, rest
 }
 
 // patience is how long a reading of all may take. Before the first one nothing is known of the pace, and
@@ -210,6 +283,13 @@ func (r *Reader) patience(ctx context.Context) time.Duration {
 		return time.Until(deadline) / 2
 	}
 	return r.pace.patience()
+}
+
+// second is how long asking in another way may take.
+func (r *Reader) second() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pace.second()
 }
 
 // askingGroups are what libvirt asks the VMs' processes for.
