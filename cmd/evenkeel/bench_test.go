@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/engine"
+	"github.com/evenkeel/evenkeel/internal/simulator"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+)
+
+const (
+	benchHosts, benchVMsOnHost = 200, 20
+	benchPast                  = 90 * time.Minute
+	benchScrape                = 15 * time.Second
+)
+
+// BenchmarkSnapshot takes snapshots of 200 hosts with 4,000 VMs from the embedded engine, which holds an
+// hour and a half of what the real exporter tells of simulated hosts. Each is of a time at which none was taken
+// before; s-first is the first one, which also asks what is asked once an hour.
+func BenchmarkSnapshot(b *testing.B) {
+	live, hosts := benchCluster(b)
+	until := time.Now().Truncate(time.Hour).Add(-time.Minute)
+	dir := b.TempDir()
+	series := fill(b, dir, live, hosts, until)
+	e, err := engine.Open(engine.Options{Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	b.Cleanup(func() { cancel(); <-ended })
+	c := config.Default()
+	c.Cluster = "bench"
+	for _, h := range hosts {
+		c.Hosts = append(c.Hosts, config.Host{Name: h})
+	}
+	source, err := promql.New("http://embedded.invalid/prometheus", e.RoundTripper(), sourceOptions(c))
+	if err != nil {
+		b.Fatal(err)
+	}
+	look := func(at time.Time) {
+		s, err := source.Snapshot(ctx, at)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(s.VMs) != benchHosts*benchVMsOnHost || len(s.Gaps) > 0 {
+			b.Fatalf("%d VMs, %d gaps: %v", len(s.VMs), len(s.Gaps), s.Gaps[:min(3, len(s.Gaps))])
+		}
+	}
+	begun := time.Now()
+	look(until)
+	first := time.Since(begun)
+	for i := 0; b.Loop(); i++ {
+		look(until.Add(-time.Duration(1+i%40) * benchScrape))
+	}
+	b.ReportMetric(float64(series), "series")
+	b.ReportMetric(first.Seconds(), "s-first")
+}
+
+// benchCluster is the simulated cluster, once a window has passed.
+func benchCluster(b *testing.B) (*simulator.Live, []string) {
+	scenario := fmt.Sprintf(`
+duration: 1h
+hosts:
+  - {name: node, count: %d, cores: 32, memory: 256GiB, storage: [nfs], networks: [lan]}
+vms:
+  - {name: vm, count: %d, vcpus: 4, memory: 8GiB, storage: [nfs], networks: [lan], load: {noise: {mean: 0.3, sd: 0.1}}}
+`, benchHosts, benchHosts*benchVMsOnHost)
+	s, err := simulator.ParseScenario("bench", "", []byte(scenario))
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := simulator.New(s, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	live := simulator.NewLive(c)
+	live.Step(live.Now().Add(time.Minute))
+	return live, c.Hosts()
+}
+
+// fill writes what the hosts' exporters tell as if they had been scraped all the time until then, counters
+// growing on, and returns the number of series.
+func fill(b *testing.B, dir string, live *simulator.Live, hosts []string, until time.Time) (series int) {
+	db, err := tsdb.Open(dir, nil, nil, tsdb.DefaultOptions(), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}()
+	db.DisableCompactions()
+	var page []line
+	for _, host := range hosts {
+		page = append(page, pageOf(b, live, host)...)
+	}
+	begin := until.Add(-benchPast)
+	for at := begin; !at.After(until); at = at.Add(benchScrape) {
+		app := db.Appender(b.Context())
+		for i := range page {
+			p := &page[i]
+			value := p.value
+			if p.counter { // it grows as it did in the cluster's first minute
+				value *= 1 + at.Sub(begin).Minutes()
+			}
+			if p.ref, err = app.Append(p.ref, p.labels, at.UnixMilli(), value); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := app.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return len(page)
+}
+
+// line is one series of a page.
+type line struct {
+	labels  labels.Labels
+	value   float64
+	counter bool
+	ref     storage.SeriesRef
+}
+
+func pageOf(b *testing.B, live *simulator.Live, host string) []line {
+	w := httptest.NewRecorder()
+	demoMetrics(live, host, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(w.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var page []line
+	for name, f := range families {
+		for _, m := range f.Metric {
+			l := labels.NewBuilder(labels.FromStrings("__name__", name, "instance", host+":9177", "job", "evenkeel-exporter"))
+			for _, pair := range m.Label {
+				l.Set(pair.GetName(), pair.GetValue())
+			}
+			page = append(page, line{labels: l.Labels(), value: m.Counter.GetValue() + m.Gauge.GetValue(), counter: m.Counter != nil})
+		}
+	}
+	return page
+}
