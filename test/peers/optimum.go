@@ -53,7 +53,11 @@ type search struct {
 	cpu      []float64
 	promised []int64
 	gained   []int // of each host, the VMs that it did not have at the start
-	best     float64
+	// maxCPU is how full a host may be that gained a VM.
+	maxCPU float64
+	// broken is how far the must rules together may be from holding.
+	broken int
+	best   float64
 }
 
 // musts is a must rule by indices, and how far it was from holding at the start.
@@ -64,17 +68,24 @@ type musts struct {
 	was   int
 }
 
-// optimum is the highest score of any placement that differs from the snapshot in at most so many VMs
-// and is legal at its end: hosts that gained a VM keep to the limits, and no must rule is further from
-// holding. Whether there is an order in which to get there is not asked, so it may be out of reach.
-func optimum(s cluster.Snapshot, sc scored, moves int) float64 {
+// optimum is the highest score of any placement that differs from the snapshot in at most as many VMs as the
+// plan moves and is legal at its end: hosts that gained a VM keep to the limits, and no must rule is further from
+// holding. Must rules come before any score, so together they hold as far as after the plan; where one is broken
+// at the start, CPU may run short, as it may for what is mandatory. Whether there is an order in which to get
+// there is not asked, so it may be out of reach.
+func optimum(s cluster.Snapshot, sc scored, plan []actionFile) float64 {
+	after := newSearch(s, nil)
+	for _, a := range plan {
+		after.put(slices.IndexFunc(s.VMs, func(v cluster.VM) bool { return v.ID == a.VM }), slices.IndexFunc(s.Hosts, func(h cluster.Host) bool { return h.ID == a.To }))
+	}
 	x := newSearch(s, sc)
-	x.from(0, moves)
+	x.broken = after.distances()
+	x.from(0, len(plan))
 	return x.best
 }
 
 func newSearch(s cluster.Snapshot, sc scored) *search {
-	x := &search{snap: s, scored: sc, gained: make([]int, len(s.Hosts)), best: math.Inf(-1)}
+	x := &search{snap: s, scored: sc, gained: make([]int, len(s.Hosts)), maxCPU: maxCPU, best: math.Inf(-1)}
 	hosts, vms := map[string]int{}, map[string]int{}
 	for i, h := range s.Hosts {
 		hosts[h.ID] = i
@@ -100,9 +111,12 @@ func newSearch(s cluster.Snapshot, sc scored) *search {
 		for _, id := range r.Hosts {
 			m.hosts[hosts[id]] = true
 		}
-		m.was = x.distance(m)
+		if m.was = x.distance(m); m.was > 0 {
+			x.maxCPU = math.Inf(1)
+		}
 		x.rules = append(x.rules, m)
 	}
+	x.broken = x.distances()
 	return x
 }
 
@@ -153,7 +167,7 @@ func (x *search) legal() bool {
 	const rounding = 1e-6 // of all the moves there and back
 	for i, n := range x.gained {
 		h := &x.snap.Hosts[i]
-		if n > 0 && (x.cpu[i] > h.CPUCores*maxCPU+rounding || float64(x.promised[i]) > float64(h.MemoryBytes)*maxMemory) {
+		if n > 0 && (x.cpu[i] > h.CPUCores*x.maxCPU+rounding || float64(x.promised[i]) > float64(h.MemoryBytes)*maxMemory) {
 			return false
 		}
 	}
@@ -162,7 +176,15 @@ func (x *search) legal() bool {
 			return false
 		}
 	}
-	return true
+	return x.distances() <= x.broken
+}
+
+// distances is how far the must rules together are from holding.
+func (x *search) distances() (sum int) {
+	for _, r := range x.rules {
+		sum += x.distance(r)
+	}
+	return sum
 }
 
 // distance is how many VMs would have to move for the rule to hold.
@@ -280,7 +302,7 @@ func (s *session) gap(ctx context.Context, number int) (gap, error) {
 	if err := s.options.check(ctx, file, planned); err != nil {
 		return gap{}, err
 	}
-	g := gap{moves: len(p.Actions), ours: p.After.Score, optimum: optimum(snap, newPlacement(snap), len(p.Actions)), rules: len(snap.Rules) > 0}
+	g := gap{moves: len(p.Actions), ours: p.After.Score, optimum: optimum(snap, newPlacement(snap), p.Actions), rules: len(snap.Rules) > 0}
 	const rounding = 1e-6
 	if g.points() < -rounding {
 		return g, errors.New("the plan scores more than the best plan that the search finds: they do not count alike")
