@@ -108,6 +108,19 @@ func TestACycleIsBrokenByAThirdHost(t *testing.T) {
 	}
 }
 
+// Three VMs that must be together, one of which must be on c, gather there and not where one of the others is.
+func TestWhatMustBeTogetherGathersWhereAllMayBe(t *testing.T) {
+	s := with(with(with(pool(4), "1", "a", 1, 4), "2", "b", 1, 4), "3", "d", 1, 4)
+	s.Rules = []cluster.Rule{
+		{Name: "together", Kind: cluster.VMVMAffinity, VMs: []string{"1", "2", "3"}},
+		{Name: "there", Kind: cluster.VMHostAffinity, VMs: []string{"1"}, Hosts: []string{"c"}},
+	}
+	p := judge(s, usual(1))
+	if p.After.RuleViolations != 0 || len(p.Actions) != 3 {
+		t.Errorf("%d violations are left by\n%s\n%s", p.After.RuleViolations, moves(p), p.StoppedBecause)
+	}
+}
+
 // A VM that has moved as often as it may in a day stays, however long ago the last time was, unless it must go.
 func TestAVMMovesOnlySoOftenADay(t *testing.T) {
 	s := with(with(pool(2), "1", "a", 3, 4), "2", "a", 3, 4)

@@ -20,16 +20,32 @@ type Conflict struct {
 // other would be chance.
 func (p *Placement) Conflicts() []Conflict { return p.rules.conflicts }
 
-func conflicts(list []bound, s Snapshot) []Conflict {
+// conflicts finds them, and gives of each VM that must be together with others the hosts that the must rules
+// about hosts leave to all of them.
+func conflicts(list []bound, s Snapshot) (found []Conflict, common [][]bool) {
 	c := &contradiction{list: list, snap: s, group: make([]int, len(s.VMs))}
 	for i := range c.group {
 		c.group[i] = i
 	}
-	found := c.empty()
+	found = c.empty()
 	c.join()
 	found = append(found, c.together()...)
 	found = append(found, c.nowhere()...)
-	return append(found, c.crowded()...)
+	return append(found, c.crowded()...), c.common()
+}
+
+func (c *contradiction) common() [][]bool {
+	common := make([][]bool, len(c.snap.VMs))
+	for _, root := range c.roots() {
+		if len(c.joining(root)) == 0 || len(c.hostRules(root)) == 0 {
+			continue
+		}
+		allowed := c.allowed(root)
+		for _, v := range c.members(root) {
+			common[v] = allowed
+		}
+	}
+	return common
 }
 
 // contradiction looks at must rules alone: a should rule gives way.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-
 )
 
 // Limits say how full a host may be after a VM was placed on it.
@@ -318,4 +317,3 @@ func (s Snapshot) MeasuredSteal() Number {
 	}
 	return n
 }
-

@@ -14,7 +14,9 @@ type rules struct {
 	// contradicted says of each VM why the rules that name it cannot all be kept, "" mostly.
 	contradicted []string
 	conflicts    []Conflict
-	broken       int
+	// common are, of each VM that must be together with others, the hosts where all of them may be; nil for any.
+	common [][]bool
+	broken int
 }
 
 // bound is one rule in a placement.
@@ -53,7 +55,7 @@ func newRules(p *Placement) rules {
 	for i := range r.list {
 		r.broken += r.list[i].violations()
 	}
-	r.conflicts = conflicts(r.list, s)
+	r.conflicts, r.common = conflicts(r.list, s)
 	for _, c := range r.conflicts {
 		for _, v := range c.blocked {
 			r.contradicted[v] = "the rules that name it contradict each other: " + c.Reason
@@ -233,6 +235,12 @@ func (r *rules) more(v, from, to int) int {
 		sum += n
 	}
 	return sum
+}
+
+// Common tells whether the must rules about hosts let the VM be on the host, and all those that must be together
+// with it.
+func (p *Placement) Common(v, h int) bool {
+	return p.rules.common == nil || p.rules.common[v] == nil || p.rules.common[v][h]
 }
 
 // RuleChange is how many more VMs would break rules with the VM on the host; below 0, how many fewer.

@@ -30,6 +30,7 @@ func faults() []fault {
 		{"the CPU group is not looked at", "internal/cluster/reach.go", `v.CPUCompat != "" && v.CPUCompat != h.CPUCompat`, "false", "./analyzer/plan"},
 		{"must rules give way", "internal/cluster/rules.go", "more > 0 && b.strength == Must", "false", "./analyzer/plan"},
 		{"should rules give way to balance", "internal/cluster/rules.go", "should > 0 && !l.BreakShould", "false", "./analyzer/plan"},
+		{"what must be together gathers anywhere", "analyzer/plan/rules.go", "w.shunned[h] || !w.place.Common(v, h) || !w.place.Fits(v, h, limits)", "w.shunned[h] || !w.place.Fits(v, h, limits)", "./analyzer/plan"},
 		{"contradictory rules are obeyed by chance", "internal/cluster/rules.go", "for _, v := range c.blocked {", "for _, v := range c.blocked[:0] {", "./internal/cluster"},
 		{"constraints are checked against the start", "analyzer/plan/evacuate.go", "w.shunned[h] || !w.place.Fits(v, h, limits)", "w.shunned[h] || !w.start.Fits(v, h, limits)", "./analyzer/plan"},
 		{"steps never depend on others", "analyzer/plan/work.go", "w.steps[i].DependsOn = w.needs(i)", "w.steps[i].DependsOn = nil", "./analyzer/plan"},
