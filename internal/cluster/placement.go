@@ -286,8 +286,9 @@ func (p *Placement) Load(host string) Load {
 // LoadAt is Load for a place in the snapshot.
 func (p *Placement) LoadAt(h int) Load {
 	host := p.snap.Hosts[h]
+	cpu, memory := max(0, p.cpu[h]), max(0, p.memory[h]) // adding and taking away leave a little less than nothing
 	return Load{Host: host.ID, State: host.State, VMs: p.vms[h],
-		CPUUtilisation: ratio(p.cpu[h], host.CPUCores), MemoryUtilisation: ratio(p.memory[h], float64(host.MemoryBytes))}
+		CPUUtilisation: ratio(cpu, host.CPUCores), MemoryUtilisation: ratio(memory, float64(host.MemoryBytes))}
 }
 
 // CPU is what is wanted on the host, in cores.
