@@ -96,6 +96,20 @@ func (s *stage) advise(vm string, life time.Duration, after ...string) string {
 	return r.ID
 }
 
+// notForGain has all that is advised be for another reason than gain, so that one may be approved while another is
+// under way, and returns the IDs.
+func (s *stage) notForGain() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for i := range s.recs {
+		s.recs[i].Policy = "quarantine"
+		s.recs[i] = s.recs[i].Identified()
+		ids = append(ids, s.recs[i].ID)
+	}
+	return ids
+}
+
 func (s *stage) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -325,17 +339,11 @@ func TestAnOutcomeThatCannotBeWrittenIsKeptUntilItCan(t *testing.T) {
 func TestTheGatesAreAskedAgainJustBeforeActing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
-		first := s.advise("v1", time.Hour)
-		second := s.advise("v2", time.Hour)
-		s.with(func() { // for another reason than gain, so that the second may be approved while the first is under way
-			for i := range s.recs {
-				s.recs[i].Policy = "quarantine"
-				s.recs[i] = s.recs[i].Identified()
-			}
-			first, second = s.recs[0].ID, s.recs[1].ID
-		})
+		s.advise("v1", time.Hour)
+		s.advise("v2", time.Hour)
+		ids := s.notForGain()
 		a, _, _ := running(t, s, cluster.LevelManual)
-		for _, id := range []string{first, second} {
+		for _, id := range ids {
 			if err := approve(a, id); err != nil {
 				t.Fatal(err)
 			}
@@ -547,9 +555,11 @@ func TestAfterARestart(t *testing.T) {
 func TestAMigrationThatGoesOnAfterARestartIsWaitedForAndAborted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
-		first, second := s.advise("v1", time.Hour), s.advise("v2", time.Hour)
+		s.advise("v1", time.Hour)
+		s.advise("v2", time.Hour)
+		ids := s.notForGain()
 		a, _, stop := running(t, s, cluster.LevelManual)
-		for _, id := range []string{first, second} {
+		for _, id := range ids {
 			if err := approve(a, id); err != nil {
 				t.Fatal(err)
 			}
@@ -616,7 +626,9 @@ func TestANoBeatsWhatIsAboutToHappen(t *testing.T) {
 func TestWhatWaitsForItsTurnCanBeTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
-		ids := []string{s.advise("v1", time.Hour), s.advise("v2", time.Hour)}
+		s.advise("v1", time.Hour)
+		s.advise("v2", time.Hour)
+		ids := s.notForGain()
 		a, _, _ := running(t, s, cluster.LevelManual)
 		for _, id := range ids {
 			if err := approve(a, id); err != nil {

@@ -10,6 +10,7 @@ import (
 // contendedHost finds hosts on which VMs do not get what they want: more is wanted than there is, tasks
 // wait for the CPU or for memory, or a host is fuller than a target may be.
 func contendedHost(p *cluster.Placement, s cluster.Snapshot, pol Policy) []cluster.Finding {
+	steal := stealByHost(s)
 	var found []cluster.Finding
 	for i, h := range s.Hosts {
 		if !p.UsableAt(i) {
@@ -40,7 +41,7 @@ func contendedHost(p *cluster.Placement, s cluster.Snapshot, pol Policy) []clust
 		}
 		if len(why) > 0 {
 			found = append(found, cluster.Finding{Detector: "contended_host", Subject: cluster.HostSubject(h.ID),
-				Reason: h.ID + ": " + strings.Join(why, "; "), Evidence: append(evidence, stealOn(s, h.ID)...)})
+				Reason: h.ID + ": " + strings.Join(why, "; "), Evidence: append(evidence, steal[h.ID]...)})
 		}
 	}
 	return found

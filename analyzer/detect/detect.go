@@ -122,18 +122,17 @@ func some(list []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
 }
 
-// stealOn is the measured waiting of the host's VMs: what the imbalance costs them already.
-func stealOn(s cluster.Snapshot, host string) []cluster.Evidence {
-	var cores float64
-	known := false
-	for _, v := range s.VMs {
-		if v.Host == host && v.CPUStealRatio.Known {
-			known = true
-			cores += v.CPUStealRatio.Value * float64(v.VCPUs)
+// stealByHost is the measured waiting of each host's VMs: what the imbalance costs them already.
+func stealByHost(s cluster.Snapshot) map[string][]cluster.Evidence {
+	cores := map[string]float64{}
+	for i := range s.VMs {
+		if v := &s.VMs[i]; v.CPUStealRatio.Known {
+			cores[v.Host] += v.CPUStealRatio.Value * float64(v.VCPUs)
 		}
 	}
-	if !known {
-		return nil
+	steal := map[string][]cluster.Evidence{}
+	for host, value := range cores {
+		steal[host] = []cluster.Evidence{{Name: "cpu_steal", Value: value, Unit: "cores", Query: s.Query("cpu_steal_ratio")}}
 	}
-	return []cluster.Evidence{{Name: "cpu_steal", Value: cores, Unit: "cores", Query: s.Query("cpu_steal_ratio")}}
+	return steal
 }

@@ -30,7 +30,7 @@ func imbalance(p *cluster.Placement, s cluster.Snapshot, pol Policy) []cluster.F
 	if !any {
 		return nil
 	}
-	a := p.Assess()
+	a, steal := p.Assess(), stealByHost(s)
 	var found []cluster.Finding
 	for _, l := range p.Loads() {
 		if !p.Usable(l.Host) {
@@ -58,7 +58,7 @@ func imbalance(p *cluster.Placement, s cluster.Snapshot, pol Policy) []cluster.F
 		if len(why) == 0 {
 			continue
 		}
-		evidence = append(evidence, stealOn(s, l.Host)...)
+		evidence = append(evidence, steal[l.Host]...)
 		found = append(found, cluster.Finding{
 			Detector: "imbalance", Subject: cluster.HostSubject(l.Host),
 			Reason: strings.Join(why, "; "), Evidence: evidence,
