@@ -146,22 +146,26 @@ func (w *work) refuse(v int, reason string) {
 // state as it is. A VM that is being moved counts on both of its hosts, so room that an earlier step makes
 // is there only when that step is done, and room that an earlier step takes is taken from the beginning.
 func (w *work) depend() {
+	vms := make([]int, len(w.steps))
+	for i, s := range w.steps {
+		vms[i], _ = w.start.VMIndex(s.VM)
+	}
 	for i := range w.steps {
-		w.steps[i].DependsOn = w.needs(i)
+		w.steps[i].DependsOn = w.needs(i, vms)
 	}
 }
 
-func (w *work) needs(i int) []int {
-	s := &w.steps[i]
-	v, _ := w.start.VMIndex(s.VM)
+// needs is what the step needs; vms are those that the steps move.
+func (w *work) needs(i int, vms []int) []int {
+	s, v := &w.steps[i], vms[i]
 	to, _ := w.start.HostIndex(s.To)
 	host := &w.snap.Hosts[to]
 	cpu, promised := w.start.CPU(to)+w.snap.VMs[v].Cores(), w.start.Promised(to)+w.snap.VMs[v].MemoryBytes
 	var needs []int
-	for j, e := range w.steps[:i] {
-		u, _ := w.start.VMIndex(e.VM)
+	for j := range w.steps[:i] {
+		e, u := &w.steps[j], vms[j]
 		switch {
-		case e.VM == s.VM:
+		case u == v:
 			needs = append(needs, j+1)
 		case w.start.SharesRule(u, v):
 			needs = append(needs, j+1)
@@ -174,12 +178,11 @@ func (w *work) needs(i int) []int {
 	if s.Priority == 1 {
 		limits = limits.Mandatory()
 	}
-	for j, e := range w.steps[:i] {
+	for j := range w.steps[:i] {
 		if cpu <= host.CPUCores*limits.MaxCPUUtilisation && float64(promised) <= float64(host.MemoryBytes)*limits.MaxMemoryUtilisation {
 			break
 		}
-		if e.From == s.To {
-			u, _ := w.start.VMIndex(e.VM)
+		if u := vms[j]; w.steps[j].From == s.To {
 			cpu, promised = cpu-w.snap.VMs[u].Cores(), promised-w.snap.VMs[u].MemoryBytes
 			needs = append(needs, j+1)
 		}

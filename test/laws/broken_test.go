@@ -33,7 +33,7 @@ func faults() []fault {
 		{"what must be together gathers anywhere", "analyzer/plan/rules.go", "w.shunned[h] || !w.place.Common(v, h) || !w.place.Fits(v, h, limits)", "w.shunned[h] || !w.place.Fits(v, h, limits)", "./analyzer/plan"},
 		{"contradictory rules are obeyed by chance", "internal/cluster/rules.go", "for _, v := range c.blocked {", "for _, v := range c.blocked[:0] {", "./internal/cluster"},
 		{"constraints are checked against the start", "analyzer/plan/evacuate.go", "w.shunned[h] || !w.place.Fits(v, h, limits)", "w.shunned[h] || !w.start.Fits(v, h, limits)", "./analyzer/plan"},
-		{"steps never depend on others", "analyzer/plan/work.go", "w.steps[i].DependsOn = w.needs(i)", "w.steps[i].DependsOn = nil", "./analyzer/plan"},
+		{"steps never depend on others", "analyzer/plan/work.go", "w.steps[i].DependsOn = w.needs(i, vms)", "w.steps[i].DependsOn = nil", "./analyzer/plan"},
 		// Balance never worsens the score; each step earns its cost; planning again is silence.
 		{"the worst move is taken", "analyzer/plan/search.go", "return x > y", "return x < y", "./analyzer/plan"},
 		{"moves cost nothing", "analyzer/plan/work.go", "return w.perCore * w.link.predict(vm).lostCoreSeconds(vm) / horizon", "return 0 * w.perCore * w.link.predict(vm).lostCoreSeconds(vm) / horizon", "./analyzer/plan"},
