@@ -149,7 +149,7 @@ func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsT
 	finish := func(bare, rest []found) ([]found, error) {
 		return append(merge(bare, r.askAgain(ctx, asked.all, groups), r.answered()), rest...), nil
 	}
-	var enough <-chan time.Time // is all that those that ran before wait for all
+	var enough <-chan time.Time // ends the wait for all, once there is what can be told without
 	late := false
 	for {
 		switch {
