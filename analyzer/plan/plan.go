@@ -133,6 +133,9 @@ func Make(s cluster.Snapshot, findings []cluster.Finding, p Policy, start ...str
 		w.startAll(start)
 		w.policy.MaxMoves += len(w.steps)
 		w.planAll()
+		if len(start) == 0 {
+			w = w.rethink()
+		}
 	}
 	w.depend()
 	made := Plan{Cluster: s.Cluster, At: s.At, Policy: "none", Before: before, After: before, Actions: []Step{}, Refused: w.refused, StoppedBecause: strings.Join(w.notes, "; ")}

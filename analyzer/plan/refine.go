@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -10,6 +11,9 @@ const (
 	// in one plan. They are counts and not times, so that the same input gives the same plan everywhere.
 	refinements = 8
 	effort      = 6_000_000
+	// broad is how many pairs of a move and a VM may be weighed in one round for a VM of any host to take the place
+	// of one that moves.
+	broad = 100_000
 	// better is by how many points a change must be better to be made, so that rounding makes none.
 	better = 1e-9
 )
@@ -24,9 +28,7 @@ func (b *balancing) refine() (refined bool) {
 		}
 		changed := false
 		for _, v := range sortedKeys(b.origin) {
-			if !b.search.special[v] {
-				changed = b.reconsider(v) || changed
-			}
+			changed = b.reconsider(v) || changed
 		}
 		changed = b.exchange() || changed
 		changed = b.swapIn() || changed
@@ -42,17 +44,19 @@ func (b *balancing) refine() (refined bool) {
 func (b *balancing) reconsider(v int) bool {
 	s, p := b.search, b.w.place
 	origin, was := b.origin[v], p.At(v)
-	now := s.lost[origin] + s.lost[was] + b.aversion*b.w.price(v)
 	s.shift(v, origin)
 	b.spent += 2 * len(s.classes[p.HostClass(was)]) // what keeping the front right may take
-	least, who, to := now-better, v, was
-	if left := s.lost[origin] + s.lost[was]; left < least {
-		least, who = left, -1 // not at all
+	least, who, to := math.Inf(1), v, was
+	if cost, ok := s.burden(v, was); ok {
+		least = cost - s.relief(v) + b.aversion*b.w.price(v) - better
 	}
-	for _, u := range b.on(origin) {
+	if least > 0 {
+		least, who = 0, -1 // not at all
+	}
+	for _, u := range b.instead(origin) {
 		b.spent += len(s.front[p.HostClass(was)])
 		if t, cost := s.target(u); t >= 0 {
-			if with := s.lost[origin] + s.lost[was] - s.relief(u) + cost + b.aversion*b.w.price(u); with < least {
+			if with := cost - s.relief(u) + b.aversion*b.w.price(u); with < least {
 				least, who, to = with, u, t
 			}
 		}
@@ -62,18 +66,33 @@ func (b *balancing) reconsider(v int) bool {
 		s.price[v] = b.price(v)
 	}
 	if who >= 0 {
-		b.origin[who] = origin
+		b.origin[who] = p.At(who)
 		s.price[who] = 0
 		s.shift(who, to)
 	}
 	return who != v || to != was
 }
 
+// instead lists the VMs whose move may take the place of one of a VM from the host. Where the plan is full
+// and the cluster not large that is any VM: what a move brings may no longer be worth its place.
+func (b *balancing) instead(origin int) []int {
+	if len(b.origin) < b.room || len(b.origin)*len(b.vms) > broad {
+		return b.on(origin)
+	}
+	list := b.on(origin)
+	for _, u := range b.vms {
+		if _, moves := b.origin[u]; !moves && b.w.place.At(u) != origin {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
 // on lists the VMs on the host that are there in the beginning as well and may move.
 func (b *balancing) on(h int) []int {
 	var list []int
 	for _, v := range b.search.on[h] {
-		if from, moves := b.origin[v]; !b.search.special[v] && (!moves || from == h) {
+		if from, moves := b.origin[v]; !moves || from == h {
 			list = append(list, v)
 		}
 	}

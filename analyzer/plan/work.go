@@ -28,12 +28,14 @@ type work struct {
 	notes   []string
 	// left tells that something is still to be mended or moved away for which there is no room now.
 	left bool
+	// without are ways to mend rules that are not to be taken.
+	without map[choice]bool
 }
 
 func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 	w := &work{
 		snap: s, findings: findings, policy: p, place: cluster.NewPlacement(s), start: cluster.NewPlacement(s),
-		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, shunned: make([]bool, len(s.Hosts)), refused: []Refusal{},
+		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, without: map[choice]bool{}, shunned: make([]bool, len(s.Hosts)), refused: []Refusal{},
 	}
 	w.weigh()
 	w.now = w.place.Assess()
