@@ -11,17 +11,14 @@ import (
 )
 
 // next returns the case whose turn it is: the oldest approved one that waits for nothing or, where
-// the automation level lets an open one through without a person's word, that one.
+// the gates let an open one through without a person's word on it, that one.
 func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseApproved }) {
 		if !a.waits(c) {
 			return c, true
 		}
 	}
-	if a.currentPolicy().Gate.Level < cluster.LevelPartial {
-		return cluster.Case{}, false
-	}
-	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen }) {
+	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen && a.alone(c) }) {
 		if a.waits(c) || !a.due(c.Recommendation.ID) {
 			continue
 		}
@@ -32,8 +29,20 @@ func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
 	return cluster.Case{}, false
 }
 
-// waits tells whether something that the case depends on has not ended yet.
+// alone tells whether the case may happen without a person's word on it, as far as that can be told without a look
+// at the world. The caller holds mu.
+func (a *Actuator) alone(c cluster.Case) bool {
+	q := gate.Question{Now: time.Now(), Policy: a.policy.Gate, Rec: c.Recommendation, Orders: a.orders, Snoozed: c.Snoozed}
+	return gate.Open(gate.Ask(gate.Forehand(), q))
+}
+
+func underWay(c cluster.Case) bool { return c.State == cluster.CaseRunning }
+
+// waits tells whether something that the case depends on has not ended yet, or too much is under way already.
 func (a *Actuator) waits(c cluster.Case) bool {
+	if gate.Crowded(a.currentPolicy().Gate.Parallel, a.inFlight(), c.Recommendation.Action) != "" {
+		return true
+	}
 	for _, id := range c.Recommendation.DependsOn {
 		if d, err := a.Case(id); err == nil && d.State.Pending() {
 			return true
@@ -42,13 +51,43 @@ func (a *Actuator) waits(c cluster.Case) bool {
 	return false
 }
 
+func (a *Actuator) inFlight() []cluster.Action {
+	var actions []cluster.Action
+	for _, c := range a.List(underWay) {
+		actions = append(actions, c.Recommendation.Action)
+	}
+	return actions
+}
+
+// past lists the actions begun in the last hour, and the times at which actions failed, oldest first.
+func (a *Actuator) past(now time.Time) (begun []gate.Begun, storm []time.Time) {
+	for _, c := range a.List(func(c cluster.Case) bool { return c.Outcome != nil || c.State == cluster.CaseRunning }) {
+		began := c.Updated
+		if c.Outcome != nil {
+			began = c.Outcome.Started
+		}
+		if now.Sub(began) < time.Hour {
+			begun = append(begun, gate.Begun{At: began, Action: c.Recommendation.Action})
+		}
+		if c.State == cluster.CaseFailed {
+			storm = append(storm, c.Outcome.Finished)
+		}
+	}
+	slices.SortFunc(storm, time.Time.Compare)
+	return begun, storm
+}
+
 // question gathers what the gates may know, afresh. At the click, what the case depends on counts as
 // done when it has been approved; when it is to be done, only what is true counts.
 func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.Approval, click bool) gate.Question {
 	rec, at := c.Recommendation, time.Now()
 	snap, err := a.snapshot(ctx, at)
 	q := gate.Question{Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Snapshot: snap,
-		Failures: a.failures(rec.Action.VM), Rejected: a.rejected(rec.Action.VM)}
+		Failures: a.failures(rec.Action.VM), Rejected: a.rejected(rec.Action.VM), Snoozed: a.snoozed(rec.Action.VM), Seconds: c.Seconds, Orders: a.Orders()}
+	q.Begun, q.Storm = a.past(at)
+	if !click { // what is approved may wait for its turn
+		q.InFlight = a.inFlight()
+	}
 	if err != nil {
 		q.SnapshotError = err.Error()
 	}
@@ -108,6 +147,17 @@ func (a *Actuator) rejected(vm string) *cluster.Approval {
 	return last
 }
 
+// snoozed returns the "not now" to moving the VM that lasts longest, or nil.
+func (a *Actuator) snoozed(vm string) *cluster.Approval {
+	var last *cluster.Approval
+	for _, c := range a.List(func(c cluster.Case) bool { return c.Recommendation.Action.VM == vm && c.Snoozed != nil }) {
+		if last == nil || c.Snoozed.Until.After(last.Until) {
+			last = c.Snoozed
+		}
+	}
+	return last
+}
+
 // failures lists when moving the VM failed since it last succeeded, oldest first.
 func (a *Actuator) failures(vm string) []time.Time {
 	ended := a.List(func(c cluster.Case) bool {
@@ -125,34 +175,41 @@ func (a *Actuator) failures(vm string) []time.Time {
 	return failed
 }
 
-// act asks the gates once more, journals the intent, acts and concludes. What was decided while the
-// gates were asked counts: the entry is taken only in the state that the case was found in.
-func (a *Actuator) act(ctx context.Context, c cluster.Case) {
+// begin asks the gates once more and journals the intent; begun tells whether it may be carried out now. What was
+// decided while the gates were asked counts: the entry is taken only in the state that the case was found in.
+func (a *Actuator) begin(ctx context.Context, c cluster.Case) (intended cluster.Case, begun bool) {
 	rec := c.Recommendation
 	log := a.log.With("id", rec.ID, "action", rec.Action.String())
 	verdicts := gate.Ask(gate.All(), a.question(ctx, c, c.Approval, false))
 	if ctx.Err() != nil {
-		return
+		return c, false
 	}
 	a.metrics.asked(verdicts)
 	if !gate.Open(verdicts) {
 		out := cluster.Outcome{Result: cluster.ResultRefused, Reason: reasons(verdicts), Finished: time.Now()}
 		if _, err := a.record(rec.ID, cluster.Entry{At: out.Finished, Kind: cluster.EntryRefused, Verdicts: verdicts, Outcome: &out}, c.State); err != nil {
 			log.Error("refusal not recorded", "err", err)
-			return
+			return c, false
 		}
 		a.metrics.ended(rec, out)
 		log.Warn("refused just before acting", "reason", out.Reason)
-		return
+		return c, false
 	}
 	c, err := a.record(rec.ID, cluster.Entry{At: time.Now(), Kind: cluster.EntryIntent, Approval: c.Approval, Verdicts: verdicts}, c.State)
 	if err != nil {
 		log.Error("not done: no journal, no act", "err", err)
-		return
+		return c, false
 	}
 	log.Info("acting")
-	err = a.hypervisor.Migrate(ctx, rec.Action, func(p cluster.Progress) { a.progress(rec.ID, p) })
+	return c, true
+}
+
+// carryOut acts and concludes.
+func (a *Actuator) carryOut(ctx context.Context, c cluster.Case) {
+	id, action := c.Recommendation.ID, c.Recommendation.Action
+	err := a.hypervisor.Migrate(ctx, action, func(p cluster.Progress) { a.progress(id, p) })
 	a.conclude(ctx, c, err)
+	a.poke() // what waited for it may have its turn
 }
 
 func (a *Actuator) progress(id string, p cluster.Progress) {

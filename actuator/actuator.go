@@ -1,6 +1,5 @@
 // Package actuator takes advice, asks the gates, acts, looks again and records. Nothing reaches the
-// world but through its gates and after its intent is in the journal. One action happens at a time.
-// It knows no hypervisor and no store: those are behind the interfaces that stand here.
+// world but through its gates and after its intent is in the journal. It knows no hypervisor and no store: those are behind the interfaces that stand here.
 package actuator
 
 import (
@@ -74,6 +73,8 @@ const (
 	keepEnded = time.Hour
 	// measureWithin is how late an effect may still be measured, after a restart for example.
 	measureWithin = time.Hour
+	// maxSnooze is how long a case may be put off.
+	maxSnooze = 30 * 24 * time.Hour
 )
 
 // Errors that callers decide by.
@@ -84,6 +85,8 @@ var (
 	ErrNotOpen = errors.New("it is not open")
 	// ErrRefused means that a gate refused; the case holds all verdicts.
 	ErrRefused = errors.New("refused")
+
+	errNoJournal = errors.New("write the journal, without which nothing is done")
 )
 
 // Actuator is the loop and the inbox. It is safe for concurrent use.
@@ -103,6 +106,7 @@ type Actuator struct {
 	mu     sync.Mutex
 	policy Policy
 	cases  map[string]*cluster.Case
+	orders cluster.Orders
 
 	// looked is when the loop last looked into a case that it looks into again and again. Only the
 	// loop uses it.
@@ -115,7 +119,11 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 		advice: advice, world: world, hypervisor: hv, journal: j, policy: p, log: log,
 		wake: make(chan struct{}, 1), cases: map[string]*cluster.Case{}, looked: map[string]time.Time{},
 	}
-	err := j.Replay(func(e cluster.Entry) error {
+	err := j.Replay(func(e cluster.Entry) (err error) {
+		if !e.AboutCase() {
+			a.orders, err = a.orders.Apply(e)
+			return err
+		}
 		c := a.cases[e.ID]
 		if c == nil {
 			c = &cluster.Case{}
@@ -154,14 +162,18 @@ func (a *Actuator) Run(ctx context.Context) error {
 			pause(ctx, tick)
 		}
 	})
-	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseRunning }) {
+	for _, c := range a.List(underWay) {
 		a.log.Warn("an action was under way when the server ended, looking what became of it", "id", c.Recommendation.ID, "action", c.Recommendation.Action.String())
-		a.conclude(ctx, c, errors.New("the server ended while the action was under way"))
+		wg.Go(func() { a.conclude(ctx, c, errors.New("the server ended while the action was under way")) })
 	}
 	for ctx.Err() == nil {
 		a.reconsider(ctx)
-		if c, ok := a.next(ctx); ok {
-			a.act(ctx, c)
+		for c, ok := a.next(ctx); ok && ctx.Err() == nil; c, ok = a.next(ctx) {
+			intended, begun := a.begin(ctx, c)
+			if !begun {
+				break // what could not be written is not tried again at once
+			}
+			wg.Go(func() { a.carryOut(ctx, intended) })
 		}
 		a.measure(ctx)
 		select {
@@ -259,10 +271,16 @@ func (a *Actuator) Approve(ctx context.Context, id string, word cluster.Approval
 	if c.State != cluster.CaseOpen {
 		return c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(c))
 	}
+	if slices.ContainsFunc(c.Seconds, func(s cluster.Approval) bool { return s.Who == word.Who }) {
+		return c, fmt.Errorf("%w: %s said yes already; it takes the yes of another person", ErrRefused, word.Who)
+	}
 	verdicts := gate.Ask(gate.All(), a.question(ctx, c, &word, true))
-	a.metrics.asked(verdicts)
 	kind := cluster.EntryApproved
-	if !gate.Open(verdicts) {
+	switch no := gate.Refusals(verdicts); {
+	case len(no) == 1 && no[0].Reason == gate.OneYes:
+		kind = cluster.EntrySeconded
+	case len(no) > 0:
+		a.metrics.asked(verdicts)
 		kind = cluster.EntryRefused
 	}
 	c, err = a.record(id, cluster.Entry{At: word.At, Kind: kind, Approval: &word, Verdicts: verdicts}, cluster.CaseOpen)
@@ -277,6 +295,27 @@ func (a *Actuator) Approve(ctx context.Context, id string, word cluster.Approval
 func (a *Actuator) Reject(id string, word cluster.Approval) (cluster.Case, error) {
 	a.pull(word.At)
 	return a.record(id, cluster.Entry{At: word.At, Kind: cluster.EntryRejected, Approval: &word}, cluster.CaseOpen, cluster.CaseApproved)
+}
+
+// Snooze puts an open case off until the time: until then nothing is done without a later yes. The error is
+// ErrNotFound, ErrNotOpen, ErrRefused where the time makes no sense, or the journal's.
+func (a *Actuator) Snooze(id string, word cluster.Approval, until time.Time) (cluster.Case, error) {
+	a.pull(word.At)
+	if !until.After(word.At) || until.Sub(word.At) > maxSnooze {
+		c, err := a.Case(id)
+		return c, errors.Join(err, fmt.Errorf("%w: it can be put off until a time within the next %s", ErrRefused, maxSnooze))
+	}
+	word.Until = until
+	return a.record(id, cluster.Entry{At: word.At, Kind: cluster.EntrySnoozed, Approval: &word}, cluster.CaseOpen)
+}
+
+// Gates asks every gate about the case as if it were to be done now. Nothing comes of it.
+func (a *Actuator) Gates(ctx context.Context, id string) ([]cluster.Verdict, error) {
+	c, err := a.Case(id)
+	if err != nil {
+		return nil, err
+	}
+	return gate.Ask(gate.All(), a.question(ctx, c, c.Approval, false)), nil
 }
 
 // record writes an entry about a case that is in one of the states, and carries the case forward. Two
@@ -296,7 +335,7 @@ func (a *Actuator) record(id string, e cluster.Entry, in ...cluster.CaseState) (
 		e.Recommendation = &c.Recommendation
 	}
 	if e, err = a.journal.Append(e); err != nil {
-		return c, fmt.Errorf("write the journal, without which nothing is done: %w", err)
+		return c, errors.Join(errNoJournal, err)
 	}
 	if err := c.Apply(e); err != nil {
 		return c, err

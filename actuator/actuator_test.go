@@ -215,7 +215,7 @@ func (s *stage) kinds() []string {
 
 func policy(level cluster.Level) Policy {
 	return Policy{Settle: 20 * time.Second, Timeout: 10 * time.Minute, Gate: gate.Policy{Level: level, MaxDataAge: time.Minute, FailureCoolDown: 15 * time.Minute, RejectionCoolDown: 24 * time.Hour,
-		Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}}}
+		Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}, Parallel: gate.Parallel{Host: 1}}}
 }
 
 // running starts an actuator on the stage and returns it with what ends it, as a crash does:

@@ -26,7 +26,7 @@ func newMetrics(reg prometheus.Registerer, a *Actuator) *metrics {
 			Name: "evenkeel_gate_refusals_total", Help: "Refusals of an approval or an action, by gate.",
 		}, []string{"gate"}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "evenkeel_decisions_total", Help: "What people said and how it was taken: approved, rejected, or refused by a gate.",
+			Name: "evenkeel_decisions_total", Help: "What people said and how it was taken: approved, seconded (one yes of two), rejected, snoozed, refused by a gate, ordered or lifted.",
 		}, []string{"decision"}),
 	}
 	for _, kind := range cluster.Kinds() {
@@ -38,7 +38,7 @@ func newMetrics(reg prometheus.Registerer, a *Actuator) *metrics {
 	for _, g := range gate.Names() {
 		m.refusals.WithLabelValues(g)
 	}
-	for _, k := range []cluster.EntryKind{cluster.EntryApproved, cluster.EntryRejected, cluster.EntryRefused} {
+	for _, k := range []cluster.EntryKind{cluster.EntryApproved, cluster.EntrySeconded, cluster.EntryRejected, cluster.EntrySnoozed, cluster.EntryRefused, cluster.EntryOrdered, cluster.EntryLifted} {
 		m.decisions.WithLabelValues(k.String())
 	}
 	reg.MustRegister(m.actions, m.duration, m.refusals, m.decisions, newCaseCollector(a))
@@ -66,19 +66,28 @@ func (m *metrics) ended(r cluster.Recommendation, o cluster.Outcome) {
 type caseCollector struct {
 	actuator *Actuator
 	cases    *prometheus.Desc
+	orders   *prometheus.Desc
 }
 
 func newCaseCollector(a *Actuator) *caseCollector {
 	return &caseCollector{actuator: a, cases: prometheus.NewDesc("evenkeel_recommendations",
-		"Recommendations that the server knows, by state; those that led to something are kept for good.", []string{"state"}, nil)}
+		"Recommendations that the server knows, by state; those that led to something are kept for good.", []string{"state"}, nil),
+		orders: prometheus.NewDesc("evenkeel_order_in_force", "What people ordered beyond single recommendations and is in force (1): pauses, and approvals of a policy's recommendations in advance.",
+			[]string{"kind", "subject", "policy"}, nil)}
 }
 
-func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.cases }
+func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.cases
+	ch <- c.orders
+}
 
 func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
 	n := make([]int, len(cluster.CaseStates()))
 	c.actuator.List(func(one cluster.Case) bool { n[one.State]++; return false })
 	for i, name := range cluster.CaseStates() {
 		ch <- prometheus.MustNewConstMetric(c.cases, prometheus.GaugeValue, float64(n[i]), name)
+	}
+	for _, o := range c.actuator.Orders() {
+		ch <- prometheus.MustNewConstMetric(c.orders, prometheus.GaugeValue, 1, o.Kind.String(), o.Subject, o.Policy)
 	}
 }

@@ -6,6 +6,7 @@
 package gate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -15,6 +16,14 @@ import (
 type Policy struct {
 	// Level is the cluster's automation level.
 	Level cluster.Level
+	// Kinds are levels of single kinds of action, by the planner's name, in place of the cluster's.
+	Kinds map[string]cluster.Level
+	// Hosts and VMs cap the level for what touches them; VMs by UUID or name.
+	Hosts, VMs map[string]cluster.Level
+	// LowRisk are the kinds that need no person at level partial, beside what is mandatory.
+	LowRisk []string
+	// TwoPeople are the kinds that take the word of two different people.
+	TwoPeople []string
 	// MaxDataAge is how old the data about the hosts of an action may be.
 	MaxDataAge time.Duration
 	// FailureCoolDown is how long a VM is left alone after its migration failed; it doubles with
@@ -23,6 +32,45 @@ type Policy struct {
 	// RejectionCoolDown is how long a VM is not moved without a person's word after a person said no.
 	RejectionCoolDown time.Duration
 	Limits            cluster.Limits
+	// ActionsPerHour and HostActionsPerHour are how many actions may begin in an hour without a person's word
+	// on each, in the cluster and on a host; 0 for no limit.
+	ActionsPerHour, HostActionsPerHour int
+	// Parallel is how many actions may be under way at once.
+	Parallel Parallel
+	// MinHealthy is the share of hosts, 0 to 1, that must be seen and up for anything to be done.
+	MinHealthy float64
+	// StormFailures is how many actions may fail within StormWindow before nothing more is done without a new
+	// word of a person; 0 for no limit.
+	StormFailures int
+	StormWindow   time.Duration
+	// ForeignMoves is how many migrations a day others may make before another scheduler is suspected; 0 for no
+	// limit.
+	ForeignMoves float64
+	// Freezes are times in which nothing is done.
+	Freezes []Freeze
+}
+
+// Parallel bounds what is under way at once; 0 is no limit. A migration counts on both of its hosts.
+type Parallel struct {
+	// Cluster is for all, Host for what touches one host, Link for what goes from one host to one other.
+	Cluster, Host, Link int
+}
+
+// Freeze is a time that comes again, in which nothing is done.
+type Freeze struct {
+	Name     string
+	Schedule Schedule
+	Duration time.Duration
+	// Kinds are those that it stops; none for all.
+	Kinds []string
+	// ApprovedPass lets through what a person approved by itself.
+	ApprovedPass bool
+}
+
+// Schedule says when a freeze begins.
+type Schedule interface {
+	// Next is the first beginning after the time.
+	Next(time.Time) time.Time
 }
 
 // Question is all that a gate may know.
@@ -43,6 +91,26 @@ type Question struct {
 	Failures []time.Time
 	// Rejected is the last no to moving this VM, or nil.
 	Rejected *cluster.Approval
+	// Snoozed is the last "not now" to moving this VM, or nil.
+	Snoozed *cluster.Approval
+	// Seconds are the yeses of others to exactly this recommendation before the approval.
+	Seconds []cluster.Approval
+	// Orders are those in force.
+	Orders cluster.Orders
+	// Earned is the level that the kind of action has earned, where its level is to be earned.
+	Earned *cluster.Level
+	// InFlight are the other actions that are under way or of which nobody knows what came.
+	InFlight []cluster.Action
+	// Begun are the other actions of the last hour.
+	Begun []Begun
+	// Storm are the times at which actions of the cluster failed, oldest first.
+	Storm []time.Time
+}
+
+// Begun is an action and when it began.
+type Begun struct {
+	At     time.Time
+	Action cluster.Action
 }
 
 // Gate is one condition.
@@ -56,13 +124,34 @@ type Gate struct {
 func All() []Gate {
 	return []Gate{
 		{Name: "level", Check: level},
+		{Name: "pause", Check: pause},
 		{Name: "approval", Check: approval},
 		{Name: "rejection", Check: rejection},
+		{Name: "snooze", Check: snooze},
 		{Name: "expiry", Check: expiry},
+		{Name: "freeze", Check: freeze},
 		{Name: "freshness", Check: freshness},
+		{Name: "hosts", Check: healthy},
 		{Name: "world", Check: world},
+		{Name: "job", Check: job},
+		{Name: "scheduler", Check: scheduler},
 		{Name: "failures", Check: failures},
+		{Name: "storm", Check: storm},
+		{Name: "budget", Check: budget},
+		{Name: "concurrency", Check: concurrency},
 	}
+}
+
+// Forehand lists the gates that need no look at the world: policy, people's words and the clock. What they refuse
+// need not be looked into. They see no snapshot, so the others may refuse for a cause that they would know then.
+func Forehand() []Gate {
+	var list []Gate
+	for _, g := range All() {
+		if slices.Contains([]string{"level", "pause", "approval", "rejection", "snooze", "expiry", "freeze"}, g.Name) {
+			list = append(list, g)
+		}
+	}
+	return list
 }
 
 // Names lists the gates' names.

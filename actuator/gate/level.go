@@ -6,20 +6,49 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// EffectiveLevel is the most cautious of the cluster's level and the VM's own.
+// EffectiveLevel is the level of the kind of action, where it has one of its own, and else the cluster's; not
+// above what the kind has earned, where it must earn it, and not above what the hosts and the VM allow. At level
+// off of the cluster nothing is above it.
 func EffectiveLevel(q Question) cluster.Level {
-	level := q.Policy.Level
-	if vm, ok := q.Snapshot.VM(q.Rec.Action.VM); ok && vm.Automation != nil {
-		level = min(level, *vm.Automation)
-	}
-	return level
+	l, _ := effective(q)
+	return l
 }
 
-// level refuses everything at automation level off, for the cluster or for the VM alone.
-func level(q Question) cluster.Verdict {
-	l := EffectiveLevel(q)
-	if l == cluster.LevelOff {
-		return refuse("off", "the automation level is off")
+// effective also says who caps the level.
+func effective(q Question) (level cluster.Level, by string) {
+	level, by = q.Policy.Level, "the cluster's"
+	if own, ok := q.Policy.Kinds[q.Rec.Policy]; ok && level != cluster.LevelOff {
+		level, by = own, "that of "+q.Rec.Policy
 	}
-	return pass(fmt.Sprintf("the automation level is %s", l))
+	least := func(l cluster.Level, whose string) {
+		if l < level {
+			level, by = l, whose
+		}
+	}
+	if q.Earned != nil {
+		least(*q.Earned, "what "+q.Rec.Policy+" has earned")
+	}
+	for _, h := range []string{q.Rec.Action.From, q.Rec.Action.To} {
+		if own, ok := q.Policy.Hosts[h]; ok {
+			least(own, "that of "+h)
+		}
+	}
+	for _, name := range []string{q.Rec.Action.VM, q.Rec.Action.Name} {
+		if own, ok := q.Policy.VMs[name]; ok {
+			least(own, "that of the VM in the configuration")
+		}
+	}
+	if vm, ok := q.Snapshot.VM(q.Rec.Action.VM); ok && vm.Automation != nil {
+		least(*vm.Automation, "the VM's own")
+	}
+	return level, by
+}
+
+// level refuses everything at automation level off.
+func level(q Question) cluster.Verdict {
+	l, by := effective(q)
+	if l == cluster.LevelOff {
+		return refuse("off", fmt.Sprintf("the automation level is off (%s)", by))
+	}
+	return pass(fmt.Sprintf("the automation level is %s (%s)", l, by))
 }

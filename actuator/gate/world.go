@@ -7,8 +7,8 @@ import (
 )
 
 // world refuses when the world is not as the advice saw it: the VM must run where the advice says,
-// by the word of that hypervisor and of no other, no job may be under way, the target must answer,
-// the VM must still fit there and a move for the sake of balance must not make things worse: one that
+// by the word of that hypervisor and of no other, the target must answer, the VM must still fit there and a
+// move for the sake of balance must not make things worse: one that
 // empties a host or mends a rule may.
 func world(q Question) cluster.Verdict {
 	a := q.Rec.Action
@@ -49,7 +49,7 @@ func seen(q Question) cluster.Verdict {
 	if _, _, answered := q.Sighting.On(a.To); !answered {
 		return refuse("target-silent", fmt.Sprintf("%s does not answer%s", a.To, silence(q.Sighting, a.To)))
 	}
-	state, job, answered := q.Sighting.On(a.From)
+	state, _, answered := q.Sighting.On(a.From)
 	if !answered {
 		return refuse("source-silent", fmt.Sprintf("%s does not answer%s", a.From, silence(q.Sighting, a.From)))
 	}
@@ -60,9 +60,6 @@ func seen(q Question) cluster.Verdict {
 	}
 	if state != cluster.VMRunning {
 		return refuse("not-running", fmt.Sprintf("the VM is %s on %s", state, a.From))
-	}
-	if job {
-		return refuse("job", fmt.Sprintf("another job is under way for the VM on %s", a.From))
 	}
 	return pass("")
 }

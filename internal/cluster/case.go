@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -52,6 +53,8 @@ type Approval struct {
 	At  time.Time `json:"at"`
 	// Reason is what the person wrote, if anything.
 	Reason string `json:"reason,omitempty"`
+	// Until is when it ends, for a word that says "not now".
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Case is one recommendation and all that became of it.
@@ -59,6 +62,10 @@ type Case struct {
 	Recommendation Recommendation `json:"recommendation"`
 	State          CaseState      `json:"state"`
 	Approval       *Approval      `json:"approval,omitempty"`
+	// Seconds are yeses of other people before the approval, where it takes more than one.
+	Seconds []Approval `json:"seconds,omitempty"`
+	// Snoozed is a "not now" to an open case.
+	Snoozed *Approval `json:"snoozed,omitempty"`
 	// Verdicts are the gates' latest answers, all of them.
 	Verdicts []Verdict `json:"verdicts,omitempty"`
 	Progress Progress  `json:"progress,omitzero"`
@@ -98,10 +105,16 @@ const (
 	EntryIntent
 	EntryOutcome
 	EntryMeasured
+	// EntrySeconded is a yes that does not suffice alone.
+	EntrySeconded
+	EntrySnoozed
+	// EntryOrdered and EntryLifted are about no single recommendation.
+	EntryOrdered
+	EntryLifted
 )
 
 func entryKinds() []string {
-	return []string{"none", "approved", "rejected", "refused", "intent", "outcome", "measured"}
+	return []string{"none", "approved", "rejected", "refused", "intent", "outcome", "measured", "seconded", "snoozed", "ordered", "lifted"}
 }
 
 func (k EntryKind) String() string { return nameOf(entryKinds(), k) }
@@ -120,7 +133,7 @@ type Entry struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
 	Kind EntryKind `json:"kind"`
-	// ID is the recommendation's. The recommendation itself stands in the entries that carry the
+	// ID is the recommendation's or, for an order, the order's. The recommendation itself stands in the entries that carry the
 	// case forward on their own: approved, rejected, refused and intent.
 	ID             string          `json:"id"`
 	Recommendation *Recommendation `json:"recommendation,omitempty"`
@@ -128,7 +141,11 @@ type Entry struct {
 	Verdicts       []Verdict       `json:"verdicts,omitempty"`
 	Outcome        *Outcome        `json:"outcome,omitempty"`
 	Measured       *Measurement    `json:"measured,omitempty"`
+	Order          *Order          `json:"order,omitempty"`
 }
+
+// AboutCase tells whether the entry is about a recommendation.
+func (e Entry) AboutCase() bool { return e.Kind != EntryOrdered && e.Kind != EntryLifted }
 
 // Apply carries a case forward by one journal entry. The journal replayed from its start gives
 // every case as it stood, which is how a restarted server forgets nothing.
@@ -143,7 +160,13 @@ func (c *Case) Apply(e Entry) error {
 	if e.Verdicts != nil {
 		c.Verdicts = e.Verdicts
 	}
-	if e.Approval != nil && (e.Kind != EntryRefused || e.Outcome != nil) { // a word that was refused at once does not count
+	switch {
+	case e.Approval == nil:
+	case e.Kind == EntrySeconded:
+		c.Seconds = append(slices.Clone(c.Seconds), *e.Approval)
+	case e.Kind == EntrySnoozed:
+		c.Snoozed = e.Approval
+	case e.Kind != EntryRefused || e.Outcome != nil: // a word that was refused at once does not count
 		c.Approval = e.Approval
 	}
 	switch e.Kind {
@@ -163,6 +186,9 @@ func (c *Case) Apply(e Entry) error {
 		c.State = stateOf(e.Outcome)
 	case EntryMeasured:
 		c.Measured = e.Measured
+	case EntrySeconded, EntrySnoozed: // it stays open
+	case EntryOrdered, EntryLifted:
+		return fmt.Errorf("journal entry %d (%s) is about no recommendation", e.Seq, e.Kind)
 	case EntryNone:
 		return fmt.Errorf("journal entry %d has no kind", e.Seq)
 	}

@@ -238,6 +238,19 @@ func (s Snapshot) FindVMs(key string) []VM {
 	return found
 }
 
+// ForeignMoves is how many migrations of the last day evenkeel did not make; 0 where it is not known how many it
+// made.
+func (s Snapshot) ForeignMoves() float64 {
+	if !s.OwnMovesLastDay.Known {
+		return 0
+	}
+	seen := 0
+	for i := range s.VMs {
+		seen += s.VMs[i].MovesLastDay
+	}
+	return max(0, float64(seen)-s.OwnMovesLastDay.Value)
+}
+
 // GapOf returns why the subject could not be seen, or "" when it was.
 func (s Snapshot) GapOf(subject string) string {
 	for _, g := range s.Gaps {

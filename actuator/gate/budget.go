@@ -1,0 +1,41 @@
+package gate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// budget bounds what happens in an hour without a person's word on each.
+func budget(q Question) cluster.Verdict {
+	if q.Approval != nil {
+		return pass(fmt.Sprintf("%s approved it; the budget is for what happens by itself", q.Approval.Who))
+	}
+	a, since := q.Rec.Action, q.Now.Add(-time.Hour)
+	for _, limit := range []struct {
+		what  string
+		most  int
+		about func(cluster.Action) bool
+	}{
+		{"the cluster", q.Policy.ActionsPerHour, func(cluster.Action) bool { return true }},
+		{a.From, q.Policy.HostActionsPerHour, func(b cluster.Action) bool { return touches(b, a.From) }},
+		{a.To, q.Policy.HostActionsPerHour, func(b cluster.Action) bool { return touches(b, a.To) }},
+	} {
+		n, first := 0, q.Now
+		for _, b := range q.Begun {
+			if b.At.After(since) && limit.about(b.Action) {
+				n++
+				if b.At.Before(first) {
+					first = b.At
+				}
+			}
+		}
+		if limit.most > 0 && n >= limit.most {
+			return retryAt(refuse("spent", fmt.Sprintf("%d actions of %s began in the last hour, and %d may without a person's yes", n, limit.what, limit.most)), first.Add(time.Hour))
+		}
+	}
+	return pass("the hour's budget is not spent")
+}
+
+func touches(a cluster.Action, host string) bool { return a.From == host || a.To == host }

@@ -1,0 +1,44 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// concurrency lets only so much happen at once.
+func concurrency(q Question) cluster.Verdict {
+	if why := Crowded(q.Policy.Parallel, q.InFlight, q.Rec.Action); why != "" {
+		return refuse("busy", why)
+	}
+	return pass(fmt.Sprintf("%d other actions are under way", len(q.InFlight)))
+}
+
+// Crowded says why the action must wait for those in flight, or "". It is what the gate asks, for those who want
+// to know whose turn it is before they ask all gates.
+func Crowded(p Parallel, inFlight []cluster.Action, a cluster.Action) string {
+	link := 0
+	host := map[string]int{}
+	for _, b := range inFlight {
+		host[b.From]++
+		host[b.To]++
+		if b.From == a.From && b.To == a.To {
+			link++
+		}
+		if b.VM == a.VM {
+			return "another action for the same VM is under way"
+		}
+	}
+	switch {
+	case p.Cluster > 0 && len(inFlight) >= p.Cluster:
+		return fmt.Sprintf("%d actions are under way, and %d may be at once", len(inFlight), p.Cluster)
+	case p.Link > 0 && link >= p.Link:
+		return fmt.Sprintf("%d actions from %s to %s are under way, and %d may be at once", link, a.From, a.To, p.Link)
+	}
+	for _, h := range []string{a.From, a.To} {
+		if p.Host > 0 && host[h] >= p.Host {
+			return fmt.Sprintf("%d actions of %s are under way, and %d may be at once", host[h], h, p.Host)
+		}
+	}
+	return ""
+}

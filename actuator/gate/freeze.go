@@ -1,0 +1,29 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// freeze refuses while a freeze is on.
+func freeze(q Question) cluster.Verdict {
+	for _, f := range q.Policy.Freezes {
+		end, on := f.on(q.Now)
+		if !on || len(f.Kinds) > 0 && !slices.Contains(f.Kinds, q.Rec.Policy) || f.ApprovedPass && q.Approval != nil {
+			continue
+		}
+		return retryAt(refuse("frozen", fmt.Sprintf("freeze %s is on until %s", f.Name, stamp(end))), end)
+	}
+	return pass("no freeze is on")
+}
+
+// on tells whether the freeze is on, and until when. Where two of its times overlap the later end counts.
+func (f Freeze) on(now time.Time) (end time.Time, on bool) {
+	for began := f.Schedule.Next(now.Add(-f.Duration)); !began.IsZero() && !began.After(now); began = f.Schedule.Next(began) {
+		end, on = began.Add(f.Duration), true
+	}
+	return end, on
+}

@@ -1,0 +1,20 @@
+package gate
+
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// job refuses while the hypervisor works on the VM already: a backup, a snapshot, another migration.
+func job(q Question) cluster.Verdict {
+	a := q.Rec.Action
+	_, busy, answered := q.Sighting.On(a.From)
+	if !answered || q.Sighting.VM != a.VM {
+		return refuse("not-seen", fmt.Sprintf("nobody knows whether %s works on the VM", a.From))
+	}
+	if busy {
+		return refuse("job", fmt.Sprintf("another job is under way for the VM on %s: a backup, a snapshot or a migration", a.From))
+	}
+	return pass(fmt.Sprintf("%s works on nothing else for the VM", a.From))
+}

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// OrderKind says what a person ordered beyond single recommendations. There is no order of the zero kind.
+type OrderKind uint8
+
+// The kinds of order.
+const (
+	OrderNone OrderKind = iota
+	// OrderPause stops everything that would happen to its subject, approved or not.
+	OrderPause
+	// OrderApprove is a yes to every recommendation of a policy that touches its subject, for a time.
+	OrderApprove
+)
+
+func orderKinds() []string { return []string{"", "pause", "approve"} }
+
+func (k OrderKind) String() string { return nameOf(orderKinds(), k) }
+
+// MarshalText writes the kind's name.
+func (k OrderKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads a kind's name.
+func (k *OrderKind) UnmarshalText(b []byte) error {
+	return parseName("kind of order", orderKinds(), string(b), k)
+}
+
+// Order is what a person decided for more than one recommendation. It holds until it is lifted or its time is
+// over.
+type Order struct {
+	Kind OrderKind `json:"kind"`
+	// Subject is "cluster", "host/<id>" or "vm/<id>".
+	Subject string `json:"subject"`
+	// Policy is the planner whose recommendations an approval covers; a pause has none.
+	Policy string   `json:"policy,omitempty"`
+	Word   Approval `json:"word"`
+	// Until is when it ends by itself; zero for a pause that lasts until it is lifted.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// ID names the order: there is one of a kind for a subject and a policy.
+func (o Order) ID() string {
+	return strings.TrimRight(o.Kind.String()+" "+o.Subject+" "+o.Policy, " ")
+}
+
+// Problem says what makes no sense about an order that is to hold from now on, or "".
+func (o Order) Problem() string {
+	prefix, name, named := strings.Cut(o.Subject, "/")
+	switch {
+	case o.Kind == OrderNone:
+		return "it is neither a pause nor an approval"
+	case o.Subject != "cluster" && (!named || name == "" || prefix != "host" && prefix != "vm"):
+		return fmt.Sprintf("%q is no subject; write cluster, host/NAME or vm/UUID", o.Subject)
+	case o.Kind == OrderPause && o.Policy != "":
+		return "a pause is for every kind of action"
+	case o.Kind == OrderApprove && !slices.Contains(Policies(), o.Policy):
+		return fmt.Sprintf("%q is no kind of recommendation; use one of %s", o.Policy, strings.Join(Policies(), ", "))
+	case o.Kind == OrderApprove && o.Until.IsZero():
+		return "an approval in advance needs an end"
+	case !o.Until.IsZero() && !o.Until.After(o.Word.At):
+		return "its end is not in the future"
+	}
+	return ""
+}
+
+// Covers tells whether the order is about the recommendation at that time.
+func (o Order) Covers(r Recommendation, at time.Time) bool {
+	if !o.Until.IsZero() && !at.Before(o.Until) || o.Policy != "" && o.Policy != r.Policy {
+		return false
+	}
+	return slices.Contains([]string{"cluster", HostSubject(r.Action.From), HostSubject(r.Action.To), VMSubject(r.Action.VM)}, o.Subject)
+}
+
+// Orders are those in force.
+type Orders []Order
+
+// Apply carries the orders forward by one journal entry; entries about recommendations change nothing.
+func (o Orders) Apply(e Entry) (Orders, error) {
+	if e.Kind != EntryOrdered && e.Kind != EntryLifted {
+		return o, nil
+	}
+	if e.Order == nil || e.ID != e.Order.ID() {
+		return o, fmt.Errorf("journal entry %d (%s) holds no order %q", e.Seq, e.Kind, e.ID)
+	}
+	rest := slices.DeleteFunc(slices.Clone(o), func(old Order) bool { return old.ID() == e.ID })
+	if e.Kind == EntryOrdered {
+		rest = append(rest, *e.Order)
+	}
+	return rest, nil
+}
+
+// InForce returns those whose time is not over.
+func (o Orders) InForce(at time.Time) Orders {
+	return slices.DeleteFunc(slices.Clone(o), func(one Order) bool { return !one.Until.IsZero() && !at.Before(one.Until) })
+}
+
+// Of returns the first order of the kind that covers the recommendation, or nil.
+func (o Orders) Of(kind OrderKind, r Recommendation, at time.Time) *Order {
+	for i := range o {
+		if o[i].Kind == kind && o[i].Covers(r, at) {
+			return &o[i]
+		}
+	}
+	return nil
+}
+
+// Policies lists the planners whose recommendations can be acted on: the kinds of action that automation levels
+// and approvals in advance are given for.
+func Policies() []string { return []string{"rules", "evacuate", "quarantine", "balance"} }
