@@ -14,9 +14,9 @@ import (
 func priorityGains() []float64 { return []float64{10, 4, 1, 0.02} }
 
 // aversions weigh what migrations cost, in one pass over the cluster after the other. As long as moves can be
-// had that bring ten times what they cost, those are taken, and of moves that bring about the same the one
+// had that bring a hundred times what they cost, those are taken, and of moves that bring about the same the one
 // that moves less memory; what is left then need only earn its cost.
-func aversions() []float64 { return []float64{10, 1} }
+func aversions() []float64 { return []float64{100, 30, 10, 3, 1} }
 
 // rounds bounds how often a plan is extended and improved in turn.
 const rounds = 4
