@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -153,11 +154,16 @@ func (s *stage) Migrate(ctx context.Context, a cluster.Action, progress func(clu
 	return migrate(ctx, a)
 }
 
-// intended tells whether the last entry in the journal is the intent to move the VM.
+// intended tells whether the journal holds an intent to move the VM that has no outcome yet.
 func (s *stage) intended(vm string) bool {
-	var e cluster.Entry
-	return len(s.entries) > 0 && json.Unmarshal(s.entries[len(s.entries)-1], &e) == nil &&
-		e.Kind == cluster.EntryIntent && e.Recommendation.Action.VM == vm
+	open := map[string]bool{}
+	_ = s.Replay(func(e cluster.Entry) error {
+		if e.Recommendation == nil || e.Recommendation.Action.VM == vm {
+			open[e.ID] = e.Kind == cluster.EntryIntent
+		}
+		return nil
+	})
+	return slices.Contains(slices.Collect(maps.Values(open)), true)
 }
 
 func (s *stage) Abort(_ context.Context, a cluster.Action) error {

@@ -1,0 +1,268 @@
+package actuator
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func said(who string) cluster.Approval {
+	return cluster.Approval{Who: who, Via: "test", At: time.Now()}
+}
+
+func pauseOf(subject string) cluster.Order {
+	return cluster.Order{Kind: cluster.OrderPause, Subject: subject, Word: said("carol")}
+}
+
+func TestWhatIsPausedIsNotDoneUntilItIsResumed(t *testing.T) {
+	for _, subject := range []string{"cluster", "host/h2", "vm/v1"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage()
+			a, reg, _ := running(t, s, cluster.LevelFull)
+			if err := a.Order(pauseOf(subject)); err != nil {
+				t.Fatal(err)
+			}
+			id := s.advise("v1", time.Hour)
+			time.Sleep(time.Minute)
+			if err := approve(a, id); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "carol") {
+				t.Fatalf("approving what is paused: %v", err)
+			}
+			if len(s.moves()) > 0 {
+				t.Fatal("moved although it is paused")
+			}
+			want := "# HELP evenkeel_order_in_force What people ordered beyond single recommendations and is in force (1): pauses, and approvals of a policy's recommendations in advance.\n# TYPE evenkeel_order_in_force gauge\nevenkeel_order_in_force{kind=\"pause\",policy=\"\",subject=\"" + subject + "\"} 1\n"
+			if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "evenkeel_order_in_force"); err != nil {
+				t.Error(err)
+			}
+			if err := a.Lift(pauseOf(subject)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if got := state(t, a, id); got != cluster.CaseDone {
+				t.Errorf("it is %s after it was resumed", got)
+			}
+			if err := a.Lift(pauseOf(subject)); !errors.Is(err, ErrNotFound) {
+				t.Errorf("resuming what is not paused: %v", err)
+			}
+		})
+	}
+}
+
+func TestAPauseOutlivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, stop := running(t, s, cluster.LevelFull)
+		if err := a.Order(pauseOf("cluster")); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		s.advise("v1", time.Hour)
+		a, _, _ = running(t, s, cluster.LevelFull)
+		time.Sleep(time.Minute)
+		if len(s.moves()) > 0 || len(a.Orders()) != 1 {
+			t.Fatalf("moved %v, orders %v", s.moves(), a.Orders())
+		}
+	})
+}
+
+func TestAnApprovalInAdvanceHoldsForItsTimeAndKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		id := s.advise("v1", 3*time.Hour)
+		yes := cluster.Order{Kind: cluster.OrderApprove, Subject: "cluster", Policy: "rules", Word: said("alice"), Until: time.Now().Add(time.Hour)}
+		if err := a.Order(yes); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if len(s.moves()) > 0 {
+			t.Fatal("moved for balance, approved for rules")
+		}
+		yes.Policy, yes.Until = "balance", time.Now().Add(time.Hour)
+		if err := a.Order(yes); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := state(t, a, id); got != cluster.CaseDone {
+			t.Fatalf("it is %s, approved in advance", got)
+		}
+		time.Sleep(time.Hour)
+		late := s.advise("v2", time.Hour)
+		time.Sleep(time.Minute)
+		if got := state(t, a, late); got != cluster.CaseOpen || len(a.Orders()) != 0 {
+			t.Errorf("it is %s after the time of the approval, orders %v", got, a.Orders())
+		}
+	})
+}
+
+func TestOrdersThatMakeNoSense(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		w := said("alice")
+		for name, o := range map[string]cluster.Order{
+			"no kind":         {Subject: "cluster", Word: w},
+			"no subject":      {Kind: cluster.OrderPause, Word: w},
+			"half a subject":  {Kind: cluster.OrderPause, Subject: "host/", Word: w},
+			"a strange one":   {Kind: cluster.OrderPause, Subject: "rack/r1", Word: w},
+			"no end":          {Kind: cluster.OrderApprove, Subject: "cluster", Policy: "balance", Word: w},
+			"an end long ago": {Kind: cluster.OrderPause, Subject: "cluster", Word: w, Until: w.At.Add(-time.Hour)},
+			"an unknown kind": {Kind: cluster.OrderApprove, Subject: "cluster", Policy: "dance", Word: w, Until: w.At.Add(time.Hour)},
+		} {
+			if err := a.Order(o); !errors.Is(err, ErrRefused) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if len(s.kinds()) > 0 {
+			t.Errorf("the journal holds %v", s.kinds())
+		}
+		s.full = errors.New("disk full")
+		if err := a.Order(pauseOf("cluster")); err == nil || len(a.Orders()) > 0 {
+			t.Errorf("an order that is not in the journal: %v, in force %v", err, a.Orders())
+		}
+	})
+}
+
+func TestANotNowHoldsUntilItsTimeOrALaterYes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		id := s.advise("v1", 3*time.Hour)
+		time.Sleep(2 * time.Second)
+		if _, err := a.Snooze(id, said("bob"), time.Now().Add(-time.Second)); !errors.Is(err, ErrRefused) {
+			t.Errorf("put off into the past: %v", err)
+		}
+		if _, err := a.Snooze(id, said("bob"), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		a.SetPolicy(policy(cluster.LevelFull))
+		time.Sleep(30 * time.Minute)
+		if len(s.moves()) > 0 {
+			t.Fatal("moved although it was put off")
+		}
+		if err := approve(a, id); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := state(t, a, id); got != cluster.CaseDone {
+			t.Errorf("it is %s after a yes", got)
+		}
+	})
+}
+
+func TestANotNowEndsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		id := s.advise("v1", 3*time.Hour)
+		time.Sleep(2 * time.Second)
+		if _, err := a.Snooze(id, said("bob"), time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		a.SetPolicy(policy(cluster.LevelFull))
+		time.Sleep(50 * time.Second)
+		if got := state(t, a, id); got != cluster.CaseOpen {
+			t.Errorf("it is %s before that", got)
+		}
+		time.Sleep(time.Minute)
+		if got := state(t, a, id); got != cluster.CaseDone {
+			t.Errorf("it is %s after the time that it was put off to", got)
+		}
+	})
+}
+
+func TestTwoPeopleMustSayYes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, stop := running(t, s, cluster.LevelManual)
+		p := policy(cluster.LevelFull)
+		p.Gate.TwoPeople = []string{"balance"}
+		a.SetPolicy(p)
+		id := s.advise("v1", time.Hour)
+		time.Sleep(time.Minute)
+		if len(s.moves()) > 0 {
+			t.Fatal("moved at level full without two people")
+		}
+		for range 2 { // the same person twice is one person
+			_ = approve(a, id)
+		}
+		if err := approve(a, id); !errors.Is(err, ErrRefused) {
+			t.Errorf("a third yes of one person: %v", err)
+		}
+		if got := state(t, a, id); got != cluster.CaseOpen {
+			t.Fatalf("it is %s after one person's yes", got)
+		}
+		stop()
+		a, _, _ = running(t, s, cluster.LevelManual) // the first yes outlives a restart
+		a.SetPolicy(p)
+		if _, err := a.Approve(context.Background(), id, said("bob")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		c, err := a.Case(id)
+		if err != nil || c.State != cluster.CaseDone || len(c.Seconds) != 1 || c.Seconds[0].Who != "alice" || c.Approval.Who != "bob" {
+			t.Errorf("%+v, %v", c, err)
+		}
+	})
+}
+
+func TestActionsOfDifferentHostsGoSideBySide(t *testing.T) {
+	for parallel, together := range map[gate.Parallel]int{{Host: 1}: 1, {Host: 2}: 2, {Cluster: 1}: 1, {Link: 1}: 1, {}: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage()
+			most, now := 0, 0
+			s.migrate = func(_ context.Context, a cluster.Action) error {
+				s.with(func() { now++; most = max(most, now) })
+				time.Sleep(time.Minute)
+				s.with(func() { now-- })
+				s.set(a.VM, a.To)
+				return nil
+			}
+			s.advise("v1", time.Hour)
+			s.advise("v2", time.Hour)
+			ids := s.notForGain()
+			a, _, _ := running(t, s, cluster.LevelManual)
+			p := policy(cluster.LevelManual)
+			p.Gate.Parallel = parallel
+			a.SetPolicy(p)
+			for _, id := range ids {
+				if err := approve(a, id); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(10 * time.Minute)
+			if most != together || state(t, a, ids[0]) != cluster.CaseDone || state(t, a, ids[1]) != cluster.CaseDone {
+				t.Errorf("%+v: %d at once, want %d; %s and %s", parallel, most, together, state(t, a, ids[0]), state(t, a, ids[1]))
+			}
+		})
+	}
+}
+
+func TestTheGatesCanBeAskedWithoutConsequence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		id := s.advise("v1", time.Hour)
+		time.Sleep(2 * time.Second)
+		verdicts, err := a.Gates(context.Background(), id)
+		if err != nil || len(verdicts) != len(gate.All()) {
+			t.Fatalf("%v, %v", verdicts, err)
+		}
+		if no := gate.Refusals(verdicts); len(no) != 1 || no[0].Gate != "approval" {
+			t.Errorf("refused: %v", no)
+		}
+		if _, err := a.Gates(context.Background(), "nothing"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("of what is not there: %v", err)
+		}
+		if len(s.kinds()) > 0 || state(t, a, id) != cluster.CaseOpen {
+			t.Error("asking left something behind")
+		}
+	})
+}
