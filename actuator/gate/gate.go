@@ -18,8 +18,6 @@ type Policy struct {
 	Level cluster.Level
 	// Kinds are levels of single kinds of action, by the planner's name, in place of the cluster's.
 	Kinds map[string]cluster.Level
-	// Hosts and VMs cap the level for what touches them; VMs by UUID or name.
-	Hosts, VMs map[string]cluster.Level
 	// LowRisk are the kinds that need no person at level partial, beside what is mandatory.
 	LowRisk []string
 	// TwoPeople are the kinds that take the word of two different people.

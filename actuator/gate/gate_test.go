@@ -108,10 +108,8 @@ func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
 		"off beats the kind": {spoil: func(q *gate.Question) {
 			q.Policy.Level, q.Policy.Kinds = off, map[string]cluster.Level{"balance": cluster.LevelFull}
 		}, gate: "level", reason: "off"},
-		"the source off":     {spoil: func(q *gate.Question) { q.Policy.Hosts = map[string]cluster.Level{"h1": off} }, gate: "level", reason: "off", detail: "h1"},
-		"the target off":     {spoil: func(q *gate.Question) { q.Policy.Hosts = map[string]cluster.Level{"h2": off} }, gate: "level", reason: "off", detail: "h2"},
-		"the VM off by name": {spoil: func(q *gate.Question) { q.Policy.VMs = map[string]cluster.Level{"web1": off} }, gate: "level", reason: "off"},
-		"the VM off by UUID": {spoil: func(q *gate.Question) { q.Policy.VMs = map[string]cluster.Level{"v1": off} }, gate: "level", reason: "off"},
+		"the source off":     {spoil: func(q *gate.Question) { q.Snapshot.Hosts[0].Automation = &off }, gate: "level", reason: "off", detail: "h1"},
+		"the target off":     {spoil: func(q *gate.Question) { q.Snapshot.Hosts[1].Automation = &off }, gate: "level", reason: "off", detail: "h2"},
 		"full, not earned": {spoil: func(q *gate.Question) {
 			q.Approval, q.Policy.Level, q.Earned = nil, cluster.LevelFull, &manual
 		}, gate: "approval", reason: "not-approved"},

@@ -28,14 +28,9 @@ func effective(q Question) (level cluster.Level, by string) {
 	if q.Earned != nil {
 		least(*q.Earned, "what "+q.Rec.Policy+" has earned")
 	}
-	for _, h := range []string{q.Rec.Action.From, q.Rec.Action.To} {
-		if own, ok := q.Policy.Hosts[h]; ok {
-			least(own, "that of "+h)
-		}
-	}
-	for _, name := range []string{q.Rec.Action.VM, q.Rec.Action.Name} {
-		if own, ok := q.Policy.VMs[name]; ok {
-			least(own, "that of the VM in the configuration")
+	for _, id := range []string{q.Rec.Action.From, q.Rec.Action.To} {
+		if h, ok := q.Snapshot.Host(id); ok && h.Automation != nil {
+			least(*h.Automation, "that of "+id)
 		}
 	}
 	if vm, ok := q.Snapshot.VM(q.Rec.Action.VM); ok && vm.Automation != nil {

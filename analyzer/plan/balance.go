@@ -5,8 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-
-	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
 // priorityGains are the points that a step must bring on the hosts that it touches, after its cost, to be
@@ -234,8 +232,11 @@ func (b *balancing) stopped(made int) {
 func (w *work) unwilling(v int) string {
 	vm := &w.snap.VMs[v]
 	st := w.policy.Stability
-	if vm.Automation != nil && *vm.Automation == cluster.LevelOff {
+	if isOff(vm.Automation) {
 		return "its own automation level is off"
+	}
+	if h := w.place.At(v); h >= 0 && isOff(w.snap.Hosts[h].Automation) {
+		return "the automation level of its host is off"
 	}
 	if st.MaxMovesPerDay > 0 && vm.MovesLastDay >= st.MaxMovesPerDay {
 		return fmt.Sprintf("it was moved %d times in the last 24 hours; %d is the most", vm.MovesLastDay, st.MaxMovesPerDay)

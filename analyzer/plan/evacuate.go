@@ -63,7 +63,7 @@ func (w *work) vmsOn(h int) []int {
 func (w *work) cheapest(v int, limits cluster.Limits) int {
 	best, most := -1, 0.0
 	for h := range w.snap.Hosts {
-		if w.shunned[h] || !w.place.Fits(v, h, limits) {
+		if w.closed[h] || !w.place.Fits(v, h, limits) {
 			continue
 		}
 		if gain := w.gain(v, h); best < 0 || gain > most {
@@ -79,7 +79,7 @@ func (w *work) makeRoom(v int, limits cluster.Limits, policy string, priority in
 	best, away, most := -1, -1, 0.0
 	for u := range w.snap.VMs {
 		h := w.place.At(u)
-		if h < 0 || w.moved[u] || w.shunned[h] || !w.place.UsableAt(h) || !w.place.Reaches(v, h) || w.snap.VMs[u].MemoryBytes >= w.snap.VMs[v].MemoryBytes || w.place.BlockedAt(u) != "" {
+		if h < 0 || w.moved[u] || w.closed[h] || !w.place.UsableAt(h) || !w.place.Reaches(v, h) || w.snap.VMs[u].MemoryBytes >= w.snap.VMs[v].MemoryBytes || w.place.BlockedAt(u) != "" {
 			continue
 		}
 		to := w.cheapest(u, limits)

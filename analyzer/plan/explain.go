@@ -107,7 +107,7 @@ func (w *work) whyNot(v int, made Plan) (verdict string, reasons []string) {
 	}
 	best, gain := -1, 0.0
 	for h := range w.snap.Hosts {
-		if w.shunned[h] || w.returns(v, h) || !w.place.Fits(v, h, w.policy.Limits) {
+		if w.closed[h] || w.returns(v, h) || !w.place.Fits(v, h, w.policy.Limits) {
 			continue
 		}
 		if g := w.gain(v, h); best < 0 || g > gain {
@@ -180,6 +180,9 @@ func (w *work) explainHost(h int, made Plan) Explanation {
 	}
 	if w.shunned[h] {
 		e.Reasons = append(e.Reasons, "it is unhealthy and takes no VM")
+	}
+	if isOff(w.snap.Hosts[h].Automation) {
+		e.Reasons = append(e.Reasons, "its automation level is off: nothing is moved to it or away from it")
 	}
 	for _, v := range w.vmsOn(h) {
 		if len(stepsOf(made, func(s Step) bool { return s.VM == w.snap.VMs[v].ID })) > 0 {
@@ -287,6 +290,8 @@ func (w *work) forbids(v, h int, limits cluster.Limits) (constraint, why string)
 	switch {
 	case w.shunned[h]:
 		return "unhealthy", w.snap.Hosts[h].ID + " is unhealthy"
+	case w.closed[h]:
+		return "off", "the automation level of " + w.snap.Hosts[h].ID + " is off"
 	case w.returns(v, h):
 		return "was there", fmt.Sprintf("it was on %s in the last hours", w.snap.Hosts[h].ID)
 	}

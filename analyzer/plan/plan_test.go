@@ -303,3 +303,24 @@ func TestExplainSaysWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingIsMovedToOrFromAHostThatIsOff(t *testing.T) {
+	crowded := pool(3)
+	for i := range 4 {
+		crowded = with(crowded, fmt.Sprint(i), "a", 2, 4)
+	}
+	if moves(judge(crowded, usual(5))) == "" {
+		t.Fatal("nothing is moved while all hosts may be touched")
+	}
+	off := cluster.LevelOff
+	for h, host := range crowded.Hosts {
+		s := crowded
+		s.Hosts = slices.Clone(s.Hosts)
+		s.Hosts[h].Automation = &off
+		for _, step := range judge(s, usual(5)).Actions {
+			if step.From == host.ID || step.To == host.ID {
+				t.Errorf("%s is off: %s", host.ID, step.Reason)
+			}
+		}
+	}
+}

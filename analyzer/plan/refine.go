@@ -161,7 +161,7 @@ func (b *balancing) worth(v, u int) float64 {
 	}
 	cpu, memory := s.cpu[v]-s.cpu[u], s.memory[v]-s.memory[u]
 	gain := s.lost[x] + s.lost[y] - s.lossWith(y, cpu, memory) - s.lossWith(x, -cpu, -memory)
-	if gain < better || b.w.shunned[x] || b.w.shunned[y] || !p.Reaches(v, y) || !p.Reaches(u, x) {
+	if gain < better || b.w.closed[x] || b.w.closed[y] || !p.Reaches(v, y) || !p.Reaches(u, x) {
 		return -1
 	}
 	size := s.size[v] - s.size[u]

@@ -55,7 +55,7 @@ func (w *work) mends(v, h int, strength cluster.RuleStrength) int {
 	if strength == cluster.Must {
 		limits = limits.Mandatory()
 	}
-	if w.shunned[h] || w.without[choice{v, h}] || !w.place.Common(v, h) || !w.place.Fits(v, h, limits) {
+	if w.closed[h] || w.without[choice{v, h}] || !w.place.Common(v, h) || !w.place.Fits(v, h, limits) {
 		return 0
 	}
 	must, should := w.place.RuleGain(v, h)
@@ -92,7 +92,7 @@ func (w *work) repairPair(strength cluster.RuleStrength, priority int) bool {
 	limits := w.policy.Limits.Mandatory()
 	for _, v := range w.breakers(strength) {
 		for h := range w.snap.Hosts {
-			if h == w.place.At(v) || w.shunned[h] || w.without[choice{v, h}] || !w.place.Common(v, h) || !w.place.UsableAt(h) || !w.place.Reaches(v, h) {
+			if h == w.place.At(v) || w.closed[h] || w.without[choice{v, h}] || !w.place.Common(v, h) || !w.place.UsableAt(h) || !w.place.Reaches(v, h) {
 				continue
 			}
 			if must, _ := w.place.RuleGain(v, h); must <= 0 {

@@ -274,7 +274,7 @@ func (s *search) shift(v, to int) {
 }
 
 // takes tells whether the host takes VMs at all.
-func (s *search) takes(h int) bool { return s.w.place.UsableAt(h) && !s.w.shunned[h] }
+func (s *search) takes(h int) bool { return s.w.place.UsableAt(h) && !s.w.closed[h] }
 
 // better tells whether the relieved host may have become the VM's best target.
 func (s *search) better(u, h int) bool {

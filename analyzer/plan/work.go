@@ -20,12 +20,13 @@ type work struct {
 	now          cluster.Assessment // of place, as the last step left it
 	// scale turns what is lost on hosts, in cores and bytes, into points on the two hosts that a move touches.
 	perCore, perByte, perViolation float64
-	// steps are in order. moved are the VMs that they move, shunned the hosts that take no VM.
-	steps   []Step
-	moved   map[int]bool
-	shunned []bool
-	refused []Refusal
-	notes   []string
+	// steps are in order. moved are the VMs that they move, shunned the hosts that are to be emptied for their
+	// health, closed those that take no VM: these, and hosts at automation level off.
+	steps           []Step
+	moved           map[int]bool
+	shunned, closed []bool
+	refused         []Refusal
+	notes           []string
 	// left tells that something is still to be mended or moved away for which there is no room now.
 	left bool
 	// without are ways to mend rules that are not to be taken.
@@ -35,7 +36,7 @@ type work struct {
 func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 	w := &work{
 		snap: s, findings: findings, policy: p, place: cluster.NewPlacement(s), start: cluster.NewPlacement(s),
-		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, without: map[choice]bool{}, shunned: make([]bool, len(s.Hosts)), refused: []Refusal{},
+		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, without: map[choice]bool{}, shunned: make([]bool, len(s.Hosts)), closed: make([]bool, len(s.Hosts)), refused: []Refusal{},
 	}
 	w.weigh()
 	w.now = w.place.Assess()
@@ -44,8 +45,13 @@ func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 			w.shunned[h] = slices.ContainsFunc(s.Hosts[h].Faults, func(f cluster.Fault) bool { return f.Kind.Dangerous() })
 		}
 	}
+	for h := range s.Hosts {
+		w.closed[h] = w.shunned[h] || isOff(s.Hosts[h].Automation)
+	}
 	return w
 }
+
+func isOff(l *cluster.Level) bool { return l != nil && *l == cluster.LevelOff }
 
 // weigh sets the scale: a change of the cluster's score counts on the two hosts that a move touches, so
 // that the same imbalance between two hosts weighs the same in a small and in a large cluster.

@@ -55,7 +55,7 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 
 // place writes what a person said of the host.
 func place(h *cluster.Host, p Place) {
-	h.FailureDomain, h.Tags = p.FailureDomain, slices.Clone(p.Tags)
+	h.FailureDomain, h.Tags, h.Automation = p.FailureDomain, slices.Clone(p.Tags), p.Automation
 	if p.PeakWatts > 0 {
 		h.IdleWatts, h.PeakWatts = cluster.Known(p.IdleWatts), cluster.Known(p.PeakWatts)
 	}

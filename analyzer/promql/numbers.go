@@ -28,6 +28,7 @@ type numbers struct {
 	storage                              map[string]map[string]string
 	networks                             networks
 	window                               time.Duration
+	caps                                 map[string]cluster.Level
 }
 
 func (b *vmBuilder) numbers() numbers {
@@ -42,7 +43,7 @@ func (b *vmBuilder) numbers() numbers {
 		compat: labelByKey(r.vmCPU, "compat"), job: labelByKey(r.vmJobs, "operation"),
 		automation: labelByKey(r.vmSettings, "automation"), priority: labelByKey(r.vmSettings, "restart_priority"),
 		disks: groupByKey(r.vmDisks), nics: groupByKey(r.vmNetworks),
-		storage: sharedPools(r, b.opts), networks: networksOf(r), window: b.opts.Window,
+		storage: sharedPools(r, b.opts), networks: networksOf(r), window: b.opts.Window, caps: b.opts.Automation,
 	}
 }
 
@@ -168,6 +169,11 @@ func (n numbers) settings(vm *cluster.VM, k key) {
 			level = cluster.LevelOff
 		}
 		vm.Automation = &level
+	}
+	for _, name := range []string{vm.ID, vm.Name} {
+		if level, ok := n.caps[name]; ok && (vm.Automation == nil || level < *vm.Automation) {
+			vm.Automation = &level
+		}
 	}
 }
 

@@ -37,6 +37,8 @@ type Options struct {
 	ScrapeInterval time.Duration
 	// Places say where hosts stand and what they are for, by host.
 	Places map[string]Place
+	// Automation caps the automation level of single VMs, by UUID or name.
+	Automation map[string]cluster.Level
 	// MaxDataAge is how old a host's newest sample may be before the host counts as not seen.
 	MaxDataAge time.Duration
 	// SharedStorage names the storage pools that are the same storage on every host that has them,
@@ -51,6 +53,8 @@ type Options struct {
 
 // Place is what a person knows of a host and no exporter.
 type Place struct {
+	// Automation caps the automation level for what touches the host; nil where it does not.
+	Automation           *cluster.Level
 	FailureDomain        string
 	Tags                 []string
 	IdleWatts, PeakWatts float64

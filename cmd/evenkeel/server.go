@@ -176,7 +176,7 @@ func (s *server) apply(c config.Config) error {
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))
 	s.actuator.SetPolicy(actuatorPolicy(c))
-	s.api.Configure(tokens, cluster.Level(c.Automation.Level))
+	s.api.Configure(tokens, most(c))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil
 }

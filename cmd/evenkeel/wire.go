@@ -50,15 +50,37 @@ func detectPolicy(c config.Config) detect.Policy {
 }
 
 func actuatorPolicy(c config.Config) actuator.Policy {
-	return actuator.Policy{
+	a := c.Automation
+	p := actuator.Policy{
 		Gate: gate.Policy{
-			Level: cluster.Level(c.Automation.Level), MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
-			FailureCoolDown: time.Duration(c.Automation.FailureCoolDown), RejectionCoolDown: time.Duration(c.Automation.RejectionCoolDown), Limits: limits(c),
+			Level: most(c), Kinds: map[string]cluster.Level{}, LowRisk: a.LowRisk, TwoPeople: a.TwoPeople, MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
+			FailureCoolDown: time.Duration(a.FailureCoolDown), RejectionCoolDown: time.Duration(a.RejectionCoolDown), Limits: limits(c),
+			ActionsPerHour: a.ActionsPerHour, HostActionsPerHour: a.HostActionsPerHour, Parallel: gate.Parallel(c.Migration.Parallel),
+			MinHealthy: a.MinHealthyHosts, StormFailures: a.Storm.Failures, StormWindow: time.Duration(a.Storm.Window), ForeignMoves: float64(a.ForeignMoves),
 		},
 		// The window must hold nothing from before the action, the newest scrape included.
 		Settle:  time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
 		Timeout: time.Duration(c.Migration.Timeout),
 	}
+	for _, kind := range cluster.Policies() {
+		p.Gate.Kinds[kind], _ = a.LevelOf(kind)
+	}
+	for _, f := range a.Freezes {
+		begins, err := f.Begins()
+		if err != nil {
+			continue // a configuration with such a freeze is not loaded
+		}
+		p.Gate.Freezes = append(p.Gate.Freezes, gate.Freeze{Name: f.Name, Schedule: begins, Duration: time.Duration(f.Duration), Kinds: f.Kinds, ApprovedPass: f.ApprovedPass})
+	}
+	return p
+}
+
+// most is the cluster's automation level or, where that must be earned, the most that it can become.
+func most(c config.Config) cluster.Level {
+	if c.Automation.Level.Earned {
+		return cluster.Level(c.Automation.Ceiling)
+	}
+	return c.Automation.Level.Level
 }
 
 func sourceOptions(c config.Config) promql.Options {
@@ -67,9 +89,13 @@ func sourceOptions(c config.Config) promql.Options {
 		SharedStorage: c.SharedStorage, ReservedCPUCores: c.Reserve.CPUCores, ReservedMemoryBytes: int64(c.Reserve.Memory), Timeout: queryTimeout,
 	}
 	o.Percentile, o.ScrapeInterval, o.Places = c.Analysis.DemandPercentile, time.Duration(c.Scrape.Interval), map[string]promql.Place{}
+	o.Automation = map[string]cluster.Level{}
+	for name, level := range c.Automation.VMs {
+		o.Automation[name] = cluster.Level(level)
+	}
 	for _, h := range c.Hosts {
 		o.Hosts = append(o.Hosts, h.Name)
-		o.Places[h.Name] = promql.Place{FailureDomain: h.FailureDomain, Tags: h.Tags, IdleWatts: h.IdleWatts, PeakWatts: h.PeakWatts}
+		o.Places[h.Name] = promql.Place{Automation: (*cluster.Level)(h.Automation), FailureDomain: h.FailureDomain, Tags: h.Tags, IdleWatts: h.IdleWatts, PeakWatts: h.PeakWatts}
 	}
 	return o
 }

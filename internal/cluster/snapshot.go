@@ -56,8 +56,10 @@ type Host struct {
 	Networks      []string `json:"networks,omitempty"`
 	FailureDomain string   `json:"failure_domain,omitempty"`
 	Tags          []string `json:"tags,omitempty"`
-	IdleWatts     Number   `json:"idle_watts,omitzero"`
-	PeakWatts     Number   `json:"peak_watts,omitzero"`
+	// Automation overrides the cluster's level, for what touches the host, where it is more cautious.
+	Automation *Level `json:"automation,omitempty"`
+	IdleWatts  Number `json:"idle_watts,omitzero"`
+	PeakWatts  Number `json:"peak_watts,omitzero"`
 	// The pressures are shares of time in which at least one task waited for the resource (the kernel's
 	// pressure stall information, "some").
 	CPUPressureRatio    Number `json:"cpu_pressure_ratio,omitzero"`

@@ -50,6 +50,8 @@ type Host struct {
 	Tags          []string `yaml:"tags"`
 	// Maintenance tells that it is to be emptied and kept empty.
 	Maintenance bool `yaml:"maintenance"`
+	// Automation caps the automation level for what touches the host; nil where it does not.
+	Automation *Level `yaml:"automation"`
 	// IdleWatts and PeakWatts are what it draws when nothing runs on it and when its CPUs are busy.
 	IdleWatts float64 `yaml:"idle_watts"`
 	PeakWatts float64 `yaml:"peak_watts"`
@@ -107,12 +109,63 @@ type Limits struct {
 	MaxMemoryUtilisation float64 `yaml:"max_memory_utilisation"`
 }
 
-// Automation says what may happen without a person.
+// Automation says what may happen without a person, and how much of it.
 type Automation struct {
-	Level           Level    `yaml:"level"`
+	Level AutomationLevel `yaml:"level"`
+	// Kinds are levels of single kinds of action, by the planner's name, in place of Level.
+	Kinds map[string]AutomationLevel `yaml:"kinds"`
+	// Ceiling is the most that a level "earned" can become.
+	Ceiling Level `yaml:"ceiling"`
+	// Earn says what it takes.
+	Earn Earn `yaml:"earn"`
+	// VMs cap the level for single VMs, by UUID or name.
+	VMs map[string]Level `yaml:"vms"`
+	// LowRisk are the kinds that need no person at level partial, beside what is mandatory.
+	LowRisk []string `yaml:"low_risk"`
+	// TwoPeople are the kinds that take the yes of two different people.
+	TwoPeople       []string `yaml:"two_people"`
 	FailureCoolDown Duration `yaml:"failure_cool_down"`
 	// RejectionCoolDown is how long a VM is not moved by itself after a person said no.
 	RejectionCoolDown Duration `yaml:"rejection_cool_down"`
+	// ActionsPerHour and HostActionsPerHour bound what begins without a person's yes on each; 0 for no limit.
+	ActionsPerHour     int `yaml:"actions_per_hour"`
+	HostActionsPerHour int `yaml:"host_actions_per_hour"`
+	// MinHealthyHosts is the share of hosts that must be seen and up.
+	MinHealthyHosts float64 `yaml:"min_healthy_hosts"`
+	Storm           Storm   `yaml:"storm"`
+	// ForeignMoves is how many migrations a day others may make before another scheduler is suspected; 0 for no limit.
+	ForeignMoves int      `yaml:"foreign_moves"`
+	Freezes      []Freeze `yaml:"freezes"`
+}
+
+// Earn is what it takes for a kind of action to be trusted.
+type Earn struct {
+	// Actions is the least number of actions, Quality the least share of them that was as promised: the lower
+	// bound of its confidence interval.
+	Actions int     `yaml:"actions"`
+	Quality float64 `yaml:"quality"`
+	// Window is how far back actions count.
+	Window Duration `yaml:"window"`
+}
+
+// Storm says when failures stop everything.
+type Storm struct {
+	// Failures is how many actions may fail within Window; 0 for no limit.
+	Failures int      `yaml:"failures"`
+	Window   Duration `yaml:"window"`
+}
+
+// Freeze is a time that comes again, in which nothing is done.
+type Freeze struct {
+	Name string `yaml:"name"`
+	// Schedule is when it begins, as five fields of cron, in TimeZone.
+	Schedule string   `yaml:"schedule"`
+	TimeZone string   `yaml:"time_zone"`
+	Duration Duration `yaml:"duration"`
+	// Kinds are the kinds of action that it stops; none for all.
+	Kinds []string `yaml:"kinds"`
+	// ApprovedPass lets through what a person approved by itself.
+	ApprovedPass bool `yaml:"approved_pass"`
 }
 
 // Migration says how VMs are moved.
@@ -125,6 +178,16 @@ type Migration struct {
 	// AllowUnsafe lets libvirt migrate although it does not recognise the disks' file system as
 	// shared. Only for storage that you know to be.
 	AllowUnsafe bool `yaml:"allow_unsafe"`
+	// Parallel is how many may be under way at once.
+	Parallel Parallel `yaml:"parallel"`
+}
+
+// Parallel bounds the migrations under way at once; 0 is no limit.
+type Parallel struct {
+	Cluster int `yaml:"cluster"`
+	Host    int `yaml:"host"`
+	// Link is from one host to one other.
+	Link int `yaml:"link"`
 }
 
 // API says who may change state.
@@ -170,10 +233,13 @@ func Default() Config {
 			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),
 			Horizon: Duration(time.Hour),
 		},
-		Stability:  Stability{CoolDown: Duration(15 * time.Minute), CoolDownMax: Duration(6 * time.Hour), MaxMovesPerDay: 4, HoldRounds: 3},
-		Limits:     Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95},
-		Automation: Automation{Level: Level(cluster.LevelManual), FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour)},
-		Migration:  Migration{TLS: "auto", Timeout: Duration(10 * time.Minute)},
+		Stability: Stability{CoolDown: Duration(15 * time.Minute), CoolDownMax: Duration(6 * time.Hour), MaxMovesPerDay: 4, HoldRounds: 3},
+		Limits:    Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95},
+		Automation: Automation{Level: AutomationLevel{Level: cluster.LevelManual}, Ceiling: Level(cluster.LevelPartial),
+			Earn: Earn{Actions: 20, Quality: 0.8, Window: Duration(90 * 24 * time.Hour)}, LowRisk: []string{"rules"},
+			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
+			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5},
+		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
 	}
 }
 

@@ -18,11 +18,32 @@ func TestEveryKeyIsRead(t *testing.T) {
 	if c.Cluster != "prod" || len(c.Hosts) != 2 || c.Hosts[0].MigrationURI != "qemu+tls://host1/system" || c.Hosts[1].MigrationURI != "qemu+tls://host2/system" {
 		t.Errorf("hosts: %+v", c.Hosts)
 	}
-	if c.Automation.Level != Level(cluster.LevelOff) || c.Migration.Bandwidth != 512<<20 || c.Reserve.Memory != 4<<30 || time.Duration(c.Scrape.Retention) != 30*24*time.Hour {
+	if c.Automation.Level.Level != cluster.LevelOff || c.Migration.Bandwidth != 512<<20 || c.Reserve.Memory != 4<<30 || time.Duration(c.Scrape.Retention) != 30*24*time.Hour {
 		t.Errorf("%+v", c)
 	}
 	if c.Scrape.HTTP.BasicAuth.Username != "evenkeel" || filepath.Base(c.Scrape.HTTP.BasicAuth.PasswordFile) != "good.yml" {
 		t.Errorf("basic auth: %+v", c.Scrape.HTTP.BasicAuth)
+	}
+	a := c.Automation
+	if level, earned := a.LevelOf("balance"); level != cluster.LevelFull || !earned {
+		t.Errorf("balance: %s, earned %v", level, earned)
+	}
+	if level, earned := a.LevelOf("rules"); level != cluster.LevelOff || earned {
+		t.Errorf("rules: %s, earned %v", level, earned)
+	}
+	if *c.Hosts[1].Automation != Level(cluster.LevelManual) || c.Hosts[0].Automation != nil || a.VMs["db1"] != Level(cluster.LevelManual) || a.LowRisk[0] != "evacuate" || a.Storm.Failures != 2 || c.Migration.Parallel.Host != 2 {
+		t.Errorf("%+v", a)
+	}
+	begins, err := a.Freezes[0].Begins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 18:00 in Berlin is 17:00 UTC in winter and 16:00 in summer.
+	for after, want := range map[string]string{"2026-01-28T16:00:00Z": "2026-01-28T17:00:00Z", "2026-06-28T12:00:00Z": "2026-06-28T16:00:00Z"} {
+		from, _ := time.Parse(time.RFC3339, after)
+		if got := begins.Next(from).UTC().Format(time.RFC3339); got != want {
+			t.Errorf("the freeze begins at %s, want %s", got, want)
+		}
 	}
 	rules := c.ClusterRules()
 	if len(rules) != 2 || rules[0].Kind != cluster.VMVMAntiAffinity || rules[1].Strength != cluster.Should {
@@ -39,7 +60,7 @@ func TestTheSmallestFileTakesTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Automation.Level != Level(cluster.LevelManual) || c.Analysis.MigrationThreshold != 3 || c.Migration.TLS != "auto" || c.Cluster != "default" {
+	if c.Automation.Level.Level != cluster.LevelManual || c.Analysis.MigrationThreshold != 3 || c.Migration.TLS != "require" || c.Cluster != "default" {
 		t.Errorf("%+v", c)
 	}
 }

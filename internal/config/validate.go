@@ -40,6 +40,7 @@ func (c Config) problems() problems {
 	p.add(c.Migration.TLS != "require" && c.Migration.TLS != "auto" && c.Migration.TLS != "off", "migration.tls", "is %q; use require, auto or off", c.Migration.TLS)
 	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
+	c.checkAutomation(&p)
 	c.checkTokens(&p)
 	c.checkRules(&p)
 	return p
@@ -61,7 +62,7 @@ func (c Config) checkHosts(p *problems) {
 		_, path, _ := strings.Cut(h.MigrationURI, "://")
 		p.add(len(c.Hosts) > 1 && strings.HasPrefix(path, "/"), key+".migration_uri", "%s is local: other hosts cannot reach %s by it; write for example qemu+tls://%s/system", h.MigrationURI, h.Name, h.Name)
 		p.add(c.Migration.TLS == "require" && len(c.Hosts) > 1 && !strings.HasPrefix(path, "/") && !strings.HasPrefix(h.MigrationURI, "qemu+tls://"),
-			key+".migration_uri", "%s is not one with TLS (qemu+tls://), and migration.tls is require", h.MigrationURI)
+			key+".migration_uri", "%s is not one with TLS (qemu+tls://): guests' memory would cross the network in clear text. Give one, or set migration.tls to auto where the network itself is trusted", h.MigrationURI)
 		if _, port, err := net.SplitHostPort(h.Exporter); h.Exporter != "" {
 			p.add(err != nil || port == "", key+".exporter", "%q is no address; write host:port, for example %s:9177", h.Exporter, h.Name)
 		}
@@ -87,6 +88,7 @@ func (c Config) checkTimes(p *problems) {
 		{"analysis.horizon", c.Analysis.Horizon, time.Minute},
 		{"stability.cool_down", c.Stability.CoolDown, 0}, {"stability.cool_down_max", c.Stability.CoolDownMax, 0},
 		{"automation.failure_cool_down", c.Automation.FailureCoolDown, 0}, {"automation.rejection_cool_down", c.Automation.RejectionCoolDown, 0}, {"migration.timeout", c.Migration.Timeout, time.Second},
+		{"automation.storm.window", c.Automation.Storm.Window, time.Minute}, {"automation.earn.window", c.Automation.Earn.Window, time.Hour},
 	} {
 		p.add(time.Duration(d.value) < d.least, d.key, "is %s; the least is %s", time.Duration(d.value), d.least)
 	}

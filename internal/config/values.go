@@ -45,6 +45,23 @@ type Level cluster.Level
 // UnmarshalYAML reads an automation level.
 func (l *Level) UnmarshalYAML(n *yaml.Node) error { return text(n, (*cluster.Level)(l)) }
 
+// AutomationLevel is an automation level, or "earned": as much as has been earned up to the ceiling.
+type AutomationLevel struct {
+	Level  cluster.Level
+	Earned bool
+}
+
+// UnmarshalYAML reads an automation level or "earned".
+func (l *AutomationLevel) UnmarshalYAML(n *yaml.Node) error {
+	if l.Earned = n.Value == "earned"; l.Earned {
+		return nil
+	}
+	if text(n, &l.Level) != nil {
+		return at(n, fmt.Errorf("%q is no automation level; use one of off, manual, partial, full, earned", n.Value))
+	}
+	return nil
+}
+
 // RuleKind is the kind of a rule.
 type RuleKind cluster.RuleKind
 
