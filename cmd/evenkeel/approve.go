@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
@@ -14,12 +15,19 @@ import (
 
 func newApprove() *cobra.Command {
 	var ask clientFlags
-	var reason string
-	var all, wait bool
+	var what subjectFlags
+	var reason, kind, lasting string
+	var all, wait, end bool
 	cmd := &cobra.Command{
-		Use:   "approve ID... | --all",
+		Use:   "approve ID... | --all | --kind KIND --for DURATION",
 		Short: "Say yes to recommendations; the gates are asked at once and again just before acting",
 		RunE: func(cmd *cobra.Command, ids []string) error {
+			if kind != "" {
+				if all || wait || len(ids) > 0 {
+					return errors.New("--kind approves what will be advised; give no IDs, --all or --wait with it")
+				}
+				return approveKind(cmd, ask, what, api.OrderRequest{Kind: cluster.OrderApprove, Policy: kind, Reason: reason}, lasting, end)
+			}
 			client, err := ask.client()
 			if err != nil {
 				return err
@@ -37,7 +45,11 @@ func newApprove() *cobra.Command {
 					continue
 				}
 				approved = append(approved, id)
-				fmt.Fprintf(out, "approved %s  %s\n", id, c.Recommendation.Action)
+				said := "approved"
+				if c.State == cluster.CaseOpen {
+					said = "said yes, another person must as well:"
+				}
+				fmt.Fprintf(out, "%s %s  %s\n", said, id, c.Recommendation.Action)
 			}
 			if wait {
 				refused = errors.Join(refused, watch(cmd.Context(), client, approved, out))
@@ -46,10 +58,29 @@ func newApprove() *cobra.Command {
 		},
 	}
 	ask.register(cmd.Flags())
+	what.register(cmd.Flags())
+	cmd.Flags().StringVar(&kind, "kind", "", "approve in advance what will be advised of this kind: "+strings.Join(cluster.Policies(), ", "))
+	cmd.Flags().StringVar(&lasting, "for", "", "how long an approval in advance holds, for example 8h")
+	cmd.Flags().BoolVar(&end, "end", false, "take an approval in advance back")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the journal")
 	cmd.Flags().BoolVar(&all, "all", false, "every open recommendation")
 	cmd.Flags().BoolVar(&wait, "wait", false, "show progress and return when all have ended; fail when one did not succeed")
 	return cmd
+}
+
+// approveKind approves in advance, or takes that back.
+func approveKind(cmd *cobra.Command, ask clientFlags, what subjectFlags, o api.OrderRequest, lasting string, end bool) error {
+	if end {
+		return what.order(cmd, ask, o, (*api.Client).Lift, "no longer approved in advance:")
+	}
+	var err error
+	if o.Until, err = lastingUntil(lasting); err != nil {
+		return err
+	}
+	if o.Until.IsZero() {
+		return errors.New("--for: say how long the approval in advance holds, for example 8h")
+	}
+	return what.order(cmd, ask, o, (*api.Client).Order, "approved in advance:")
 }
 
 // progress is where lines about single steps go: out of the way of JSON.

@@ -80,12 +80,15 @@ func drawCase(t *table, c cluster.Case) {
 	if a := c.Approval; a != nil {
 		t.line("  decided by %s at %s via %s %s", a.Who, clock(a.At), a.Via, a.Reason)
 	}
-	for _, v := range c.Verdicts {
-		mark := "refuses"
-		if v.Pass {
-			mark = "passes"
-		}
-		t.line("  gate %s %s: %s", v.Gate, mark, v.Detail)
+	for _, s := range c.Seconds {
+		t.line("  yes by %s at %s via %s %s", s.Who, clock(s.At), s.Via, s.Reason)
+	}
+	if s := c.Snoozed; s != nil {
+		t.line("  put off by %s until %s %s", s.Who, clock(s.Until), s.Reason)
+	}
+	if len(c.Verdicts) > 0 {
+		t.line("  the gates, when they were asked last (evenkeel gates %s asks them now):", r.ID)
+		drawVerdicts(t, c.Verdicts)
 	}
 	if o := c.Outcome; o != nil {
 		t.line("  outcome: %s, runs on %s %s", o.Result, orDash(o.RunsOn), o.Reason)

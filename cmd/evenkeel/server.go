@@ -151,7 +151,7 @@ func (s *server) build(c config.Config) error {
 // apply puts a configuration into force. What it cannot change while running (intervals and
 // retention of the embedded Prometheus) takes a restart.
 func (s *server) apply(c config.Config) error {
-	tokens, err := s.tokens(c)
+	access, err := s.access(c)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (s *server) apply(c config.Config) error {
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))
 	s.actuator.SetPolicy(actuatorPolicy(c))
-	s.api.Configure(tokens, most(c))
+	s.api.Configure(access, most(c))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil
 }

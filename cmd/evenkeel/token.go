@@ -12,26 +12,35 @@ import (
 	"github.com/evenkeel/evenkeel/internal/config"
 )
 
-// tokens reads who may change state. Where the configuration names nobody, a token for one
-// operator is made once and kept beside the journal.
-func (s *server) tokens(c config.Config) ([]api.Token, error) {
+// access reads who may do what. Where the configuration names nobody, a token for one admin is made once and kept
+// beside the journal.
+func (s *server) access(c config.Config) (api.Access, error) {
+	anonymous, err := api.ParseRole(c.API.Anonymous)
+	if c.API.Anonymous == api.Nobody.String() {
+		anonymous, err = api.Nobody, nil
+	}
+	a := api.Access{Anonymous: anonymous, Certificates: map[string]api.Role{}}
+	for _, cert := range c.API.Certificates {
+		role, bad := api.ParseRole(cert.Role)
+		a.Certificates[cert.Name], err = role, errors.Join(err, bad)
+	}
 	listed := c.API.Tokens
 	if len(listed) == 0 {
 		path := filepath.Join(s.flags.storage, "token")
 		if err := makeToken(path); err != nil {
-			return nil, err
+			return a, err
 		}
-		listed = []config.Token{{Name: "operator", File: path}}
+		listed = []config.Token{{Name: "operator", File: path, Role: api.Admin.String()}}
 	}
-	var tokens []api.Token
 	for _, t := range listed {
-		secret, err := t.Read()
-		if err != nil {
-			return nil, fmt.Errorf("read the token of %s: %w", t.Name, err)
+		role, bad := api.ParseRole(t.Role)
+		secret, unread := t.Read()
+		if unread != nil {
+			return a, fmt.Errorf("read the token of %s: %w", t.Name, unread)
 		}
-		tokens = append(tokens, api.Token{Name: t.Name, Secret: secret})
+		a.Tokens, err = append(a.Tokens, api.Token{Name: t.Name, Secret: secret, Role: role}), errors.Join(err, bad)
 	}
-	return tokens, nil
+	return a, err
 }
 
 func makeToken(path string) error {

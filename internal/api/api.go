@@ -5,8 +5,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,10 +35,12 @@ type Desk interface {
 	Case(id string) (cluster.Case, error)
 	Approve(ctx context.Context, id string, word cluster.Approval) (cluster.Case, error)
 	Reject(id string, word cluster.Approval) (cluster.Case, error)
+	Snooze(id string, word cluster.Approval, until time.Time) (cluster.Case, error)
+	Gates(ctx context.Context, id string) ([]cluster.Verdict, error)
+	Orders() cluster.Orders
+	Order(o cluster.Order) error
+	Lift(o cluster.Order) error
 }
-
-// Token lets its bearer change state under a name.
-type Token struct{ Name, Secret string }
 
 // Status is a server in a few words.
 type Status struct {
@@ -53,6 +53,8 @@ type Status struct {
 	Findings   int           `json:"findings"`
 	Gaps       []cluster.Gap `json:"gaps,omitempty"`
 	Open       int           `json:"open_recommendations"`
+	// Orders are the pauses and approvals in advance that are in force.
+	Orders cluster.Orders `json:"orders,omitempty"`
 	// Unknown counts actions of which nobody knows what came.
 	Unknown int `json:"actions_of_unknown_outcome"`
 }
@@ -75,9 +77,11 @@ type Problem struct {
 	Case *cluster.Case `json:"case,omitempty"`
 }
 
-// Decision is the body of an approval or a rejection. It may be left out.
+// Decision is the body of an approval, a rejection or a snooze. It may be left out of the first two.
 type Decision struct {
 	Reason string `json:"reason"`
+	// Until is what a recommendation is put off to.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // TokenHeader carries the token where Authorization carries the password of the web server.
@@ -100,27 +104,53 @@ type Server struct {
 	mux     *http.ServeMux
 
 	mu     sync.Mutex
-	tokens []Token
+	access Access
 	level  cluster.Level
 	reload func() error
+	limits limiters
+}
+
+// route is one thing that can be asked of a server, and who may.
+type route struct {
+	method, path string
+	role         Role
+	handle       func(http.ResponseWriter, *http.Request, caller)
+}
+
+// routes are all of them; docs/openapi.yaml describes each.
+func (s *Server) routes() []route {
+	reads := func(f func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request, caller) {
+		return func(w http.ResponseWriter, r *http.Request, _ caller) { f(w, r) }
+	}
+	const recommendation = "/api/v1/recommendations/{id}"
+	return []route{
+		{"GET", "/api/v1/status", Viewer, reads(s.status)},
+		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
+		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
+		{"GET", recommendation, Viewer, reads(s.recommendation)},
+		{"GET", recommendation + "/gates", Viewer, reads(s.gates)},
+		{"POST", recommendation + "/approve", Approver, s.approve},
+		{"POST", recommendation + "/reject", Approver, s.reject},
+		{"POST", recommendation + "/snooze", Approver, s.snooze},
+		{"GET", "/api/v1/orders", Viewer, reads(s.orders)},
+		{"POST", "/api/v1/orders", Operator, s.order},
+		{"DELETE", "/api/v1/orders", Operator, s.lift},
+		{"GET", "/api/v1/history", Viewer, reads(s.history)},
+		{"GET", "/api/v1/where", Viewer, reads(s.where)},
+		{"GET", "/api/v1/snapshot", Viewer, reads(s.snapshot)},
+		{"GET", "/api/v1/plan", Viewer, reads(s.plan)},
+		{"GET", "/api/v1/explain", Viewer, reads(s.explain)},
+		{"GET", "/api/v1/place", Viewer, reads(s.place)},
+		{"POST", "/-/reload", Admin, s.reloadNow},
+	}
 }
 
 // New returns a server. Reload is what POST /-/reload does.
 func New(board Board, desk Desk, version string, reload func() error, log *slog.Logger) *Server {
 	s := &Server{board: board, desk: desk, version: version, reload: reload, log: log, mux: http.NewServeMux()}
-	s.mux.HandleFunc("GET /api/v1/status", s.status)
-	s.mux.HandleFunc("GET /api/v1/board", s.showBoard)
-	s.mux.HandleFunc("GET /api/v1/recommendations", s.recommendations)
-	s.mux.HandleFunc("GET /api/v1/recommendations/{id}", s.recommendation)
-	s.mux.HandleFunc("POST /api/v1/recommendations/{id}/approve", s.authorised(s.approve))
-	s.mux.HandleFunc("POST /api/v1/recommendations/{id}/reject", s.authorised(s.reject))
-	s.mux.HandleFunc("GET /api/v1/history", s.history)
-	s.mux.HandleFunc("GET /api/v1/where", s.where)
-	s.mux.HandleFunc("GET /api/v1/snapshot", s.snapshot)
-	s.mux.HandleFunc("GET /api/v1/plan", s.plan)
-	s.mux.HandleFunc("GET /api/v1/explain", s.explain)
-	s.mux.HandleFunc("GET /api/v1/place", s.place)
-	s.mux.HandleFunc("POST /-/reload", s.authorised(s.reloadNow))
+	for _, r := range s.routes() {
+		s.mux.HandleFunc(r.method+" "+r.path, s.guarded(r))
+	}
 	s.mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	s.mux.HandleFunc("GET /-/ready", s.ready)
 	s.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
@@ -129,46 +159,15 @@ func New(board Board, desk Desk, version string, reload func() error, log *slog.
 	return s
 }
 
-// Configure replaces who may change state, and the automation level that is shown.
-func (s *Server) Configure(tokens []Token, level cluster.Level) {
+// Configure replaces who may do what, and the automation level that is shown.
+func (s *Server) Configure(access Access, level cluster.Level) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tokens, s.level = tokens, level
+	s.access, s.level = access, level
 }
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
-// authorised lets a request through that bears a token, and tells the handler whose it is.
-func (s *Server) authorised(next func(http.ResponseWriter, *http.Request, string)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		secret := r.Header.Get(TokenHeader)
-		if secret == "" {
-			secret = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		}
-		who := s.bearer(secret)
-		if who == "" {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="evenkeel"`)
-			fail(w, http.StatusUnauthorized, errors.New("this changes state and needs a token: name its file with --token-file, or send it as "+TokenHeader+" or Authorization: Bearer"), nil)
-			return
-		}
-		next(w, r, who)
-	}
-}
-
-func (s *Server) bearer(secret string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	given := sha256.Sum256([]byte(secret))
-	who := ""
-	for _, t := range s.tokens { // all of them, so that the time taken tells nothing
-		want := sha256.Sum256([]byte(t.Secret))
-		if subtle.ConstantTimeCompare(given[:], want[:]) == 1 {
-			who = t.Name
-		}
-	}
-	return who
-}
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	board, err := s.board.Board()
@@ -177,7 +176,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Unlock()
 	st := Status{
 		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, SnapshotAt: board.Snapshot.At,
-		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps,
+		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(),
 		Open:    len(s.desk.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen })),
 		Unknown: len(s.desk.List(func(c cluster.Case) bool { return c.State == cluster.CaseUnknown })),
 	}
@@ -216,53 +215,66 @@ func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) {
 	answer(w, c)
 }
 
-func (s *Server) approve(w http.ResponseWriter, r *http.Request, who string) {
-	s.decide(w, r, who, func(id string, word cluster.Approval) (cluster.Case, error) {
+func (s *Server) approve(w http.ResponseWriter, r *http.Request, by caller) {
+	s.decide(w, r, by, func(id string, word cluster.Approval, _ time.Time) (cluster.Case, error) {
 		// The person's request may be cut off; the decision is taken all the same.
 		return s.desk.Approve(context.WithoutCancel(r.Context()), id, word)
 	})
 }
 
-func (s *Server) reject(w http.ResponseWriter, r *http.Request, who string) {
-	s.decide(w, r, who, s.desk.Reject)
+func (s *Server) reject(w http.ResponseWriter, r *http.Request, by caller) {
+	s.decide(w, r, by, func(id string, word cluster.Approval, _ time.Time) (cluster.Case, error) {
+		return s.desk.Reject(id, word)
+	})
 }
 
-func (s *Server) decide(w http.ResponseWriter, r *http.Request, who string, say func(string, cluster.Approval) (cluster.Case, error)) {
-	d, err := decodeDecision(http.MaxBytesReader(w, r.Body, maxBody))
+func (s *Server) snooze(w http.ResponseWriter, r *http.Request, by caller) {
+	s.decide(w, r, by, s.desk.Snooze)
+}
+
+func (s *Server) decide(w http.ResponseWriter, r *http.Request, by caller, say func(string, cluster.Approval, time.Time) (cluster.Case, error)) {
+	d, err := decodeBody[Decision](w, r)
+	if err == nil && len(d.Reason) > maxReason {
+		err = fmt.Errorf("reason: is %d bytes long, the most is %d", len(d.Reason), maxReason)
+	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, err, nil)
 		return
 	}
-	c, err := say(r.PathValue("id"), cluster.Approval{Who: who, Via: "api", At: time.Now(), Reason: d.Reason})
-	switch {
-	case err == nil:
-		answer(w, c)
-	case errors.Is(err, actuator.ErrNotFound):
-		fail(w, http.StatusNotFound, err, nil)
-	case errors.Is(err, actuator.ErrNotOpen), errors.Is(err, actuator.ErrRefused):
-		fail(w, http.StatusConflict, err, &c)
-	default:
-		fail(w, http.StatusServiceUnavailable, err, &c)
+	c, err := say(r.PathValue("id"), by.word(d.Reason), d.Until)
+	if err != nil {
+		fail(w, statusOf(err), err, &c)
+		return
 	}
+	answer(w, c)
+}
+
+// statusOf is the HTTP status of an error of the desk.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, actuator.ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, actuator.ErrNotOpen), errors.Is(err, actuator.ErrRefused):
+		return http.StatusConflict
+	}
+	return http.StatusServiceUnavailable
 }
 
 // maxReason is how long a person's reason may be, in bytes.
 const maxReason = 1000
 
-func decodeDecision(body io.Reader) (Decision, error) {
-	var d Decision
-	dec := json.NewDecoder(body)
+// decodeBody reads the request's body, which may be empty, and says what cannot be understood.
+func decodeBody[T any](w http.ResponseWriter, r *http.Request) (T, error) {
+	var v T
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&d); err != nil && !errors.Is(err, io.EOF) {
-		return Decision{}, fmt.Errorf("read the body: %w", err)
+	if err := dec.Decode(&v); err != nil && !errors.Is(err, io.EOF) {
+		return v, fmt.Errorf("read the body: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Decision{}, errors.New("read the body: there is more after the first value")
+		return v, errors.New("read the body: there is more after the first value")
 	}
-	if len(d.Reason) > maxReason {
-		return Decision{}, fmt.Errorf("reason: is %d bytes long, the most is %d", len(d.Reason), maxReason)
-	}
-	return d, nil
+	return v, nil
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
@@ -351,12 +363,12 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ready")
 }
 
-func (s *Server) reloadNow(w http.ResponseWriter, _ *http.Request, who string) {
+func (s *Server) reloadNow(w http.ResponseWriter, _ *http.Request, by caller) {
 	if err := s.reload(); err != nil {
 		fail(w, http.StatusBadRequest, err, nil)
 		return
 	}
-	s.log.Info("configuration reloaded", "who", who)
+	s.log.Info("configuration reloaded", "who", by.name)
 	fmt.Fprintln(w, "reloaded")
 }
 

@@ -32,6 +32,7 @@ type house struct {
 	said     []string
 	decide   error
 	asked    time.Time
+	standing cluster.Orders
 }
 
 func (h *house) judgement() analyzer.Judgement {
@@ -94,6 +95,28 @@ func (h *house) Reject(id string, a cluster.Approval) (cluster.Case, error) {
 	return h.say("reject", id, a)
 }
 
+func (h *house) Snooze(id string, a cluster.Approval, until time.Time) (cluster.Case, error) {
+	a.Reason += "until " + until.UTC().Format(time.RFC3339)
+	return h.say("snooze", id, a)
+}
+
+func (h *house) Gates(_ context.Context, id string) ([]cluster.Verdict, error) {
+	_, err := h.Case(id)
+	return []cluster.Verdict{{Gate: "level", Pass: true}}, err
+}
+
+func (h *house) Orders() cluster.Orders { return h.standing }
+
+func (h *house) Order(o cluster.Order) error {
+	_, err := h.say("order "+o.ID(), "abc", o.Word)
+	return err
+}
+
+func (h *house) Lift(o cluster.Order) error {
+	_, err := h.say("lift "+o.ID(), "abc", o.Word)
+	return err
+}
+
 func serve(t testing.TB, h *house, reload func() error) (*api.Server, *httptest.Server) {
 	t.Helper()
 	if h.cases == nil {
@@ -105,7 +128,8 @@ func serve(t testing.TB, h *house, reload func() error) (*api.Server, *httptest.
 		}
 	}
 	s := api.New(h, h, "1.2.3", reload, slog.New(slog.DiscardHandler))
-	s.Configure([]api.Token{{Name: "alice", Secret: secret}, {Name: "bob", Secret: secret + "bob"}}, cluster.LevelManual)
+	s.Configure(api.Access{Anonymous: api.Viewer, Certificates: map[string]api.Role{"carol": api.Approver}, Tokens: []api.Token{
+		{Name: "alice", Secret: secret, Role: api.Admin}, {Name: "bob", Secret: secret + "bob", Role: api.Approver}, {Name: "eve", Secret: secret + "eve", Role: api.Viewer}}}, cluster.LevelManual)
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	return s, srv
@@ -300,6 +324,9 @@ func FuzzRequests(f *testing.F) {
 	f.Add("GET", "/api/v1/where", "vm=%00&at=2026-11-22T10:00:00Z", "", false)
 	f.Add("GET", "/api/v1/history", "limit=-1", "", false)
 	f.Add("DELETE", "/api/v1/recommendations", "state=open", "", false)
+	f.Add("POST", "/api/v1/orders", "", `{"kind": "pause", "subject": "vm/web1"}`, true)
+	f.Add("DELETE", "/api/v1/orders", "", `{"kind": "approve", "subject": "host/h1", "policy": "balance", "until": "2026-11-22T10:00:00Z"}`, true)
+	f.Add("POST", "/api/v1/recommendations/abc/snooze", "", `{"until": "tomorrow"}`, true)
 	h := &house{}
 	s, _ := serve(f, h, func() error { return nil })
 	f.Fuzz(func(t *testing.T, method, path, query, body string, token bool) {

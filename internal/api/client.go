@@ -64,17 +64,17 @@ func (c *Client) Recommendation(ctx context.Context, id string) (cluster.Case, e
 
 // Approve says yes to the recommendation.
 func (c *Client) Approve(ctx context.Context, id, reason string) (cluster.Case, error) {
-	return c.decide(ctx, id, "approve", reason)
+	return c.decide(ctx, id, "approve", Decision{Reason: reason})
 }
 
 // Reject says no to the recommendation.
 func (c *Client) Reject(ctx context.Context, id, reason string) (cluster.Case, error) {
-	return c.decide(ctx, id, "reject", reason)
+	return c.decide(ctx, id, "reject", Decision{Reason: reason})
 }
 
-func (c *Client) decide(ctx context.Context, id, word, reason string) (cluster.Case, error) {
+func (c *Client) decide(ctx context.Context, id, word string, d Decision) (cluster.Case, error) {
 	var out cluster.Case
-	err := c.do(ctx, http.MethodPost, "/api/v1/recommendations/"+url.PathEscape(id)+"/"+word, nil, Decision{Reason: reason}, &out)
+	err := c.do(ctx, http.MethodPost, "/api/v1/recommendations/"+url.PathEscape(id)+"/"+word, nil, d, &out)
 	return out, err
 }
 

@@ -190,15 +190,27 @@ type Parallel struct {
 	Link int `yaml:"link"`
 }
 
-// API says who may change state.
+// API says who may do what.
 type API struct {
 	Tokens []Token `yaml:"tokens"`
+	// Certificates gives roles to client certificates, by their common name.
+	Certificates []Certificate `yaml:"certificates"`
+	// Anonymous is the role of those without either: viewer or nobody.
+	Anonymous string `yaml:"anonymous"`
 }
 
-// Token lets one person or program change state.
+// Token lets one person or program in.
 type Token struct {
 	Name string `yaml:"name"`
 	File string `yaml:"file"`
+	// Role is viewer, approver, operator or admin; operator when it is left out.
+	Role string `yaml:"role"`
+}
+
+// Certificate lets in who holds a client certificate that the web server has verified.
+type Certificate struct {
+	Name string `yaml:"name"`
+	Role string `yaml:"role"`
 }
 
 // Rule ties VMs to each other or to hosts.
@@ -240,6 +252,7 @@ func Default() Config {
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5},
 		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
+		API:       API{Anonymous: "viewer"},
 	}
 }
 

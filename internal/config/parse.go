@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ func Parse(name string, text []byte) (Config, error) {
 		if c.Hosts[i].MigrationURI == "" {
 			c.Hosts[i].MigrationURI = c.Hosts[i].URI
 		}
+	}
+	for i := range c.API.Tokens {
+		c.API.Tokens[i].Role = cmp.Or(c.API.Tokens[i].Role, "operator")
 	}
 	var errs []error
 	for _, p := range c.problems() {

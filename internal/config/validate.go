@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func (c Config) problems() problems {
 	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
 	c.checkAutomation(&p)
-	c.checkTokens(&p)
+	c.checkAccess(&p)
 	c.checkRules(&p)
 	return p
 }
@@ -97,14 +98,26 @@ func (c Config) checkTimes(p *problems) {
 	p.add(c.Analysis.MaxDataAge < 2*c.Scrape.Interval, "analysis.max_data_age", "is shorter than twice scrape.interval (%s); one late scrape would stop everything", time.Duration(c.Scrape.Interval))
 }
 
-func (c Config) checkTokens(p *problems) {
+// roles are what somebody can be.
+func roles() []string { return []string{"viewer", "approver", "operator", "admin"} }
+
+func (c Config) checkAccess(p *problems) {
 	seen := map[string]bool{}
+	known := strings.Join(roles(), ", ")
 	for i, t := range c.API.Tokens {
 		key := fmt.Sprintf("api.tokens[%d]", i)
 		p.add(t.Name == "" || seen[t.Name], key+".name", "is missing or stands twice; it is how the journal names who decided")
 		seen[t.Name] = true
 		p.add(t.File == "", key+".file", "is missing; name the file that holds the token")
+		p.add(!slices.Contains(roles(), t.Role), key+".role", "%q is no role; use %s", t.Role, known)
 	}
+	for i, t := range c.API.Certificates {
+		key := fmt.Sprintf("api.certificates[%d]", i)
+		p.add(t.Name == "" || seen[t.Name], key+".name", "is missing or stands twice; it is the certificate's common name, and how the journal names who decided")
+		seen[t.Name] = true
+		p.add(!slices.Contains(roles(), t.Role), key+".role", "%q is no role; use %s", t.Role, known)
+	}
+	p.add(c.API.Anonymous != "viewer" && c.API.Anonymous != "nobody", "api.anonymous", "%q is neither viewer (everybody may read) nor nobody (reading takes a token as well)", c.API.Anonymous)
 }
 
 func (c Config) checkRules(p *problems) {

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// OrderRequest is the body of an order: a pause, or an approval in advance.
+type OrderRequest struct {
+	Kind cluster.OrderKind `json:"kind"`
+	// Subject is "cluster", "host/NAME" or "vm/UUID"; a VM may be given by a name that only one has.
+	Subject string `json:"subject"`
+	// Policy is what an approval in advance covers: rules, evacuate, quarantine or balance.
+	Policy string    `json:"policy,omitempty"`
+	Until  time.Time `json:"until,omitzero"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+func (s *Server) gates(w http.ResponseWriter, r *http.Request) {
+	verdicts, err := s.desk.Gates(r.Context(), r.PathValue("id"))
+	if err != nil {
+		fail(w, statusOf(err), err, nil)
+		return
+	}
+	answer(w, verdicts)
+}
+
+func (s *Server) orders(w http.ResponseWriter, _ *http.Request) {
+	orders := s.desk.Orders()
+	if orders == nil {
+		orders = cluster.Orders{}
+	}
+	answer(w, orders)
+}
+
+func (s *Server) order(w http.ResponseWriter, r *http.Request, by caller) {
+	s.change(w, r, by, s.desk.Order)
+}
+
+func (s *Server) lift(w http.ResponseWriter, r *http.Request, by caller) {
+	s.change(w, r, by, s.desk.Lift)
+}
+
+func (s *Server) change(w http.ResponseWriter, r *http.Request, by caller, do func(cluster.Order) error) {
+	o, err := decodeBody[OrderRequest](w, r)
+	if err == nil && len(o.Reason) > maxReason {
+		err = fmt.Errorf("reason: is %d bytes long, the most is %d", len(o.Reason), maxReason)
+	}
+	if err == nil {
+		o.Subject, err = s.subject(o.Subject)
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, err, nil)
+		return
+	}
+	order := cluster.Order{Kind: o.Kind, Subject: o.Subject, Policy: o.Policy, Until: o.Until, Word: by.word(o.Reason)}
+	if err := do(order); err != nil {
+		fail(w, statusOf(err), err, nil)
+		return
+	}
+	answer(w, order)
+}
+
+// subject finds the host or VM that is meant. What is not there could be a slip of the pen, after which nothing
+// would be paused.
+func (s *Server) subject(text string) (string, error) {
+	board, err := s.board.Board()
+	if board.Snapshot.At.IsZero() {
+		return text, err // nothing is known yet, and a pause must not wait for that
+	}
+	for _, h := range board.Snapshot.Hosts {
+		if text == cluster.HostSubject(h.ID) {
+			return text, nil
+		}
+	}
+	if text == "cluster" {
+		return text, nil
+	}
+	const prefix = "vm/"
+	if len(text) > len(prefix) && text[:len(prefix)] == prefix {
+		switch vms := board.Snapshot.FindVMs(text[len(prefix):]); len(vms) {
+		case 1:
+			return cluster.VMSubject(vms[0].ID), nil
+		case 0:
+		default:
+			return "", fmt.Errorf("subject: %d VMs are called %q; name one by its UUID", len(vms), text[len(prefix):])
+		}
+	}
+	return "", fmt.Errorf("subject: there is no %q; write cluster, host/NAME or vm/NAME", text)
+}
+
+// Gates asks every gate about the recommendation as if it were to be done now.
+func (c *Client) Gates(ctx context.Context, id string) ([]cluster.Verdict, error) {
+	return get[[]cluster.Verdict](ctx, c, "/api/v1/recommendations/"+url.PathEscape(id)+"/gates", nil)
+}
+
+// Snooze puts the recommendation off until the time.
+func (c *Client) Snooze(ctx context.Context, id, reason string, until time.Time) (cluster.Case, error) {
+	return c.decide(ctx, id, "snooze", Decision{Reason: reason, Until: until})
+}
+
+// Orders lists the orders in force.
+func (c *Client) Orders(ctx context.Context) (cluster.Orders, error) {
+	return get[cluster.Orders](ctx, c, "/api/v1/orders", nil)
+}
+
+// Order puts an order in force, Lift takes it back. They return it with the subject that was found.
+func (c *Client) Order(ctx context.Context, o OrderRequest) (cluster.Order, error) {
+	return c.change(ctx, http.MethodPost, o)
+}
+
+// Lift takes an order back.
+func (c *Client) Lift(ctx context.Context, o OrderRequest) (cluster.Order, error) {
+	return c.change(ctx, http.MethodDelete, o)
+}
+
+func (c *Client) change(ctx context.Context, method string, o OrderRequest) (cluster.Order, error) {
+	var out cluster.Order
+	err := c.do(ctx, method, "/api/v1/orders", nil, o, &out)
+	return out, err
+}
