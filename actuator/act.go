@@ -32,7 +32,7 @@ func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
 // alone tells whether the case may happen without a person's word on it, as far as that can be told without a look
 // at the world. The caller holds mu.
 func (a *Actuator) alone(c cluster.Case) bool {
-	q := gate.Question{Now: time.Now(), Policy: a.policy.Gate, Rec: c.Recommendation, Orders: a.orders, Snoozed: c.Snoozed}
+	q := gate.Question{Now: time.Now(), Policy: a.policy.Gate, Rec: c.Recommendation, Orders: a.orders, Snoozed: c.Snoozed, Earned: a.earnedLevel(c.Recommendation.Policy)}
 	return gate.Open(gate.Ask(gate.Forehand(), q))
 }
 
@@ -95,6 +95,9 @@ func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.A
 	if vm, ok := snap.VM(rec.Action.VM); ok && vm.Host != "" && !slices.Contains(hosts, vm.Host) {
 		hosts = append(hosts, vm.Host)
 	}
+	a.mu.Lock()
+	q.Earned = a.earnedLevel(rec.Policy)
+	a.mu.Unlock()
 	a.overlay(&q.Snapshot, rec, at, click)
 	look, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,6 +20,8 @@ import (
 // Advice is where recommendations come from.
 type Advice interface {
 	Recommendations() []cluster.Recommendation
+	// Judged is when the cluster was last judged, the zero time before the first.
+	Judged() time.Time
 }
 
 // World gives the cluster as it was at a time.
@@ -55,6 +58,9 @@ type Policy struct {
 	Settle time.Duration
 	// Timeout is after how long a migration is aborted that was begun before the server's start.
 	Timeout time.Duration
+	// Earned are the kinds of action whose level is to be earned, Trust what that takes.
+	Earned []string
+	Trust  trust.Policy
 }
 
 // Timing of the loop. They are not policy: nobody needs to change them.
@@ -107,6 +113,9 @@ type Actuator struct {
 	policy Policy
 	cases  map[string]*cluster.Case
 	orders cluster.Orders
+	// trusted are the last changes of trust, by kind of action; started is when this began to run.
+	trusted map[string]cluster.Entry
+	started time.Time
 
 	// looked is when the loop last looked into a case that it looks into again and again. Only the
 	// loop uses it.
@@ -118,8 +127,13 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 	a := &Actuator{
 		advice: advice, world: world, hypervisor: hv, journal: j, policy: p, log: log,
 		wake: make(chan struct{}, 1), cases: map[string]*cluster.Case{}, looked: map[string]time.Time{},
+		trusted: map[string]cluster.Entry{}, started: time.Now(),
 	}
 	err := j.Replay(func(e cluster.Entry) (err error) {
+		if e.Kind == cluster.EntryTrust && e.Trust != nil {
+			a.trusted[e.Trust.Policy] = e
+			return nil
+		}
 		if !e.AboutCase() {
 			a.orders, err = a.orders.Apply(e)
 			return err
@@ -168,6 +182,7 @@ func (a *Actuator) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		a.reconsider(ctx)
+		a.earn(time.Now())
 		for c, ok := a.next(ctx); ok && ctx.Err() == nil; c, ok = a.next(ctx) {
 			intended, begun := a.begin(ctx, c)
 			if !begun {

@@ -30,6 +30,7 @@ type stage struct {
 	silent   map[string]bool
 	lost     string // the VM that no host says anything about
 	blind    error
+	blinded  time.Time     // since when
 	slow     time.Duration // how long a look takes
 	migrated []string
 	aborted  []string
@@ -85,6 +86,15 @@ func (s *stage) Recommendations() []cluster.Recommendation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.recs)
+}
+
+func (s *stage) Judged() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blind != nil {
+		return s.blinded
+	}
+	return time.Now()
 }
 
 func (s *stage) advise(vm string, life time.Duration, after ...string) string {

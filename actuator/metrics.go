@@ -1,6 +1,9 @@
 package actuator
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,18 +70,29 @@ type caseCollector struct {
 	actuator *Actuator
 	cases    *prometheus.Desc
 	orders   *prometheus.Desc
+	promises *prometheus.Desc
+	off      *prometheus.Desc
+	earned   *prometheus.Desc
 }
 
 func newCaseCollector(a *Actuator) *caseCollector {
 	return &caseCollector{actuator: a, cases: prometheus.NewDesc("evenkeel_recommendations",
 		"Recommendations that the server knows, by state; those that led to something are kept for good.", []string{"state"}, nil),
 		orders: prometheus.NewDesc("evenkeel_order_in_force", "What people ordered beyond single recommendations and is in force (1): pauses, and approvals of a policy's recommendations in advance.",
-			[]string{"kind", "subject", "policy"}, nil)}
+			[]string{"kind", "subject", "policy"}, nil),
+		promises: prometheus.NewDesc("evenkeel_effects", "Actions of which it is known what came of them, by planner, pair of hosts, what they answered, and whether it was as promised.",
+			[]string{"policy", "from", "to", "detectors", "kept"}, nil),
+		off: prometheus.NewDesc("evenkeel_effect_utilisation_error_ratio", "Mean of the largest difference between the promised and the seen utilisation of the two hosts, by planner and pair of hosts, as a ratio of a host.",
+			[]string{"policy", "from", "to"}, nil),
+		earned: prometheus.NewDesc("evenkeel_earned_level", "Automation level that a kind of action has earned (1 manual, 2 partial, 3 full), where it is to be earned.", []string{"policy"}, nil)}
 }
 
 func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.cases
 	ch <- c.orders
+	ch <- c.promises
+	ch <- c.off
+	ch <- c.earned
 }
 
 func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
@@ -89,5 +103,34 @@ func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, o := range c.actuator.Orders() {
 		ch <- prometheus.MustNewConstMetric(c.orders, prometheus.GaugeValue, 1, o.Kind.String(), o.Subject, o.Policy)
+	}
+	for _, s := range c.actuator.Standings() {
+		ch <- prometheus.MustNewConstMetric(c.earned, prometheus.GaugeValue, float64(s.Level), s.Policy)
+	}
+	c.effects(ch)
+}
+
+// effects sums promises up.
+func (c *caseCollector) effects(ch chan<- prometheus.Metric) {
+	type pair struct{ policy, from, to string }
+	type group struct {
+		pair
+		detectors string
+		kept      bool
+	}
+	count, sum, known := map[group]int{}, map[pair]float64{}, map[pair]int{}
+	for _, p := range c.actuator.Promises() {
+		k := pair{p.Policy, p.From, p.To}
+		count[group{k, strings.Join(p.Detectors, "+"), p.Kept}]++
+		if p.UtilisationError.Known {
+			sum[k] += p.UtilisationError.Value
+			known[k]++
+		}
+	}
+	for g, n := range count {
+		ch <- prometheus.MustNewConstMetric(c.promises, prometheus.GaugeValue, float64(n), g.policy, g.from, g.to, g.detectors, strconv.FormatBool(g.kept))
+	}
+	for k, n := range known {
+		ch <- prometheus.MustNewConstMetric(c.off, prometheus.GaugeValue, sum[k]/float64(n), k.policy, k.from, k.to)
 	}
 }

@@ -195,6 +195,13 @@ func (a *Analyzer) Recommendations() []cluster.Recommendation {
 	return slices.Clone(a.board.Recommendations)
 }
 
+// Judged returns the time of the newest judgement, the zero time before the first.
+func (a *Analyzer) Judged() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.board.Snapshot.At
+}
+
 // Rehearse judges the cluster as it was at the time. The board stays as it is. Of the time of a pass it gives
 // what was advised then.
 func (a *Analyzer) Rehearse(ctx context.Context, at time.Time) (Judgement, error) {

@@ -108,8 +108,8 @@ func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
 		"off beats the kind": {spoil: func(q *gate.Question) {
 			q.Policy.Level, q.Policy.Kinds = off, map[string]cluster.Level{"balance": cluster.LevelFull}
 		}, gate: "level", reason: "off"},
-		"the source off":     {spoil: func(q *gate.Question) { q.Snapshot.Hosts[0].Automation = &off }, gate: "level", reason: "off", detail: "h1"},
-		"the target off":     {spoil: func(q *gate.Question) { q.Snapshot.Hosts[1].Automation = &off }, gate: "level", reason: "off", detail: "h2"},
+		"the source off": {spoil: func(q *gate.Question) { q.Snapshot.Hosts[0].Automation = &off }, gate: "level", reason: "off", detail: "h1"},
+		"the target off": {spoil: func(q *gate.Question) { q.Snapshot.Hosts[1].Automation = &off }, gate: "level", reason: "off", detail: "h2"},
 		"full, not earned": {spoil: func(q *gate.Question) {
 			q.Approval, q.Policy.Level, q.Earned = nil, cluster.LevelFull, &manual
 		}, gate: "approval", reason: "not-approved"},

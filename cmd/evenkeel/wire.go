@@ -6,6 +6,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
+	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
@@ -62,8 +63,14 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 		Settle:  time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
 		Timeout: time.Duration(c.Migration.Timeout),
 	}
+	p.Trust = trust.Policy{Actions: a.Earn.Actions, Quality: a.Earn.Quality, Window: time.Duration(a.Earn.Window), Ceiling: cluster.Level(a.Ceiling),
+		Stale: 3*time.Duration(c.Analysis.Interval) + time.Duration(c.Analysis.MaxDataAge) + time.Duration(c.Scrape.Timeout)}
 	for _, kind := range cluster.Policies() {
-		p.Gate.Kinds[kind], _ = a.LevelOf(kind)
+		level, earned := a.LevelOf(kind)
+		p.Gate.Kinds[kind] = level
+		if earned {
+			p.Earned = append(p.Earned, kind)
+		}
 	}
 	for _, f := range a.Freezes {
 		begins, err := f.Begins()

@@ -108,13 +108,15 @@ const (
 	// EntrySeconded is a yes that does not suffice alone.
 	EntrySeconded
 	EntrySnoozed
-	// EntryOrdered and EntryLifted are about no single recommendation.
+	// EntryOrdered, EntryLifted and EntryTrust are about no single recommendation.
 	EntryOrdered
 	EntryLifted
+	// EntryTrust is a kind of action that has earned or lost trust.
+	EntryTrust
 )
 
 func entryKinds() []string {
-	return []string{"none", "approved", "rejected", "refused", "intent", "outcome", "measured", "seconded", "snoozed", "ordered", "lifted"}
+	return []string{"none", "approved", "rejected", "refused", "intent", "outcome", "measured", "seconded", "snoozed", "ordered", "lifted", "trust"}
 }
 
 func (k EntryKind) String() string { return nameOf(entryKinds(), k) }
@@ -142,10 +144,13 @@ type Entry struct {
 	Outcome        *Outcome        `json:"outcome,omitempty"`
 	Measured       *Measurement    `json:"measured,omitempty"`
 	Order          *Order          `json:"order,omitempty"`
+	Trust          *TrustChange    `json:"trust,omitempty"`
 }
 
 // AboutCase tells whether the entry is about a recommendation.
-func (e Entry) AboutCase() bool { return e.Kind != EntryOrdered && e.Kind != EntryLifted }
+func (e Entry) AboutCase() bool {
+	return e.Kind != EntryOrdered && e.Kind != EntryLifted && e.Kind != EntryTrust
+}
 
 // Apply carries a case forward by one journal entry. The journal replayed from its start gives
 // every case as it stood, which is how a restarted server forgets nothing.
@@ -187,7 +192,7 @@ func (c *Case) Apply(e Entry) error {
 	case EntryMeasured:
 		c.Measured = e.Measured
 	case EntrySeconded, EntrySnoozed: // it stays open
-	case EntryOrdered, EntryLifted:
+	case EntryOrdered, EntryLifted, EntryTrust:
 		return fmt.Errorf("journal entry %d (%s) is about no recommendation", e.Seq, e.Kind)
 	case EntryNone:
 		return fmt.Errorf("journal entry %d has no kind", e.Seq)

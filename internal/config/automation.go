@@ -47,6 +47,16 @@ func (a Automation) LevelOf(kind string) (level cluster.Level, earned bool) {
 	return own.Level, false
 }
 
+// earns tells whether the level of anything is to be earned.
+func (a Automation) earns() bool {
+	for _, kind := range cluster.Policies() {
+		if _, earned := a.LevelOf(kind); earned {
+			return true
+		}
+	}
+	return false
+}
+
 func (c Config) checkAutomation(p *problems) {
 	a := c.Automation
 	known := strings.Join(cluster.Policies(), ", ")
@@ -68,7 +78,7 @@ func (c Config) checkAutomation(p *problems) {
 	p.add(a.ForeignMoves < 0, "automation.foreign_moves", "is %d; give 0 for no limit, or how many migrations a day others may make", a.ForeignMoves)
 	p.add(a.Earn.Actions < 1, "automation.earn.actions", "is %d; trust takes at least one action", a.Earn.Actions)
 	p.add(!(a.Earn.Quality > 0 && a.Earn.Quality < 1), "automation.earn.quality", "is %g; it is a ratio above 0 and below 1, for example 0.8", a.Earn.Quality)
-	p.add(a.Ceiling < Level(cluster.LevelManual), "automation.ceiling", "is off; use manual, partial or full")
+	p.add(a.earns() && a.Ceiling < Level(cluster.LevelPartial), "automation.ceiling", "is missing or too low for a level that is to be earned; say how far it may go: partial or full")
 	seen := map[string]bool{}
 	for i, f := range a.Freezes {
 		key := fmt.Sprintf("automation.freezes[%d]", i)

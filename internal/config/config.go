@@ -114,7 +114,7 @@ type Automation struct {
 	Level AutomationLevel `yaml:"level"`
 	// Kinds are levels of single kinds of action, by the planner's name, in place of Level.
 	Kinds map[string]AutomationLevel `yaml:"kinds"`
-	// Ceiling is the most that a level "earned" can become.
+	// Ceiling is the most that a level "earned" can become; a person has to say it.
 	Ceiling Level `yaml:"ceiling"`
 	// Earn says what it takes.
 	Earn Earn `yaml:"earn"`
@@ -247,7 +247,7 @@ func Default() Config {
 		},
 		Stability: Stability{CoolDown: Duration(15 * time.Minute), CoolDownMax: Duration(6 * time.Hour), MaxMovesPerDay: 4, HoldRounds: 3},
 		Limits:    Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95},
-		Automation: Automation{Level: AutomationLevel{Level: cluster.LevelManual}, Ceiling: Level(cluster.LevelPartial),
+		Automation: Automation{Level: AutomationLevel{Level: cluster.LevelManual},
 			Earn: Earn{Actions: 20, Quality: 0.8, Window: Duration(90 * 24 * time.Hour)}, LowRisk: []string{"rules"},
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5},
