@@ -126,6 +126,9 @@ func TestOrdersNameWhatIsThere(t *testing.T) {
 	if o, err := c.Orders(ctx); err != nil || len(o) != 1 || o[0].Subject != "host/h1" {
 		t.Errorf("%+v, %v", o, err)
 	}
+	if e, err := c.Effects(ctx, 1); err != nil || e.Kept != 1 || e.Of != 2 || len(e.Promises) != 1 || e.Promises[0].ID != "newer" || len(e.Standings) != 1 {
+		t.Errorf("%+v, %v", e, err)
+	}
 	if v, err := c.Gates(ctx, "abc"); err != nil || len(v) != 1 {
 		t.Errorf("%+v, %v", v, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -40,6 +41,8 @@ type Desk interface {
 	Orders() cluster.Orders
 	Order(o cluster.Order) error
 	Lift(o cluster.Order) error
+	Promises() []cluster.Promise
+	Standings() []trust.Standing
 }
 
 // Status is a server in a few words.
@@ -136,6 +139,7 @@ func (s *Server) routes() []route {
 		{"POST", "/api/v1/orders", Operator, s.order},
 		{"DELETE", "/api/v1/orders", Operator, s.lift},
 		{"GET", "/api/v1/history", Viewer, reads(s.history)},
+		{"GET", "/api/v1/effects", Viewer, reads(s.effects)},
 		{"GET", "/api/v1/where", Viewer, reads(s.where)},
 		{"GET", "/api/v1/snapshot", Viewer, reads(s.snapshot)},
 		{"GET", "/api/v1/plan", Viewer, reads(s.plan)},
@@ -278,18 +282,27 @@ func decodeBody[T any](w http.ResponseWriter, r *http.Request) (T, error) {
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
-	limit := 50
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxHistory {
-			fail(w, http.StatusBadRequest, fmt.Errorf("limit: %q is no number from 1 to %d", text, maxHistory), nil)
-			return
-		}
-		limit = n
+	limit, ok := limitOf(w, r)
+	if !ok {
+		return
 	}
 	ended := s.desk.List(func(c cluster.Case) bool { return !c.State.Unsettled() && c.State != cluster.CaseWithdrawn })
 	slices.SortStableFunc(ended, func(x, y cluster.Case) int { return y.Updated.Compare(x.Updated) })
 	answer(w, orEmpty(ended[:min(limit, len(ended))]))
+}
+
+// limitOf reads how many are wanted, and answers where that makes no sense.
+func limitOf(w http.ResponseWriter, r *http.Request) (limit int, ok bool) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return 50, true
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxHistory {
+		fail(w, http.StatusBadRequest, fmt.Errorf("limit: %q is no number from 1 to %d", text, maxHistory), nil)
+		return 0, false
+	}
+	return n, true
 }
 
 func (s *Server) where(w http.ResponseWriter, r *http.Request) {

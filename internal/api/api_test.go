@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -115,6 +116,14 @@ func (h *house) Order(o cluster.Order) error {
 func (h *house) Lift(o cluster.Order) error {
 	_, err := h.say("lift "+o.ID(), "abc", o.Word)
 	return err
+}
+
+func (h *house) Promises() []cluster.Promise {
+	return []cluster.Promise{{ID: "older", At: at()}, {ID: "newer", At: at().Add(time.Hour), Kept: true}}
+}
+
+func (h *house) Standings() []trust.Standing {
+	return []trust.Standing{{Policy: "balance", Level: cluster.LevelManual, Wants: "more"}}
 }
 
 func serve(t testing.TB, h *house, reload func() error) (*api.Server, *httptest.Server) {
