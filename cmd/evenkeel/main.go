@@ -5,6 +5,8 @@
 package main
 
 import (
+	_ "time/tzdata" // freezes name time zones, and small machines have no list of them
+
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/spf13/cobra"
 )
