@@ -1,0 +1,253 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"go.etcd.io/bbolt"
+)
+
+// batch is how many entries one transaction reads. While a transaction is open the file cannot grow,
+// so a walk along a long journal must not be a single one.
+const batch = 500
+
+// Verify walks along the whole chain, that of the archives beside the journal included, and says
+// what it found; the error is about the reading, not about what was read. With want, a head that was
+// kept elsewhere, that entry must be there with that hash; the zero Head asks for nothing.
+func (j *Journal) Verify(ctx context.Context, want cluster.Head) (cluster.Verification, error) {
+	j.upkeep.Lock()
+	defer j.upkeep.Unlock()
+	var v cluster.Verification
+	err := guarded(func() (err error) {
+		v, err = j.verify(ctx, want)
+		return err
+	})
+	if err != nil {
+		return v, fmt.Errorf("verify journal %s: %w", j.path, err)
+	}
+	return v, nil
+}
+
+func (j *Journal) verify(ctx context.Context, want cluster.Head) (cluster.Verification, error) {
+	var v cluster.Verification
+	var written uint64
+	err := j.db.View(func(tx *bbolt.Tx) (err error) {
+		v.Anchor, err = anchor(tx)
+		written = tx.Bucket(entriesBucket()).Sequence()
+		return err
+	})
+	if err != nil {
+		return v, err
+	}
+	c := &checker{want: map[uint64]string{}}
+	if want.Seq != 0 {
+		c.want[want.Seq] = want.Hash
+	}
+	if err := j.verifyArchives(ctx, c, &v); err != nil {
+		return v, err
+	}
+	if c.prev != v.Anchor {
+		c.prev, c.entry, c.at = v.Anchor, cluster.EntryNone, time.Time{}
+	}
+	if err := j.walk(ctx, math.MaxUint64, func(k, value []byte) error {
+		e := c.next(number(k), value)
+		v.Entries++
+		if v.To = e.At; v.Entries == 1 {
+			v.From = e.At
+		}
+		return nil
+	}); err != nil {
+		return v, err
+	}
+	c.end(v, written)
+	v.Head, v.Flaw = c.prev, c.flaw
+	return v, nil
+}
+
+// walk calls f for every record up to a number, oldest first.
+func (j *Journal) walk(ctx context.Context, upTo uint64, f func(k, v []byte) error) error {
+	var last []byte
+	for {
+		n := 0
+		err := j.db.View(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(entriesBucket()).Cursor()
+			k, v := c.Seek(last)
+			if k != nil && bytes.Equal(k, last) {
+				k, v = c.Next()
+			}
+			for ; k != nil && n < batch && number(k) <= upTo; k, v = c.Next() {
+				last = bytes.Clone(k)
+				n++
+				if err := f(k, v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || n < batch {
+			return err
+		}
+	}
+}
+
+// guarded turns what bbolt does about damaged pages, which is to panic, into an error.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file is damaged (%v): bring it back from a backup, and check the disk", p)
+		}
+	}()
+	return f()
+}
+
+// checker follows the chain and keeps the first thing that is wrong.
+type checker struct {
+	// prev is the entry before. An empty hash means that it is not known: its archive is elsewhere.
+	prev  cluster.Head
+	entry cluster.EntryKind
+	at    time.Time
+	// file is the archive that is being read.
+	file string
+	// want are hashes that are known from elsewhere, by number. What was met is taken out.
+	want map[uint64]string
+	flaw *cluster.Flaw
+}
+
+// fail keeps the flaw when it is the first.
+func (c *checker) fail(kind cluster.FlawKind, seq uint64, e cluster.Entry, detail string, args ...any) {
+	if c.flaw == nil {
+		c.flaw = &cluster.Flaw{Kind: kind, Seq: seq, Entry: e.Kind, At: e.At, File: c.file, Detail: fmt.Sprintf(detail, args...)}
+	}
+}
+
+// next looks at a record that is filed under a number, and returns the entry as far as it can be read.
+func (c *checker) next(seq uint64, value []byte) cluster.Entry {
+	r, err := parse(value)
+	var e cluster.Entry
+	if err == nil {
+		e, err = r.decode()
+	}
+	due := c.prev.Seq + 1
+	switch {
+	case seq > due:
+		c.fail(cluster.FlawMissing, due, cluster.Entry{}, "the next that is there is %d", seq)
+	case seq < due:
+		c.fail(cluster.FlawOutOfOrder, seq, e, "%d is due here", due)
+	case err != nil:
+		c.fail(cluster.FlawUnreadable, seq, e, "%v", err)
+	case e.Seq != seq:
+		c.fail(cluster.FlawOutOfOrder, seq, e, "what stands here calls itself entry %d", e.Seq)
+	case r.hash != digest(r.prev, r.entry):
+		c.fail(cluster.FlawChanged, seq, e, "it does not have the hash %.12s… that was written with it", r.hash)
+	case c.prev.Hash != "" && r.prev != c.prev.Hash:
+		c.fail(cluster.FlawChanged, c.prev.Seq, cluster.Entry{Kind: c.entry, At: c.at},
+			"it has the hash %.12s…, and entry %d was written behind one with %.12s…: it was replaced, hash and all", c.prev.Hash, seq, r.prev)
+	}
+	if want, ok := c.want[seq]; ok {
+		c.compare(e, cluster.Head{Seq: seq, Hash: r.hash}, want)
+	}
+	c.prev, c.entry, c.at = cluster.Head{Seq: seq, Hash: r.hash}, e.Kind, e.At
+	return e
+}
+
+// compare holds an entry against a hash that is known from elsewhere.
+func (c *checker) compare(e cluster.Entry, found cluster.Head, want string) {
+	delete(c.want, found.Seq)
+	if found.Hash != want {
+		c.fail(cluster.FlawChanged, found.Seq, e, "it has the hash %.12s…, and was seen elsewhere with %.12s…: it or one before it was replaced, and the hashes made anew", found.Hash, want)
+	}
+}
+
+// end looks for what should have come: entries up to the last that was numbered, and those that are
+// known from elsewhere.
+func (c *checker) end(v cluster.Verification, written uint64) {
+	if c.prev.Seq < written {
+		c.fail(cluster.FlawMissing, c.prev.Seq+1, cluster.Entry{}, "the end is cut off; %d entries were written", written)
+	}
+	if want, ok := c.want[v.Anchor.Seq]; ok {
+		c.compare(cluster.Entry{}, v.Anchor, want)
+	}
+	for seq := range c.want {
+		switch {
+		case seq > c.prev.Seq:
+			c.fail(cluster.FlawMissing, seq, cluster.Entry{}, "it was seen elsewhere, and the journal ends with %d: its end was cut off", c.prev.Seq)
+		default:
+			c.fail(cluster.FlawMissing, seq, cluster.Entry{}, "it was moved out and its archive is not in %s: bring it back, or compare with a newer head", archiveDir)
+		}
+	}
+}
+
+// verifyArchives follows the chain through the archives up to where the journal begins.
+func (j *Journal) verifyArchives(ctx context.Context, c *checker, v *cluster.Verification) error {
+	files, err := j.archives()
+	if err != nil {
+		return err
+	}
+	c.prev = origin()
+	for _, f := range files {
+		leftover := f.Last > v.Anchor.Seq // written before a crash; its entries stand in the journal as well
+		switch {
+		case leftover:
+			v.Absent = absent(v.Absent, c.prev.Seq, v.Anchor.Seq)
+			c.prev = v.Anchor
+		case f.First > c.prev.Seq+1:
+			v.Absent = absent(v.Absent, c.prev.Seq, f.First-1)
+			c.prev = cluster.Head{Seq: f.First - 1}
+		}
+		c.file = filepath.Base(f.path)
+		n := uint64(0)
+		if err := readArchive(ctx, f.path, func(line []byte) error {
+			n++
+			c.next(c.lineNumber(line), line)
+			return nil
+		}); err != nil {
+			return err
+		}
+		if c.prev.Seq != f.Last {
+			c.fail(cluster.FlawMissing, c.prev.Seq+1, cluster.Entry{}, "the file's name says that it ends with %d", f.Last)
+		}
+		c.file = ""
+		if leftover {
+			if _, asked := c.want[c.prev.Seq]; !asked {
+				c.want[c.prev.Seq] = c.prev.Hash
+			}
+			c.prev = v.Anchor
+			continue
+		}
+		v.Archives++
+		v.Archived += n
+	}
+	v.Absent = absent(v.Absent, c.prev.Seq, v.Anchor.Seq)
+	if c.prev.Seq == v.Anchor.Seq && c.prev.Hash != v.Anchor.Hash {
+		c.fail(cluster.FlawChanged, v.Anchor.Seq, cluster.Entry{Kind: c.entry, At: c.at}, "its archive ends with the hash %.12s…, and the journal goes on from %.12s…", c.prev.Hash, v.Anchor.Hash)
+	}
+	return nil
+}
+
+// absent adds the entries after one and up to another, if there are any.
+func absent(spans []cluster.Span, after, upTo uint64) []cluster.Span {
+	if upTo > after {
+		spans = append(spans, cluster.Span{First: after + 1, Last: upTo})
+	}
+	return spans
+}
+
+// lineNumber is the number that a line of an archive gives itself, or else the one that is due.
+func (c *checker) lineNumber(line []byte) uint64 {
+	if r, err := parse(line); err == nil {
+		if e, err := r.decode(); err == nil {
+			return e.Seq
+		}
+	}
+	return c.prev.Seq + 1
+}
