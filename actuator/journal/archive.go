@@ -19,6 +19,9 @@ import (
 // archiveDir is the directory beside the journal that old entries are moved to.
 const archiveDir = "journal-archive"
 
+// archiveSuffix is how names of archives end: a line of JSON for each entry.
+const archiveSuffix = ".jsonl"
+
 // temporary is how names of files end that are not whole yet.
 const temporary = ".tmp"
 
@@ -29,7 +32,18 @@ type archive struct {
 }
 
 func (j *Journal) archivePath(s cluster.Span) string {
-	return filepath.Join(filepath.Dir(j.path), archiveDir, fmt.Sprintf("journal-%d-%d.jsonl", s.First, s.Last))
+	return filepath.Join(filepath.Dir(j.path), archiveDir, archiveName(s))
+}
+
+func archiveName(s cluster.Span) string {
+	return fmt.Sprintf("journal-%d-%d%s", s.First, s.Last, archiveSuffix)
+}
+
+// spanOf reads the name of an archive.
+func spanOf(name string) (cluster.Span, bool) {
+	var s cluster.Span
+	_, err := fmt.Sscanf(name, "journal-%d-%d", &s.First, &s.Last)
+	return s, err == nil && archiveName(s) == name && s.First > 0 && s.First <= s.Last
 }
 
 // archives lists the archives beside the journal, oldest first. Other files there are passed over.
@@ -40,12 +54,8 @@ func (j *Journal) archives() ([]archive, error) {
 	}
 	var list []archive
 	for _, n := range names {
-		var s cluster.Span
-		if _, err := fmt.Sscanf(n.Name(), "journal-%d-%d.jsonl", &s.First, &s.Last); err != nil {
-			continue
-		}
-		if path := j.archivePath(s); filepath.Base(path) == n.Name() && s.First > 0 && s.First <= s.Last {
-			list = append(list, archive{Span: s, path: path})
+		if span, ok := spanOf(n.Name()); ok {
+			list = append(list, archive{Span: span, path: j.archivePath(span)})
 		}
 	}
 	slices.SortFunc(list, func(x, y archive) int {

@@ -22,7 +22,7 @@ type Compaction struct {
 
 // Compact moves the oldest entries out to a file in journal-archive beside the journal, and returns
 // which. It takes the longest run from the beginning of entries that were written before that time
-// and that keep, which may not be nil, does not hold back; and it never parts the entries of one
+// and that keep, which is asked about each, does not hold back; and it never parts the entries of one
 // case, for a case without its beginning could not be read. Numbers go on as if nothing had happened.
 //
 // The file is whole and on disk before one transaction takes the entries out. After a crash between
@@ -114,7 +114,7 @@ func (j *Journal) export(ctx context.Context, from cluster.Head, cut uint64, lin
 		if c.flaw != nil {
 			return fmt.Errorf("%s; nothing is moved out, see evenkeel history --verify", c.flaw)
 		}
-		return line(bytes.Clone(v))
+		return line(v)
 	})
 	return c.prev, err
 }
@@ -143,7 +143,7 @@ func takeOut(tx *bbolt.Tx, span cluster.Span, to cluster.Head, seen uint64, move
 // clearUp takes away what a run left behind that did not come to its end: files that are not whole,
 // and archives of entries that the journal still holds.
 func (j *Journal) clearUp(ctx context.Context, from cluster.Head) error {
-	unfinished, err := filepath.Glob(filepath.Join(filepath.Dir(j.path), archiveDir, "*.jsonl"+temporary))
+	unfinished, err := filepath.Glob(filepath.Join(filepath.Dir(j.path), archiveDir, "*"+archiveSuffix+temporary))
 	if err != nil {
 		return err
 	}

@@ -52,13 +52,24 @@ type Journal struct {
 }
 
 // Open opens the file, and makes it where there is none.
-func Open(path string) (*Journal, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	if errors.Is(err, bbolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("open journal %s: another process has it; is a server running already?", path)
-	}
+func Open(path string) (j *Journal, err error) {
+	err = guarded(func() (err error) {
+		j, err = open(path)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", path, err)
+	}
+	return j, nil
+}
+
+func open(path string) (*Journal, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, errors.New("another process has it; is a server running already?")
+	}
+	if err != nil {
+		return nil, err
 	}
 	j := newJournal(db, path)
 	err = db.Update(func(tx *bbolt.Tx) error {
@@ -72,7 +83,7 @@ func Open(path string) (*Journal, error) {
 		err = j.refresh()
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare journal %s: %w", path, withAdvice(err, path)), db.Close())
+		return nil, errors.Join(withAdvice(err, path), db.Close())
 	}
 	return j, nil
 }
@@ -89,7 +100,7 @@ func OpenReadOnly(path string) (*Journal, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open journal %s: %w", path, err)
 	}
-	if err := whole(db); err != nil {
+	if err := guarded(func() error { return whole(db) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", path, err), db.Close())
 	}
 	return newJournal(db, path), nil

@@ -3,10 +3,12 @@ package journal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -45,10 +47,7 @@ func (j *Journal) verify(ctx context.Context, want cluster.Head) (cluster.Verifi
 	if err != nil {
 		return v, err
 	}
-	c := &checker{want: map[uint64]string{}}
-	if want.Seq != 0 {
-		c.want[want.Seq] = want.Hash
-	}
+	c := newChecker(want)
 	if err := j.verifyArchives(ctx, c, &v); err != nil {
 		return v, err
 	}
@@ -56,11 +55,7 @@ func (j *Journal) verify(ctx context.Context, want cluster.Head) (cluster.Verifi
 		c.prev, c.entry, c.at = v.Anchor, cluster.EntryNone, time.Time{}
 	}
 	if err := j.walk(ctx, math.MaxUint64, func(k, value []byte) error {
-		e := c.next(number(k), value)
-		v.Entries++
-		if v.To = e.At; v.Entries == 1 {
-			v.From = e.At
-		}
+		count(&v, c.next(number(k), value))
 		return nil
 	}); err != nil {
 		return v, err
@@ -70,32 +65,71 @@ func (j *Journal) verify(ctx context.Context, want cluster.Head) (cluster.Verifi
 	return v, nil
 }
 
-// walk calls f for every record up to a number, oldest first.
+// VerifyFile verifies the journal in a file that no server has, or a single archive by itself, of
+// which the name ends in .jsonl.
+func VerifyFile(ctx context.Context, path string, want cluster.Head) (cluster.Verification, error) {
+	if strings.HasSuffix(path, archiveSuffix) {
+		return verifyArchive(ctx, path, want)
+	}
+	j, err := OpenReadOnly(path)
+	if err != nil {
+		return cluster.Verification{}, err
+	}
+	v, err := j.Verify(ctx, want)
+	return v, errors.Join(err, j.Close())
+}
+
+// verifyArchive follows the chain within one archive. What comes before is known by its hash alone.
+func verifyArchive(ctx context.Context, path string, want cluster.Head) (cluster.Verification, error) {
+	span, ok := spanOf(filepath.Base(path))
+	if !ok {
+		return cluster.Verification{}, fmt.Errorf("%s is no name of an archive; they are called journal-FIRST-LAST%s", path, archiveSuffix)
+	}
+	c := newChecker(want)
+	c.prev.Seq = span.First - 1
+	v := cluster.Verification{Absent: absent(nil, 0, span.First-1)}
+	err := readArchive(ctx, path, func(line []byte) error {
+		count(&v, c.next(c.lineNumber(line), line))
+		return nil
+	})
+	c.end(v, span.Last)
+	v.Head, v.Flaw = c.prev, c.flaw
+	return v, err
+}
+
+// walk calls f for every record up to a number, oldest first. No transaction is open then, so that f
+// may take its time and even append.
 func (j *Journal) walk(ctx context.Context, upTo uint64, f func(k, v []byte) error) error {
+	type pair struct{ k, v []byte }
 	var last []byte
 	for {
-		n := 0
+		var read []pair
 		err := j.db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(entriesBucket()).Cursor()
 			k, v := c.Seek(last)
 			if k != nil && bytes.Equal(k, last) {
 				k, v = c.Next()
 			}
-			for ; k != nil && n < batch && number(k) <= upTo; k, v = c.Next() {
-				last = bytes.Clone(k)
-				n++
-				if err := f(k, v); err != nil {
-					return err
-				}
+			for ; k != nil && len(read) < batch && number(k) <= upTo; k, v = c.Next() {
+				read = append(read, pair{bytes.Clone(k), bytes.Clone(v)})
 			}
 			return nil
 		})
 		if err == nil {
 			err = ctx.Err()
 		}
-		if err != nil || n < batch {
+		if err != nil {
 			return err
 		}
+		for _, p := range read {
+			if err := f(p.k, p.v); err != nil {
+				return err
+			}
+		}
+		if len(read) < batch {
+			return nil
+		}
+		last = read[len(read)-1].k
 	}
 }
 
@@ -121,6 +155,14 @@ type checker struct {
 	// want are hashes that are known from elsewhere, by number. What was met is taken out.
 	want map[uint64]string
 	flaw *cluster.Flaw
+}
+
+func newChecker(want cluster.Head) *checker {
+	c := &checker{want: map[uint64]string{}}
+	if want.Seq != 0 {
+		c.want[want.Seq] = want.Hash
+	}
+	return c
 }
 
 // fail keeps the flaw when it is the first.
@@ -232,6 +274,14 @@ func (j *Journal) verifyArchives(ctx context.Context, c *checker, v *cluster.Ver
 		c.fail(cluster.FlawChanged, v.Anchor.Seq, cluster.Entry{Kind: c.entry, At: c.at}, "its archive ends with the hash %.12s…, and the journal goes on from %.12s…", c.prev.Hash, v.Anchor.Hash)
 	}
 	return nil
+}
+
+// count adds an entry to those that stand there.
+func count(v *cluster.Verification, e cluster.Entry) {
+	v.Entries++
+	if v.To = e.At; v.Entries == 1 {
+		v.From = e.At
+	}
 }
 
 // absent adds the entries after one and up to another, if there are any.

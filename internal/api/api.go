@@ -103,6 +103,7 @@ type Server struct {
 	tokens []Token
 	level  cluster.Level
 	reload func() error
+	ledger Ledger
 }
 
 // New returns a server. Reload is what POST /-/reload does.
@@ -115,6 +116,7 @@ func New(board Board, desk Desk, version string, reload func() error, log *slog.
 	s.mux.HandleFunc("POST /api/v1/recommendations/{id}/approve", s.authorised(s.approve))
 	s.mux.HandleFunc("POST /api/v1/recommendations/{id}/reject", s.authorised(s.reject))
 	s.mux.HandleFunc("GET /api/v1/history", s.history)
+	s.mux.HandleFunc("GET /api/v1/journal/verify", s.verifyJournal)
 	s.mux.HandleFunc("GET /api/v1/where", s.where)
 	s.mux.HandleFunc("GET /api/v1/snapshot", s.snapshot)
 	s.mux.HandleFunc("GET /api/v1/plan", s.plan)

@@ -78,7 +78,9 @@ const (
 	FlawUnreadable
 )
 
-func flawKinds() []string { return []string{"none", "changed", "missing", "out_of_order", "unreadable"} }
+func flawKinds() []string {
+	return []string{"none", "changed", "missing", "out_of_order", "unreadable"}
+}
 
 func (k FlawKind) String() string { return nameOf(flawKinds(), k) }
 
