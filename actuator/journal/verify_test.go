@@ -206,23 +206,7 @@ func TestNoByteCanBeChanged(t *testing.T) {
 
 func TestAJournalWithoutHashesIsTakenIntoTheChainOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucket(entriesBucket())
-		for i := 1; i <= 4 && err == nil; i++ {
-			e := entry(i)
-			e.Seq, _ = b.NextSequence()
-			text, _ := json.Marshal(e)
-			err = b.Put(key(e.Seq), text)
-		}
-		return err
-	})
-	if err != nil || db.Close() != nil {
-		t.Fatal(err)
-	}
+	older(t, path, 4)
 	if _, err := VerifyFile(context.Background(), path, cluster.Head{}); err == nil || !strings.Contains(err.Error(), "version without a chain") {
 		t.Errorf("before a server opened it, verifying gives %v", err)
 	}
