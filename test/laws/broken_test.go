@@ -85,6 +85,14 @@ func faults() []fault {
 		{"one disk holds up all", "actuator/actuator.go", "	if e, err = a.journal.Append(e); err != nil {", "	a.mu.Lock()\n	e, err = a.journal.Append(e)\n	a.mu.Unlock()\n	if err != nil {", "./actuator"},
 		{"not asked again before acting", "actuator/act.go", "if !gate.Open(verdicts) {\n\t\tout", "if false {\n\t\tout", "./actuator"},
 		{"dependencies do not wait", "actuator/act.go", "err == nil && d.State.Pending()", "err == nil && false && d.State.Pending()", "./actuator"},
+		// What was journalled stays as it was, whole and once.
+		{"a changed entry passes", "actuator/journal/verify.go", "case r.hash != digest(r.prev, r.entry):", "case false:", "./actuator/journal"},
+		{"a replaced entry passes", "actuator/journal/verify.go", `case c.prev.Hash != "" && r.prev != c.prev.Hash:`, "case false:", "./actuator/journal"},
+		{"an end that is cut off passes", "actuator/journal/verify.go", "if c.prev.Seq < written {", "if false {", "./actuator/journal"},
+		{"a case is parted", "actuator/journal/compact.go", "if reach <= e.Seq {", "if true {", "./actuator/journal"},
+		{"what was not acknowledged stays", "actuator/journal/journal.go", "if err := dropAfter(b, j.Head().Seq); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
+		{"what a crash left is never cleared up", "actuator/journal/compact.go", "if err := j.clearUp(ctx, from); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
+		{"a case takes any entry", "internal/cluster/case.go", "if err := c.permits(e); err != nil {", "if err := c.permits(e); err != nil && false {", "./internal/cluster"},
 		// The snapshot.
 		{"use is lost across a migration", "analyzer/promql/queries.go", "`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$rate]))) + `", "`max by (vm) (rate(evenkeel_vm_cpu_seconds_total[$rate])) + `", "./analyzer/promql"},
 		{"silent hosts are forgotten", "analyzer/promql/queries.go", "last_over_time(evenkeel_vm_info[$memory])", "evenkeel_vm_info", "./analyzer/promql"},
