@@ -70,14 +70,13 @@ func drawVerification(t *table, v cluster.Verification, compared string) {
 		t.line("journal: NOT as it was written. Keep the file and the archives as they are, and take a copy before anything else is done")
 		return
 	}
-	switch v.Entries {
-	case 0:
+	if v.Entries == 0 {
 		t.line("journal: no entries")
-	default:
-		t.line("journal: %s entries, from %s to %s, none changed", thousands(v.Entries), stamp(v.From), stamp(v.To))
+	} else {
+		t.line("journal: %s, from %s to %s, none changed", counted(v.Entries, "entry", "entries"), stamp(v.From), stamp(v.To))
 	}
 	if v.Archives > 0 {
-		t.line("archives: %s entries in %d files, none changed", thousands(v.Archived), v.Archives)
+		t.line("archives: %s in %s, none changed", counted(v.Archived, "entry", "entries"), counted(uint64(v.Archives), "file", "files"))
 	}
 	for _, a := range v.Absent {
 		t.line("archives: %s were moved out and are not here; they were not looked at", a)
@@ -87,12 +86,19 @@ func drawVerification(t *table, v cluster.Verification, compared string) {
 	}
 	if v.Head.Seq > 0 {
 		t.line("Head %s", v.Head)
-		t.line("Keep that last line elsewhere: with --head NUMBER:HASH it shows later also whether the end was cut off or all was written anew")
+		t.line("Keep the head elsewhere: --head NUMBER:HASH shows later also whether the end was cut off or all was written anew")
 	}
 }
 
 // stamp writes a time with its date, for what is kept.
 func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+func counted(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(n) + " " + many
+}
 
 // thousands writes a number with commas, as people read it.
 func thousands(n uint64) string {

@@ -40,7 +40,7 @@ func TestAJournalIsVerifiedFromItsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	written(t, path, true)
 	out, err := execute(t, context.Background(), "history", "--verify", "--journal="+path)
-	if err != nil || !strings.Contains(out, "journal: 2 entries, from 2026-11-22 ") || !strings.Contains(out, "archives: 2 entries in 1 files, none changed") {
+	if err != nil || !strings.Contains(out, "journal: 2 entries, from 2026-11-22 ") || !strings.Contains(out, "archives: 2 entries in 1 file, none changed") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	head := regexp.MustCompile(`Head (4:[0-9a-f]{64})`).FindStringSubmatch(out)
