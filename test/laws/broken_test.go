@@ -86,9 +86,9 @@ func faults() []fault {
 		{"not asked again before acting", "actuator/act.go", "if !gate.Open(verdicts) {\n\t\tout", "if false {\n\t\tout", "./actuator"},
 		{"dependencies do not wait", "actuator/act.go", "err == nil && d.State.Pending()", "err == nil && false && d.State.Pending()", "./actuator"},
 		// What was journalled stays as it was, whole and once.
-		{"a changed entry passes", "actuator/journal/verify.go", "case r.hash != digest(r.prev, r.entry):", "case false:", "./actuator/journal"},
-		{"a replaced entry passes", "actuator/journal/verify.go", `case c.prev.Hash != "" && r.prev != c.prev.Hash:`, "case false:", "./actuator/journal"},
-		{"an end that is cut off passes", "actuator/journal/verify.go", "if c.prev.Seq < written {", "if false {", "./actuator/journal"},
+		{"a changed entry passes", "actuator/journal/checker.go", "case r.hash != digest(r.prev, r.entry):", "case false:", "./actuator/journal"},
+		{"a replaced entry passes", "actuator/journal/checker.go", `case c.prev.Hash != "" && r.prev != c.prev.Hash:`, "case false:", "./actuator/journal"},
+		{"an end that is cut off passes", "actuator/journal/checker.go", "if c.prev.Seq < written {", "if false {", "./actuator/journal"},
 		{"a case is parted", "actuator/journal/compact.go", "if reach <= e.Seq {", "if true {", "./actuator/journal"},
 		{"what was not acknowledged stays", "actuator/journal/journal.go", "if err := dropAfter(b, j.Head().Seq); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
 		{"what a crash left is never cleared up", "actuator/journal/compact.go", "if err := j.clearUp(ctx, from); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
