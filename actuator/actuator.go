@@ -349,12 +349,14 @@ func (a *Actuator) record(id string, e cluster.Entry, in ...cluster.CaseState) (
 	if e.Kind != cluster.EntryOutcome && e.Kind != cluster.EntryMeasured {
 		e.Recommendation = &c.Recommendation
 	}
+	next := c
+	if err := next.Apply(e); err != nil { // before it is written, for what is written must be readable
+		return c, err
+	}
 	if e, err = a.journal.Append(e); err != nil {
 		return c, errors.Join(errNoJournal, err)
 	}
-	if err := c.Apply(e); err != nil {
-		return c, err
-	}
+	c = next
 	a.mu.Lock()
 	a.cases[id] = &c
 	a.mu.Unlock()

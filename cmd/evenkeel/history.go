@@ -9,12 +9,16 @@ import (
 
 func newHistory() *cobra.Command {
 	var ask clientFlags
+	var verify verifyFlags
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "List what was decided and done, and what came of it against what was promised",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if verify.given() {
+				return verify.run(cmd, ask)
+			}
 			client, err := ask.client()
 			if err != nil {
 				return err
@@ -32,6 +36,7 @@ func newHistory() *cobra.Command {
 		},
 	}
 	ask.register(cmd.Flags())
+	verify.register(cmd.Flags())
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many, the newest first")
 	return cmd
 }

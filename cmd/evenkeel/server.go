@@ -120,6 +120,10 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	if s.journal, err = journal.Open(filepath.Join(f.storage, "journal.db")); err != nil {
 		return nil, err
 	}
+	s.registry.MustRegister(s.journal.Collector())
+	if n := s.journal.Adopted(); n > 0 {
+		log.Warn("the journal was written by an older version; its entries have hashes from now on", "entries", n)
+	}
 	if err := s.build(c); err != nil {
 		return nil, errors.Join(err, s.journal.Close())
 	}
@@ -145,6 +149,7 @@ func (s *server) build(c config.Config) error {
 		return err
 	}
 	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
+	s.api.SetLedger(s.journal)
 	return s.apply(c)
 }
 

@@ -110,6 +110,7 @@ type Server struct {
 	access Access
 	level  cluster.Level
 	reload func() error
+	ledger Ledger
 	limits limiters
 }
 
@@ -139,6 +140,7 @@ func (s *Server) routes() []route {
 		{"POST", "/api/v1/orders", Operator, s.order},
 		{"DELETE", "/api/v1/orders", Operator, s.lift},
 		{"GET", "/api/v1/history", Viewer, reads(s.history)},
+		{"GET", "/api/v1/journal/verify", Viewer, reads(s.verifyJournal)},
 		{"GET", "/api/v1/effects", Viewer, reads(s.effects)},
 		{"GET", "/api/v1/where", Viewer, reads(s.where)},
 		{"GET", "/api/v1/snapshot", Viewer, reads(s.snapshot)},

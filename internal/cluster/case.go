@@ -153,8 +153,12 @@ func (e Entry) AboutCase() bool {
 }
 
 // Apply carries a case forward by one journal entry. The journal replayed from its start gives
-// every case as it stood, which is how a restarted server forgets nothing.
+// every case as it stood, which is how a restarted server forgets nothing. What Transitions does not
+// list is refused, and changes nothing.
 func (c *Case) Apply(e Entry) error {
+	if err := c.permits(e); err != nil {
+		return err
+	}
 	if e.Recommendation != nil {
 		c.Recommendation = *e.Recommendation
 	}

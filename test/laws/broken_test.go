@@ -98,6 +98,14 @@ func faults() []fault {
 		{"a pause is forgotten by a restart", "internal/cluster/order.go", "if e.Kind == EntryOrdered {\n", "if false {\n", "./actuator"},
 		{"trust that is not in the journal counts", "actuator/earn.go", "} else if e.Trust.To >= e.Trust.From {", "} else if false {", "./actuator"},
 		{"dependencies do not wait", "actuator/act.go", "err == nil && d.State.Pending()", "err == nil && false && d.State.Pending()", "./actuator"},
+		// What was journalled stays as it was, whole and once.
+		{"a changed entry passes", "actuator/journal/checker.go", "case r.hash != digest(r.prev, r.entry):", "case false:", "./actuator/journal"},
+		{"a replaced entry passes", "actuator/journal/checker.go", `case c.prev.Hash != "" && r.prev != c.prev.Hash:`, "case false:", "./actuator/journal"},
+		{"an end that is cut off passes", "actuator/journal/checker.go", "if c.prev.Seq < written {", "if false {", "./actuator/journal"},
+		{"a case is parted", "actuator/journal/compact.go", "if reach <= e.Seq {", "if true {", "./actuator/journal"},
+		{"what was not acknowledged stays", "actuator/journal/journal.go", "if err := dropAfter(b, j.Head().Seq); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
+		{"what a crash left is never cleared up", "actuator/journal/compact.go", "if err := j.clearUp(ctx, from); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
+		{"a case takes any entry", "internal/cluster/case.go", "if err := c.permits(e); err != nil {", "if err := c.permits(e); err != nil && false {", "./internal/cluster"},
 		// The snapshot.
 		{"use is lost across a migration", "analyzer/promql/queries.go", "`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$rate]))) + `", "`max by (vm) (rate(evenkeel_vm_cpu_seconds_total[$rate])) + `", "./analyzer/promql"},
 		{"silent hosts are forgotten", "analyzer/promql/queries.go", "last_over_time(evenkeel_vm_info[$memory])", "evenkeel_vm_info", "./analyzer/promql"},
