@@ -114,7 +114,7 @@ type Actuator struct {
 	cases  map[string]*cluster.Case
 	orders cluster.Orders
 	// trusted are the last changes of trust, by kind of action; started is when this began to run.
-	trusted map[string]cluster.Entry
+	trusted map[string]cluster.TrustChange
 	started time.Time
 
 	// looked is when the loop last looked into a case that it looks into again and again. Only the
@@ -127,11 +127,11 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 	a := &Actuator{
 		advice: advice, world: world, hypervisor: hv, journal: j, policy: p, log: log,
 		wake: make(chan struct{}, 1), cases: map[string]*cluster.Case{}, looked: map[string]time.Time{},
-		trusted: map[string]cluster.Entry{}, started: time.Now(),
+		trusted: map[string]cluster.TrustChange{}, started: time.Now(),
 	}
 	err := j.Replay(func(e cluster.Entry) (err error) {
 		if e.Kind == cluster.EntryTrust && e.Trust != nil {
-			a.trusted[e.Trust.Policy] = e
+			a.trusted[e.Trust.Policy] = *e.Trust
 			return nil
 		}
 		if !e.AboutCase() {

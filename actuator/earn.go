@@ -35,8 +35,8 @@ func (a *Actuator) changeTrust(e cluster.Entry) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trusted[e.Trust.Policy] = e
-	a.log.Warn("trust changed", "kind", e.Trust.Policy, "from", e.Trust.From.String(), "to", e.Trust.To.String(), "reason", e.Trust.Reason)
+	a.trusted[e.Trust.Policy] = *e.Trust
+	a.log.Info("trust", "kind", e.Trust.Policy, "from", e.Trust.From.String(), "to", e.Trust.To.String(), "reason", e.Trust.Reason)
 	return err
 }
 
@@ -54,7 +54,7 @@ func (a *Actuator) trustRecord(kind string) trust.Record {
 		r.Judged = a.started // it may take a while to look for the first time
 	}
 	if e, ok := a.trusted[kind]; ok {
-		r.Level, r.Since = e.Trust.To, e.At
+		r.Level, r.Since = e.To, e.Since
 	}
 	return r
 }
@@ -90,7 +90,7 @@ func (a *Actuator) earnedLevel(kind string) *cluster.Level {
 	}
 	level := cluster.LevelManual
 	if e, ok := a.trusted[kind]; ok {
-		level = e.Trust.To
+		level = e.To
 	}
 	return &level
 }

@@ -3,6 +3,7 @@ package actuator
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,6 +32,26 @@ func (a *Actuator) Lift(o cluster.Order) error {
 		return fmt.Errorf("%w: there is no order %q in force", ErrNotFound, o.ID())
 	}
 	return a.change(cluster.Entry{At: o.Word.At, Kind: cluster.EntryLifted, ID: o.ID(), Order: &o})
+}
+
+// Renew writes what is in force and was said before the time once more, so that the journal can be compacted up to
+// then without losing it.
+func (a *Actuator) Renew(before time.Time) error {
+	var errs []error
+	for _, o := range a.Orders() {
+		if o.Word.At.Before(before) {
+			errs = append(errs, a.change(cluster.Entry{At: time.Now(), Kind: cluster.EntryOrdered, ID: o.ID(), Order: &o}))
+		}
+	}
+	a.mu.Lock()
+	trusted := slices.Collect(maps.Values(a.trusted))
+	a.mu.Unlock()
+	for _, t := range trusted {
+		if t.Since.Before(before) {
+			errs = append(errs, a.changeTrust(cluster.Entry{At: time.Now(), Kind: cluster.EntryTrust, ID: t.ID(), Trust: &t}))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // change writes an entry about an order and carries the orders forward.

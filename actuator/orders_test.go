@@ -72,6 +72,30 @@ func TestAPauseOutlivesARestart(t *testing.T) {
 	})
 }
 
+func TestWhatIsInForceIsWrittenOnceMoreBeforeItsEntryGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, stop := running(t, s, cluster.LevelFull)
+		if err := a.Order(pauseOf("cluster")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(48 * time.Hour)
+		gone := len(s.entries)
+		if err := errors.Join(a.Renew(time.Now().Add(-72*time.Hour)), a.Renew(time.Now().Add(-time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		s.with(func() { s.entries = s.entries[gone:] }) // compacted
+		if len(s.entries) != 1 {
+			t.Fatalf("written once more: %d entries", len(s.entries))
+		}
+		a, _, _ = running(t, s, cluster.LevelFull)
+		if o := a.Orders(); len(o) != 1 || o[0].Word.Who != "carol" || time.Since(o[0].Word.At) < 48*time.Hour {
+			t.Errorf("in force: %+v", o)
+		}
+	})
+}
+
 func TestAnApprovalInAdvanceHoldsForItsTimeAndKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()

@@ -79,9 +79,9 @@ func (j *Journal) choose(ctx context.Context, last uint64, before time.Time, kee
 		if err != nil {
 			return fmt.Errorf("entry %d cannot be read: %w", number(k), err)
 		}
-		ends[e.ID] = e.Seq
+		ends[caseOf(e)] = e.Seq
 		if over = over || !e.At.Before(before) || keep(e); !over {
-			old = append(old, cluster.Entry{Seq: e.Seq, ID: e.ID})
+			old = append(old, cluster.Entry{Seq: e.Seq, ID: caseOf(e)})
 		}
 		return nil
 	})
@@ -106,6 +106,14 @@ func (j *Journal) choose(ctx context.Context, last uint64, before time.Time, kee
 	return cut, moved, nil
 }
 
+// caseOf is the case that the entry is about, "" for none: an order is known by its ID again and again, for years.
+func caseOf(e cluster.Entry) string {
+	if !e.AboutCase() {
+		return ""
+	}
+	return e.ID
+}
+
 // export writes the records up to the cut, and sees that the chain is whole.
 func (j *Journal) export(ctx context.Context, from cluster.Head, cut uint64, line func([]byte) error) (cluster.Head, error) {
 	c := &checker{prev: from}
@@ -128,7 +136,7 @@ func takeOut(tx *bbolt.Tx, span cluster.Span, to cluster.Head, seen uint64, move
 		if err != nil {
 			return err
 		}
-		if e, err := r.decode(); err != nil || moved[e.ID] {
+		if e, err := r.decode(); err != nil || moved[caseOf(e)] {
 			return errors.Join(err, errors.New("a case went on that was about to be moved out; the next run sees to it"))
 		}
 	}

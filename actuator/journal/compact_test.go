@@ -113,6 +113,22 @@ func TestWhatIsKeptHoldsBackWhatCameAfter(t *testing.T) {
 	}
 }
 
+func TestAnOrderThatComesAgainForYearsHoldsNothingBack(t *testing.T) {
+	path, _ := journalOf(t, 0)
+	j := opened(t, path)
+	for day := range 10 {
+		pause := &cluster.Order{Kind: cluster.OrderPause, Subject: "cluster"}
+		for _, kind := range []cluster.EntryKind{cluster.EntryOrdered, cluster.EntryLifted} {
+			if _, err := j.Append(cluster.Entry{At: entry(1).At.Add(time.Duration(day) * 24 * time.Hour), Kind: kind, ID: pause.ID(), Order: pause}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if done := compacted(t, j, entry(1).At.Add(5*24*time.Hour), nothing); done.Span != (cluster.Span{First: 1, Last: 10}) {
+		t.Errorf("moved out %+v", done)
+	}
+}
+
 func TestNothingIsMovedOutThatWasChanged(t *testing.T) {
 	path, _ := journalOf(t, 6)
 	meddle(t, path, func(b *bbolt.Bucket) error {

@@ -79,7 +79,7 @@ func Judge(r Record, p Policy, now time.Time) (Standing, *cluster.TrustChange) {
 	}
 	s.LowerBound = LowerBound(s.Kept, s.Of)
 	change := func(to cluster.Level, reason string) (Standing, *cluster.TrustChange) {
-		c := &cluster.TrustChange{Policy: r.Policy, From: s.Level, To: to, Reason: reason, Kept: s.Kept, Of: s.Of, LowerBound: s.LowerBound}
+		c := &cluster.TrustChange{Policy: r.Policy, From: s.Level, To: to, Reason: reason, Since: now, Kept: s.Kept, Of: s.Of, LowerBound: s.LowerBound}
 		s.Level, s.Wants = to, reason
 		return s, c
 	}

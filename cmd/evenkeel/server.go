@@ -92,6 +92,8 @@ type server struct {
 	// maintenance is what people decided about hosts. It is published so that advice can be replayed.
 	maintenance *prometheus.GaugeVec
 
+	retention atomic.Int64 // of the journal, as a time.Duration
+
 	reloading sync.Mutex
 	scrape    config.Scrape // as the server was started with
 }
@@ -181,6 +183,7 @@ func (s *server) apply(c config.Config) error {
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))
 	s.actuator.SetPolicy(actuatorPolicy(c))
+	s.retention.Store(int64(c.Journal.Retention))
 	s.api.Configure(access, most(c))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil
@@ -272,6 +275,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	add(s.analyzer.Run)
 	add(s.actuator.Run)
+	add(s.compact)
 	add(s.reloadOnHangup)
 	return g.Run()
 }

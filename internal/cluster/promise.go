@@ -88,6 +88,8 @@ type TrustChange struct {
 	From   Level  `json:"from"`
 	To     Level  `json:"to"`
 	Reason string `json:"reason"`
+	// Since is when it changed.
+	Since time.Time `json:"since"`
 	// Kept of Of actions came as promised; LowerBound is the least share of them that can be believed.
 	Kept       int     `json:"kept"`
 	Of         int     `json:"of"`

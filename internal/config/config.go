@@ -31,6 +31,7 @@ type Config struct {
 	Automation    Automation `yaml:"automation"`
 	Migration     Migration  `yaml:"migration"`
 	API           API        `yaml:"api"`
+	Journal       Journal    `yaml:"journal"`
 	Rules         []Rule     `yaml:"rules"`
 }
 
@@ -190,6 +191,12 @@ type Parallel struct {
 	Link int `yaml:"link"`
 }
 
+// Journal says how long what was decided and done is kept at hand.
+type Journal struct {
+	// Retention is after how long entries move out to the archive beside the journal.
+	Retention Duration `yaml:"retention"`
+}
+
 // API says who may do what.
 type API struct {
 	Tokens []Token `yaml:"tokens"`
@@ -253,6 +260,7 @@ func Default() Config {
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5},
 		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
 		API:       API{Anonymous: "viewer"},
+		Journal:   Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}
 }
 

@@ -90,8 +90,12 @@ func (c Config) checkTimes(p *problems) {
 		{"stability.cool_down", c.Stability.CoolDown, 0}, {"stability.cool_down_max", c.Stability.CoolDownMax, 0},
 		{"automation.failure_cool_down", c.Automation.FailureCoolDown, 0}, {"automation.rejection_cool_down", c.Automation.RejectionCoolDown, 0}, {"migration.timeout", c.Migration.Timeout, time.Second},
 		{"automation.storm.window", c.Automation.Storm.Window, time.Minute}, {"automation.earn.window", c.Automation.Earn.Window, time.Hour},
+		{"journal.retention", c.Journal.Retention, 24 * time.Hour},
 	} {
 		p.add(time.Duration(d.value) < d.least, d.key, "is %s; the least is %s", time.Duration(d.value), d.least)
+	}
+	for key, needed := range map[string]Duration{"automation.earn.window": c.Automation.Earn.Window, "automation.rejection_cool_down": c.Automation.RejectionCoolDown, "64 times automation.failure_cool_down": 64 * c.Automation.FailureCoolDown} {
+		p.add(c.Journal.Retention < needed+Duration(24*time.Hour), "journal.retention", "is %s; it must be a day longer than %s (%s), for which the journal is needed", time.Duration(c.Journal.Retention), key, time.Duration(needed))
 	}
 	p.add(c.Scrape.Timeout > c.Scrape.Interval, "scrape.timeout", "is longer than scrape.interval (%s)", time.Duration(c.Scrape.Interval))
 	p.add(c.Analysis.Window < 4*c.Scrape.Interval, "analysis.window", "is shorter than four times scrape.interval (%s); rates over it would be noise", time.Duration(c.Scrape.Interval))
