@@ -22,7 +22,7 @@ func (s *Slack) clickWork(ctx context.Context) {
 			result := s.work(ctx, c)
 			s.metrics.clicked(result)
 			s.log.Info("click", "action", c.action, "ids", c.ids, "who", c.who(), "result", result)
-			s.poke()
+			signal(s.wake)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (s *Slack) decide(ctx context.Context, c click, say func(string, cluster.Ap
 	if len(nos) == 0 {
 		return clickAccepted
 	}
-	s.poke() // what changed is shown before the person is told, who may have to wait for Slack
+	signal(s.wake) // what changed is shown before the person is told, who may have to wait for Slack
 	s.whisper(ctx, c, strings.Join(nos, "\n"))
 	return clickRefused
 }

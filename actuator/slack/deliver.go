@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/slack-go/slack"
 )
 
@@ -17,15 +16,13 @@ const (
 	idleCheck = time.Minute
 )
 
-// deliverAll brings Slack in line with the desk again and again until ctx ends.
+// deliverAll brings Slack in line with what was observed, again and again until ctx ends.
 func (s *Slack) deliverAll(ctx context.Context) {
 	trouble := s.check(ctx, waiting{})
 	asked := time.Now()
-	for pause(ctx, s.o.Every, s.wake) {
+	for pause(ctx, s.o.Every, s.news) {
 		now := time.Now()
-		s.observe(now)
 		due := s.due(now)
-		s.metrics.pending.Set(float64(len(due)))
 		switch {
 		case now.Before(trouble.until):
 		case len(due) > 0:
@@ -59,41 +56,6 @@ func (s *Slack) came(ctx context.Context, trouble waiting, err error) waiting {
 	trouble = trouble.failed(err, time.Now(), s.o.Every)
 	s.log.Warn("Slack does not take calls", "err", err, "advice", advice(err), "again", trouble.until)
 	return trouble
-}
-
-// observe takes over what the desk shows. A plan is new when one of its actions can still happen.
-func (s *Slack) observe(now time.Time) {
-	known := map[string]bool{}
-	for _, key := range s.book.keys() {
-		known[key] = true
-	}
-	cases := map[string][]cluster.Case{}
-	for key := range known {
-		cases[key] = nil
-	}
-	for _, c := range s.desk.List(func(c cluster.Case) bool { return c.State.Pending() }) {
-		cases[keyOf(c.Recommendation)] = nil
-	}
-	for _, c := range s.desk.List(func(c cluster.Case) bool { _, ok := cases[keyOf(c.Recommendation)]; return ok }) {
-		key := keyOf(c.Recommendation)
-		cases[key] = append(cases[key], c)
-	}
-	for key, of := range cases {
-		if len(of) == 0 && !known[key] {
-			continue // it ended between the two looks
-		}
-		s.book.note(key, func(p *plan) {
-			if len(of) > 0 {
-				p.Cluster, p.Made = of[0].Recommendation.Cluster, of[0].Recommendation.Made
-			}
-			p.see(of, now)
-		})
-		if p, _ := s.book.plan(key); p.over(now) {
-			s.book.drop(key)
-		} else if !known[key] {
-			s.book.change(key, func(*plan) {}) // on disk, so that what it leads to is told after a restart too
-		}
-	}
 }
 
 // due lists the plans that Slack does not show as they are.
@@ -155,11 +117,7 @@ func (s *Slack) deliverDue(ctx context.Context, due []string, trouble waiting) w
 func (s *Slack) refused(key string, p plan, err error, now time.Time) {
 	if c := code(err); p.TS != "" && (c == "message_not_found" || c == "thread_not_found" || c == "cant_update_message") {
 		s.log.Warn("a plan's message is gone from Slack", "plan", key, "err", err)
-		if !p.unsettled() {
-			s.book.drop(key)
-			return
-		}
-		s.book.change(key, func(p *plan) { p.TS, p.Shown, p.Said = "", "", nil })
+		s.book.change(key, func(p *plan) { p.TS, p.Shown, p.Said, p.Gone = "", "", nil, true })
 		return
 	}
 	trouble := p.trouble.failed(err, now, s.o.Every)

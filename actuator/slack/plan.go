@@ -26,6 +26,8 @@ type plan struct {
 	// Channel and TS name the message; TS is empty as long as there is none.
 	Channel string `json:"channel,omitempty"`
 	TS      string `json:"ts,omitempty"`
+	// Gone tells that somebody deleted an earlier message.
+	Gone bool `json:"gone,omitempty"`
 	// Shown is a hash of what the message shows.
 	Shown string `json:"shown,omitempty"`
 	// Said lists what has been said in the thread: see replies.
@@ -84,8 +86,8 @@ func (p plan) acted() bool {
 }
 
 // worthPosting tells whether a plan that has no message deserves one: what came to nothing while Slack was
-// away is not news.
-func (p plan) worthPosting() bool { return p.unsettled() || p.acted() }
+// away is not news, nor is what is over and was deleted.
+func (p plan) worthPosting() bool { return p.unsettled() || p.acted() && !p.Gone }
 
 // over tells whether nothing more will come of the plan.
 func (p plan) over(now time.Time) bool {

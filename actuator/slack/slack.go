@@ -115,7 +115,8 @@ type Slack struct {
 	approvers *approvers
 	seen      *seen
 	clicks    chan click
-	wake      chan struct{}
+	// wake has the desk looked at, news has Slack told.
+	wake, news chan struct{}
 }
 
 // New reads what an earlier run remembered. It does not speak with Slack yet. The error names the
@@ -134,6 +135,7 @@ func New(desk Desk, o Options, log *slog.Logger, reg prometheus.Registerer) (*Sl
 		seen:      newSeen(time.Now()),
 		clicks:    make(chan click, maxWaiting),
 		wake:      make(chan struct{}, 1),
+		news:      make(chan struct{}, 1),
 	}, nil
 }
 
@@ -145,6 +147,7 @@ func (s *Slack) Run(ctx context.Context) error {
 	if s.o.AppToken != "" {
 		wg.Go(func() { s.listen(ctx) })
 	}
+	wg.Go(func() { s.watch(ctx) })
 	for range clickers {
 		wg.Go(func() { s.clickWork(ctx) })
 	}
@@ -158,10 +161,10 @@ func (s *Slack) Run(ctx context.Context) error {
 // Handler takes Slack's interactivity requests, by POST at whatever path it is mounted.
 func (s *Slack) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// poke has the desk looked at now.
-func (s *Slack) poke() {
+// signal wakes who waits on the channel.
+func signal(wake chan<- struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default: // it is awake already
 	}
 }
