@@ -14,11 +14,11 @@ func TestWhatSlackMissesIsMadeUpFor(t *testing.T) {
 	for name, mode := range map[string]slackfake.Mode{"down": slackfake.Down, "hanging": slackfake.Hanging, "unreachable": slackfake.Unreachable} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, nil)
-			shown := s.world.advise(time.Hour, "v1")[0]
+			shown := s.advise(time.Hour, "v1")[0]
 			s.shows("waits for approval")
 			s.fake.Be(mode)
-			fresh := s.world.advise(time.Hour, "v2")[0]
-			forgotten := s.world.advise(100*time.Millisecond, "v3")[0]
+			fresh := s.advise(time.Hour, "v2")[0]
+			forgotten := s.advise(100*time.Millisecond, "v3")[0]
 			s.eventually("advice", func() bool { _, err := s.desk.Case(forgotten); return err == nil })
 			began := time.Now()
 			for _, id := range []string{shown, fresh} {
@@ -61,7 +61,7 @@ func TestWhatSlackMissesIsMadeUpFor(t *testing.T) {
 func TestABusySlackIsLeftAloneForAsLongAsItAsks(t *testing.T) {
 	s := newStage(t, nil)
 	s.fake.Limit(1, 2*time.Second)
-	s.world.advise(time.Hour, "v1")
+	s.advise(time.Hour, "v1")
 	s.counts(`evenkeel_slack_requests_total{method="chat.postMessage",result="rate_limited"}`, 1)
 	began := time.Now()
 	s.message()
@@ -75,7 +75,7 @@ func TestABusySlackIsLeftAloneForAsLongAsItAsks(t *testing.T) {
 
 func TestADisconnectedSocketComesBack(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.message()
 	s.fake.Disconnect()
 	s.eventually("a new socket", s.fake.Connected)
@@ -85,7 +85,7 @@ func TestADisconnectedSocketComesBack(t *testing.T) {
 
 func TestARestartGoesOnWithTheOldMessage(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.click(alice, "details", id)
 	s.replied("cpu_utilisation")
 	s.stop()
@@ -113,7 +113,7 @@ func TestABrokenMemoryCostsASecondMessageAndNoMore(t *testing.T) {
 	for name, content := range map[string]string{"cut off": `{"version":1,"plans":[{"clu`, "of the future": `{"version":99}`, "no JSON": "\x00\x01", "empty": ""} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, nil)
-			id := s.world.advise(time.Hour, "v1")[0]
+			id := s.advise(time.Hour, "v1")[0]
 			s.message()
 			s.stop()
 			if err := os.WriteFile(s.o.StatePath, []byte(content), 0o600); err != nil {
@@ -124,8 +124,17 @@ func TestABrokenMemoryCostsASecondMessageAndNoMore(t *testing.T) {
 			if !strings.Contains(s.log.String(), "earlier Slack messages are forgotten") {
 				t.Error("the log does not say so")
 			}
-			s.click(alice, "approve", id)
+			old := s.fake.Messages()[0].TS
+			if err := s.fake.Send(changed(t, s.payload(alice, "approve", id), func(p map[string]any) {
+				p["container"].(map[string]any)["message_ts"] = old
+			})); err != nil {
+				t.Fatal(err)
+			}
 			s.eventually("v1 on h2", func() bool { return s.world.where("v1") == "h2" })
+			s.eventually("an end of the first message", func() bool {
+				return strings.TrimSpace(s.fake.Messages()[0].Shows()) == "This message has been replaced by a newer one about the same plan."
+			})
+			s.shows("done, runs on h2")
 			if n := len(s.fake.Messages()); n != 2 {
 				t.Errorf("%d messages", n)
 			}
@@ -135,7 +144,7 @@ func TestABrokenMemoryCostsASecondMessageAndNoMore(t *testing.T) {
 
 func TestAMemoryThatCannotBeWrittenStopsNothing(t *testing.T) {
 	s := newStage(t, func(s *stage) { s.o.StatePath = "/dev/null/slack.json" })
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.click(alice, "approve", id)
 	s.replied(": done")
 	if !strings.Contains(s.log.String(), "could not be remembered") {
@@ -145,12 +154,12 @@ func TestAMemoryThatCannotBeWrittenStopsNothing(t *testing.T) {
 
 func TestOneMessageThatSlackRefusesDoesNotKeepTheOthers(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.message()
 	s.fake.Refuse("chat.update", "msg_blocks_too_long")
 	s.click(alice, "approve", id)
 	s.eventually("a refused update", func() bool { return s.fake.Calls("chat.update") > 0 })
-	s.world.advise(time.Hour, "v2")
+	s.advise(time.Hour, "v2")
 	s.shows("name-v2")
 	s.fake.Refuse("chat.update", "")
 	s.eventually("the first message after all", func() bool { return strings.Contains(s.fake.Messages()[0].Shows(), "done, runs on h2") })
@@ -162,7 +171,7 @@ func TestAWrongTokenIsSaidAndTriedAgain(t *testing.T) {
 		s.fake.Refuse("auth.test", "invalid_auth")
 		s.fake.Refuse("chat.postMessage", "invalid_auth")
 	})
-	s.world.advise(time.Hour, "v1")
+	s.advise(time.Hour, "v1")
 	s.eventually("advice in the log", func() bool {
 		return strings.Contains(s.log.String(), "check the token, and that the app is still installed")
 	})
@@ -170,4 +179,13 @@ func TestAWrongTokenIsSaidAndTriedAgain(t *testing.T) {
 	s.fake.Refuse("auth.test", "")
 	s.fake.Refuse("chat.postMessage", "")
 	s.message()
+}
+
+func TestARefusedSocketIsTriedAgain(t *testing.T) {
+	s := newStage(t, nil)
+	s.fake.Refuse("apps.connections.open", "invalid_auth")
+	s.fake.Disconnect()
+	s.eventually("a word in the log", func() bool { return strings.Contains(s.log.String(), "Socket Mode ended") })
+	s.fake.Refuse("apps.connections.open", "")
+	s.eventually("a socket", s.fake.Connected)
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
 // book remembers the plans and their messages, on disk too, so that a restart goes on with the old
@@ -161,15 +163,30 @@ func replaceFile(path string, text []byte) error {
 func (b *book) withCase(id string, change func(*plan)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if p := b.holding(id); p != nil {
+		change(p)
+		b.save()
+	}
+}
+
+// messageOf returns the timestamp of the message that tells of an action, or "".
+func (b *book) messageOf(id string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.holding(id); p != nil {
+		return p.TS
+	}
+	return ""
+}
+
+// holding returns the plan that an action belongs to, or nil; mu is held.
+func (b *book) holding(id string) *plan {
 	for _, p := range b.plans {
-		for _, c := range p.Cases {
-			if c.Recommendation.ID == id {
-				change(p)
-				b.save()
-				return
-			}
+		if slices.ContainsFunc(p.Cases, func(c cluster.Case) bool { return c.Recommendation.ID == id }) {
+			return p
 		}
 	}
+	return nil
 }
 
 // putOff notes that an action is snoozed.

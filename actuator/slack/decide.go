@@ -20,6 +20,7 @@ func (s *Slack) clickWork(ctx context.Context) {
 			return
 		case c := <-s.clicks:
 			result := s.work(ctx, c)
+			s.retire(ctx, c)
 			s.metrics.clicked(result)
 			s.log.Info("click", "action", c.action, "ids", c.ids, "who", c.who(), "result", result)
 			signal(s.wake)
@@ -162,4 +163,17 @@ func (s *Slack) tell(ctx context.Context, c click) string {
 		return clickRefused
 	}
 	return clickAccepted
+}
+
+// retire takes the buttons from a message that another has replaced: one that Slack took although it did
+// not answer, or that was posted before the memory was lost.
+func (s *Slack) retire(ctx context.Context, c click) {
+	current := s.book.messageOf(c.ids[0])
+	if c.ts == "" || current == "" || current == c.ts {
+		return
+	}
+	text := "This message has been replaced by a newer one about the same plan."
+	if err := s.update(ctx, plan{Channel: c.channel, TS: c.ts}, message{Text: text, Blocks: []slack.Block{section(text)}}); err != nil {
+		s.log.Warn("a message that was replaced still stands", "ts", c.ts, "err", err)
+	}
 }

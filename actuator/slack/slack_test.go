@@ -17,7 +17,7 @@ func TestFromAClickToAMovedVM(t *testing.T) {
 	s := newStage(t, nil)
 	arrives := make(chan struct{})
 	s.world.with(func() { s.world.slow = arrives })
-	ids := s.world.advise(time.Hour, "v1", "v2")
+	ids := s.advise(time.Hour, "v1", "v2")
 	m := s.shows("waits for approval")
 	for _, want := range []string{
 		"prod: 2 moves, score 70.0 → 72.0", "migrate name-v1 from h1 to h2", "h1 is &lt;hot&gt; &amp; busy",
@@ -64,7 +64,7 @@ func TestFromAClickToAMovedVM(t *testing.T) {
 func TestAFailureIsToldWithItsReason(t *testing.T) {
 	s := newStage(t, nil)
 	s.world.with(func() { s.world.fails = errors.New("unable to connect to <h2>") })
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.click(alice, "approve", id)
 	s.shows(":x: failed")
 	s.replied("unable to connect to &lt;h2&gt;")
@@ -72,7 +72,7 @@ func TestAFailureIsToldWithItsReason(t *testing.T) {
 
 func TestApproveAllApprovesWhatIsShown(t *testing.T) {
 	s := newStage(t, nil)
-	ids := s.world.advise(time.Hour, "v1", "v2", "v3")
+	ids := s.advise(time.Hour, "v1", "v2", "v3")
 	s.click(bob, "approve_all", strings.Join(ids, ","))
 	for _, vm := range []string{"v1", "v2", "v3"} {
 		s.eventually(vm+" on h2", func() bool { return s.world.where(vm) == "h2" })
@@ -84,7 +84,7 @@ func TestApproveAllApprovesWhatIsShown(t *testing.T) {
 
 func TestARejectionIsAskedForItsReason(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.click(alice, "reject", id)
 	s.eventually("a form", func() bool { return len(s.fake.Views()) == 1 })
 	if got := s.state(id); got != cluster.CaseOpen {
@@ -101,7 +101,7 @@ func TestARejectionIsAskedForItsReason(t *testing.T) {
 func TestARejectionCountsWithoutAFormToo(t *testing.T) {
 	s := newStage(t, nil)
 	s.fake.ExpireTriggers()
-	ids := s.world.advise(time.Hour, "v1", "v2")
+	ids := s.advise(time.Hour, "v1", "v2")
 	s.click(alice, "reject_all", strings.Join(ids, ","))
 	s.eventually("two rejections", func() bool { return len(s.world.entriesOf(cluster.EntryRejected)) == 2 })
 	s.shows("rejected by slack:ualice (UALICE)")
@@ -109,7 +109,7 @@ func TestARejectionCountsWithoutAFormToo(t *testing.T) {
 
 func TestAFormOfSomebodyElseDecidesNothing(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.click(alice, "reject", id)
 	s.eventually("a form", func() bool { return len(s.fake.Views()) == 1 })
 	view := s.fake.Views()[0]
@@ -129,7 +129,7 @@ func TestAFormOfSomebodyElseDecidesNothing(t *testing.T) {
 
 func TestSnoozePutsOff(t *testing.T) {
 	s := newStage(t, func(s *stage) { s.o.SnoozeFor = 2 * time.Second })
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.click(bob, "snooze", id)
 	s.shows("snoozed by slack:ubob (UBOB) until")
 	s.replied("snoozed by slack:ubob (UBOB) until")
@@ -144,7 +144,7 @@ func TestSnoozePutsOff(t *testing.T) {
 
 func TestDetailsStandInTheThreadOnce(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	s.click(mallory, "details", id) // looking is free
 	s.replied("`sum(evenkeel_vm_cpu) by (host) &gt; 0`")
 	s.replied("cpu_utilisation = 0.92 , limit 0.8")
@@ -163,7 +163,7 @@ func TestManyActionsFitOneMessage(t *testing.T) {
 		vms = append(vms, fmt.Sprintf("v%d", i))
 	}
 	s := newStage(t, nil)
-	ids := s.world.advise(time.Hour, vms...)
+	ids := s.advise(time.Hour, vms...)
 	m := s.shows("45 actions more: `evenkeel recommendations` lists all")
 	if !strings.Contains(m.Shows(), "[Approve these 15] [Reject these 15]") {
 		t.Errorf("it shows\n%s", m.Shows())
@@ -202,29 +202,35 @@ func TestMetricsStartAtZero(t *testing.T) {
 	}
 }
 
-func TestAMessageThatSomebodyDeletedIsPostedAnew(t *testing.T) {
+func TestAMessageThatSomebodyDeletedIsPostedAnewWhereItMatters(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
-	s.fake.Delete(s.message().TS)
-	if _, err := s.desk.Reject(id, cluster.Approval{Who: "api:carol", Via: "api", At: time.Now()}); err != nil {
-		t.Fatal(err)
-	}
-	s.eventually("an update that finds nothing", func() bool { return s.fake.Calls("chat.update") > 0 })
-	next := s.world.advise(time.Hour, "v2")[0]
-	s.fake.Delete(s.shows(next).TS)
-	s.world.with(func() { s.world.recs = nil })
-	s.world.advise(time.Hour, "v3")
-	s.shows("name-v3")
-	for _, m := range s.fake.Messages() {
-		if strings.Contains(m.Shows(), id) {
-			t.Errorf("what is over and was deleted is posted again:\n%s", m.Shows())
+	ids := s.advise(time.Hour, "v1", "v2")
+	reject := func(id string) {
+		if _, err := s.desk.Reject(id, cluster.Approval{Who: "carol", Via: "api", At: time.Now()}); err != nil {
+			t.Fatal(err)
 		}
+	}
+	first := s.shows("waits for approval").TS
+	s.fake.Delete(first)
+	reject(ids[0])
+	m := s.shows("rejected by carol")
+	s.replied("rejected by carol")
+	if m.TS == first || len(s.fake.Messages()) != 1 {
+		t.Errorf("there are %d messages", len(s.fake.Messages()))
+	}
+	s.fake.Delete(m.TS)
+	updates := s.fake.Calls("chat.update")
+	reject(ids[1])
+	s.eventually("an update that finds nothing", func() bool { return s.fake.Calls("chat.update") > updates })
+	s.counts("evenkeel_slack_messages_pending", 0)
+	if n := len(s.fake.Messages()); n != 0 {
+		t.Errorf("what is over is posted again: %s", s.channel())
 	}
 }
 
 func TestWhatTheDeskForgetsIsWithdrawn(t *testing.T) {
 	s := newStage(t, nil)
-	s.world.advise(time.Hour, "v1")
+	s.advise(time.Hour, "v1")
 	s.message()
 	s.world.with(func() { s.world.recs = nil })
 	m := s.shows("withdrawn, it is not advised any longer")

@@ -21,11 +21,17 @@ const (
 func (s *Slack) listen(ctx context.Context) {
 	trouble := waiting{}
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := s.session(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		s.metrics.called(openConnections, resultOf(err))
+		if !errors.Is(err, errTooPatient) { // whose tries have been counted one by one
+			s.metrics.called(openConnections, resultOf(err))
+		}
+		if time.Since(began) > maxPause {
+			trouble = waiting{}
+		}
 		trouble = trouble.failed(err, time.Now(), s.o.Every)
 		s.log.Error("Socket Mode ended", "err", err, "advice", advice(err), "again", trouble.until)
 		pause(ctx, time.Until(trouble.until), nil)

@@ -389,6 +389,13 @@ func (s *stage) do(r *http.Request) int {
 	return resp.StatusCode
 }
 
+// advise makes one plan in the world, and has the actuator see it at once.
+func (s *stage) advise(life time.Duration, vms ...string) []string {
+	ids := s.world.advise(life, vms...)
+	_, _ = s.desk.Reject("nothing", cluster.Approval{At: time.Now()}) // before it decides anything it looks at the advice
+	return ids
+}
+
 func (s *stage) state(id string) cluster.CaseState {
 	s.t.Helper()
 	c, err := s.desk.Case(id)
@@ -398,7 +405,7 @@ func (s *stage) state(id string) cluster.CaseState {
 	return c.State
 }
 
-// counter reads a metric by its name and labels, as name{label="value"}.
+// metric reads a metric by its name and labels, as name{label="value"}.
 func (s *stage) metric(want string) float64 {
 	s.t.Helper()
 	families, err := s.reg.Gather()

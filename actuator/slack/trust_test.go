@@ -19,7 +19,7 @@ func overHTTP(s *stage) { s.o.AppToken = "" }
 
 func TestAClickByHTTPMovesTheVM(t *testing.T) {
 	s := newStage(t, overHTTP)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	if status := s.post(s.payload(alice, "approve", id), time.Now(), slackfake.SigningSecret, nil); status != http.StatusOK {
 		t.Errorf("status %d", status)
 	}
@@ -29,7 +29,7 @@ func TestAClickByHTTPMovesTheVM(t *testing.T) {
 
 func TestForgedRequestsReachNothing(t *testing.T) {
 	s := newStage(t, overHTTP)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	payload := s.payload(alice, "approve", id)
 	forged := map[string]func() int{
 		"wrong secret": func() int { return s.post(payload, time.Now(), "guessed", nil) },
@@ -85,7 +85,7 @@ func TestForgedRequestsReachNothing(t *testing.T) {
 
 func TestReplayedRequestsReachNothing(t *testing.T) {
 	s := newStage(t, overHTTP)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	payload, at := s.payload(alice, "snooze", id), time.Now() // a snooze could be repeated for ever
 	if status := s.post(payload, at, slackfake.SigningSecret, nil); status != http.StatusOK {
 		t.Fatalf("status %d", status)
@@ -117,7 +117,7 @@ func TestReplayedRequestsReachNothing(t *testing.T) {
 
 func TestAnEnvelopeThatComesTwiceCountsOnce(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	payload := s.payload(alice, "snooze", id)
 	for range 3 { // each is acknowledged, so that Slack stops
 		if err := s.fake.Envelope("one-and-the-same", payload); err != nil {
@@ -130,7 +130,7 @@ func TestAnEnvelopeThatComesTwiceCountsOnce(t *testing.T) {
 
 func TestADoubleClickMovesOnce(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	payload := s.payload(alice, "approve", id)
 	for range 2 {
 		if err := s.fake.Send(payload); err != nil {
@@ -146,7 +146,7 @@ func TestADoubleClickMovesOnce(t *testing.T) {
 
 func TestOfTwoApproversAtOnceOneIsFirst(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	payloads := [][]byte{s.payload(alice, "approve", id), s.payload(bob, "approve", id)}
 	var wg sync.WaitGroup
 	for i, payload := range payloads {
@@ -178,7 +178,7 @@ func TestOfTwoApproversAtOnceOneIsFirst(t *testing.T) {
 
 func TestAStaleApprovalMovesNothing(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	payload := s.payload(alice, "approve", id)
 	s.world.with(func() { s.world.at["v1"] = "h3" }) // somebody moves it by hand
 	if err := s.fake.Send(payload); err != nil {
@@ -195,14 +195,14 @@ func TestAStaleApprovalMovesNothing(t *testing.T) {
 
 func TestLateClicksAreToldWhy(t *testing.T) {
 	s := newStage(t, nil)
-	expired := s.world.advise(time.Second, "v1")[0]
+	expired := s.advise(time.Second, "v1")[0]
 	payload := s.payload(alice, "approve", expired)
 	s.shows("expired")
 	if err := s.fake.Send(payload); err != nil {
 		t.Fatal(err)
 	}
 	s.whispered(alice, "cannot be decided any more: it is not open: it expired at")
-	withdrawn := s.world.advise(time.Hour, "v2")[0]
+	withdrawn := s.advise(time.Hour, "v2")[0]
 	payload = s.payload(alice, "reject", withdrawn)
 	s.world.with(func() { s.world.recs = nil })
 	s.shows("withdrawn")
@@ -220,7 +220,7 @@ func TestLateClicksAreToldWhy(t *testing.T) {
 
 func TestOnlyThoseListedMayDecide(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	for _, action := range []string{"approve", "reject", "snooze"} {
 		s.click(mallory, action, id)
 	}
@@ -236,7 +236,7 @@ func TestMembersOfAGroupMayDecide(t *testing.T) {
 		s.o.Approvers, s.o.ApproverGroups = nil, []string{"S1", "S2"}
 		s.fake.Group("S1", alice)
 	})
-	ids := s.world.advise(time.Hour, "v1", "v2", "v3")
+	ids := s.advise(time.Hour, "v1", "v2", "v3")
 	s.click(bob, "approve", ids[1]) // S2 is not to be had, he may be in it
 	s.whispered(bob, "I cannot tell whether you may decide this")
 	s.click(alice, "approve", ids[0])
@@ -254,7 +254,7 @@ func TestMembersOfAGroupMayDecide(t *testing.T) {
 
 func TestNonsenseIsRefusedAndHarmless(t *testing.T) {
 	s := newStage(t, nil)
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	good := s.payload(alice, "approve", id)
 	action := func(key string, value any) func(map[string]any) {
 		return func(p map[string]any) { p["actions"].([]any)[0].(map[string]any)[key] = value }
@@ -299,7 +299,7 @@ func TestNonsenseIsRefusedAndHarmless(t *testing.T) {
 
 func TestWithoutASigningSecretNoRequestIsTaken(t *testing.T) {
 	s := newStage(t, func(s *stage) { s.o.SigningSecret = "" })
-	id := s.world.advise(time.Hour, "v1")[0]
+	id := s.advise(time.Hour, "v1")[0]
 	if status := s.post(s.payload(alice, "approve", id), time.Now(), "", nil); status != http.StatusNotFound {
 		t.Errorf("status %d", status)
 	}
