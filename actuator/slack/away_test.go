@@ -100,6 +100,7 @@ func TestARestartGoesOnWithTheOldMessage(t *testing.T) {
 	if said := strings.Join(s.message().Replies, "\n"); strings.Count(said, "approved by") != 1 {
 		t.Errorf("the thread is\n%s", said)
 	}
+	s.counts("evenkeel_slack_messages_pending", 0)
 	s.stop()
 	replies, updates := len(s.message().Replies), s.message().Updates
 	s.start()

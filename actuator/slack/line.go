@@ -11,8 +11,13 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// maxAnswer caps what is read of one answer of Slack's, in bytes.
-const maxAnswer = 4 << 20
+const (
+	// maxAnswer caps what is read of one answer of Slack's, in bytes.
+	maxAnswer = 4 << 20
+	// grace is how long a call that is under way when the server ends may go on, so that what Slack
+	// has taken is remembered.
+	grace = 2 * time.Second
+)
 
 // line is the way out to Slack's Web API: every call has a deadline and is counted.
 type line struct {
@@ -29,9 +34,13 @@ func newLine(o Options, m *metrics) *line {
 
 // call makes one call under the deadline.
 func (l *line) call(ctx context.Context, method string, do func(context.Context, *slack.Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
-	err := do(ctx, l.api)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	err := do(bounded, l.api)
 	l.metrics.called(method, resultOf(err))
 	if err != nil {
 		return fmt.Errorf("slack: %s: %w", method, err)

@@ -70,7 +70,7 @@ func TestEveryStateIsShown(t *testing.T) {
 // TestAnyPlanFits holds Slack's limits against plans of any size and content.
 func TestAnyPlanFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringN(0, 4000, 8000)
+		text := rapid.OneOf(rapid.String(), rapid.Just(strings.Repeat("<long> & ", 600)))
 		p := plan{Cluster: text.Draw(t, "cluster"), Made: at(0)}
 		for i := range rapid.IntRange(1, 80).Draw(t, "actions") {
 			c := caseOf(cluster.CaseState(rapid.IntRange(0, 9).Draw(t, "state")))
@@ -204,5 +204,28 @@ func TestWaitingGrowsToAMinuteAndHeedsSlack(t *testing.T) {
 	}
 	if got := strings.Join(pauses, " "); got != "2s 4s 8s 16s 32s 1m0s 1m0s 1m0s" {
 		t.Error(got)
+	}
+}
+
+func TestMereProgressIsNotShownAtEveryLook(t *testing.T) {
+	s := idle(t)
+	running := caseOf(cluster.CaseRunning)
+	p := plan{Cases: []cluster.Case{running}}
+	p.states, p.updated = p.stage(at(1)), at(1)
+	_, p.Shown, _ = s.drawn(p, at(1))
+	if _, _, changed := s.drawn(p, at(2)); changed {
+		t.Error("without news it is sent")
+	}
+	running.Progress = cluster.Progress{TotalBytes: 100, RemainingBytes: 50}
+	p.Cases = []cluster.Case{running}
+	if _, _, changed := s.drawn(p, at(1).Add(progressEvery-time.Second)); changed {
+		t.Error("progress is sent at once")
+	}
+	if _, _, changed := s.drawn(p, at(1).Add(progressEvery)); !changed {
+		t.Error("progress is never sent")
+	}
+	p.Cases = []cluster.Case{caseOf(cluster.CaseFailed)}
+	if _, _, changed := s.drawn(p, at(1)); !changed {
+		t.Error("the end is not sent at once")
 	}
 }

@@ -242,6 +242,7 @@ func newStage(t *testing.T, change func(*stage)) *stage {
 // start starts what is tested, as a restart of the server does.
 func (s *stage) start() {
 	s.t.Helper()
+	s.eventually("an end of the old socket", func() bool { return !s.fake.Connected() })
 	s.reg = prometheus.NewRegistry()
 	one, err := slack.New(s.desk, s.o, slog.New(slog.NewTextHandler(s.log, nil)), s.reg)
 	if err != nil {
@@ -250,7 +251,7 @@ func (s *stage) start() {
 	s.http = httptest.NewServer(one.Handler())
 	s.t.Cleanup(s.http.Close)
 	s.stop = s.background(one.Run)
-	if s.o.AppToken != "" && s.o.APIURL == s.fake.URL() {
+	if s.o.AppToken != "" {
 		s.eventually("a socket", s.fake.Connected)
 	}
 }

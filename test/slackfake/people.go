@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,11 +20,10 @@ const ackWithin = 3 * time.Second
 // Disconnect cuts every socket, as Slack does from time to time.
 func (f *Fake) Disconnect() {
 	f.mu.Lock()
-	sockets := f.sockets
-	f.sockets = nil
+	sockets := slices.Clone(f.sockets)
 	f.mu.Unlock()
 	for _, s := range sockets {
-		_ = s.conn.Close() // it may be closed already
+		f.cut(s)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,6 +185,7 @@ func (f *Fake) socket(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.sockets = append(f.sockets, s)
 	f.mu.Unlock()
+	defer f.cut(s)
 	if s.send(map[string]any{"type": "hello", "num_connections": 1, "connection_info": map[string]any{"app_id": "A0FAKE"}}) != nil {
 		return
 	}
@@ -201,6 +203,14 @@ func (f *Fake) socket(w http.ResponseWriter, r *http.Request) {
 		f.acked[ack.EnvelopeID] = true
 		f.mu.Unlock()
 	}
+}
+
+// cut closes and forgets a socket.
+func (f *Fake) cut(s *socket) {
+	_ = s.conn.Close() // it may be closed already
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sockets = slices.DeleteFunc(f.sockets, func(other *socket) bool { return other == s })
 }
 
 func (s *socket) ping(gone <-chan struct{}) {
