@@ -79,7 +79,9 @@ func (s *Slack) event(ctx context.Context, client *socketmode.Client, e socketmo
 		}
 	case socketmode.EventTypeErrorBadMessage:
 		s.metrics.clicked(clickRefused)
-		s.log.Warn("a message from the socket could not be read", "data", e.Data)
+		if bad, ok := e.Data.(*socketmode.ErrorBadMessage); ok { // the message itself is for nobody's eyes
+			s.log.Warn("a message from the socket could not be read", "err", bad.Cause)
+		}
 	case socketmode.EventTypeInteractive, socketmode.EventTypeEventsAPI, socketmode.EventTypeSlashCommand:
 		if e.Request != nil {
 			s.envelope(ctx, client, *e.Request, e.Type == socketmode.EventTypeInteractive)
