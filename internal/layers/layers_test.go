@@ -50,6 +50,7 @@ func house() map[string]room {
 		"actuator/hypervisor": {level: 3, knows: []string{"internal/virt"}, why: "adapter: migrates through libvirt"},
 		"analyzer/promql":     {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
 		"actuator/journal":    {level: 3, why: "adapter: bbolt"},
+		"actuator/slack":      {level: 3, why: "adapter: Slack"},
 		"internal/engine":     {level: 3, why: "adapter: the embedded Prometheus"},
 		"internal/config":     {level: 3, why: "adapter: the configuration file"},
 		"internal/simulator":  {level: 3, why: "adapter: a cluster that does not exist, on a virtual clock"},
@@ -62,9 +63,10 @@ func house() map[string]room {
 		"cmd/evenkeel-exporter": {level: 4, knows: []string{"internal/command"}, why: "the exporter alone, for the hosts"},
 		"internal/command": {level: 4, knows: []string{"exporter", "exporter/libvirt", "exporter/machine", "exporter/heartbeat"},
 			why: "wiring that both programs share; the server's rooms would make the hosts' program large"},
-		"test/bench":   {level: 4, why: "measures the program beside others"},
-		"test/checker": {level: 4, knows: []string{"test/checker"}, why: "checks plans by the file formats alone; its own test keeps it from knowing any room"},
-		"test/peers":   {level: 4, knows: []string{"internal/cluster"}, why: "measures the planner beside others, by its command line"},
+		"test/bench":     {level: 4, why: "measures the program beside others"},
+		"test/checker":   {level: 4, knows: []string{"test/checker"}, why: "checks plans by the file formats alone; its own test keeps it from knowing any room"},
+		"test/peers":     {level: 4, knows: []string{"internal/cluster"}, why: "measures the planner beside others, by its command line"},
+		"test/slackfake": {level: 4, knows: []string{"test/slackfake"}, why: "stands in for Slack in tests; it knows no room, so that it cannot agree with ours by mistake"},
 	}
 }
 
@@ -156,6 +158,8 @@ func TestTheRulesCatchOffenders(t *testing.T) {
 		{"internal/command", module + "internal/engine", true},
 		{"internal/command", module + "analyzer", true},
 		{"exporter/libvirt", module + "internal/command", true},
+		{"actuator/slack", module + "actuator", true},
+		{"test/slackfake", module + "actuator/slack", true},
 	}
 	for _, c := range cases {
 		if got := forbidden(house()[c.room], c.path) != ""; got != c.bad {

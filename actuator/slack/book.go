@@ -1,0 +1,219 @@
+package slack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// book remembers the plans and their messages, on disk too, so that a restart goes on with the old
+// messages. It is no journal: when it is lost, a plan gets a second message and nothing else happens.
+type book struct {
+	path string
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	plans map[string]*plan
+}
+
+// bookVersion is the version of the file.
+const bookVersion = 1
+
+// bookFile is the file's content.
+type bookFile struct {
+	Version int    `json:"version"`
+	Plans   []plan `json:"plans"`
+}
+
+// openBook reads the file. What cannot be read is said in the log and left behind.
+func openBook(path string, log *slog.Logger) *book {
+	b := &book{path: path, log: log, plans: map[string]*plan{}}
+	if path == "" {
+		return b
+	}
+	plans, err := readBook(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		log.Info("no earlier Slack messages are known, plans that have one already get a second", "path", path)
+	} else if err != nil {
+		log.Warn("earlier Slack messages are forgotten, plans that have one already get a second", "path", path, "err", err)
+	}
+	for i := range plans {
+		b.plans[plans[i].key()] = &plans[i]
+	}
+	return b
+}
+
+func readBook(path string) ([]plan, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var f bookFile
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if f.Version != bookVersion {
+		return nil, fmt.Errorf("read %s: version %d is not known here, only %d is", path, f.Version, bookVersion)
+	}
+	return f.Plans, nil
+}
+
+// keys lists the plans, the oldest first.
+func (b *book) keys() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(b.plans), func(x, y string) int {
+		if d := b.plans[x].Made.Compare(b.plans[y].Made); d != 0 {
+			return d
+		}
+		return strings.Compare(x, y)
+	})
+}
+
+// plan returns a copy, so that nobody waits on the lock while it is sent.
+func (b *book) plan(key string) (plan, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.plans[key]
+	if !ok {
+		return plan{}, false
+	}
+	one := *p
+	one.Said = slices.Clone(p.Said)
+	one.Snoozes = maps.Clone(p.Snoozes)
+	return one, true
+}
+
+// note changes a plan in memory, and makes it where there is none.
+func (b *book) note(key string, change func(*plan)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.plans[key] == nil {
+		b.plans[key] = &plan{}
+	}
+	change(b.plans[key])
+}
+
+// change changes a plan that is known, and writes the file.
+func (b *book) change(key string, change func(*plan)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.plans[key]; p != nil {
+		change(p)
+		b.save()
+	}
+}
+
+// drop forgets a plan.
+func (b *book) drop(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.plans, key)
+	b.save()
+}
+
+// save writes the file beside the old one and puts it in its place. What cannot be written costs a
+// second message after a restart, so it is said and nothing stops.
+func (b *book) save() {
+	if b.path == "" {
+		return
+	}
+	f := bookFile{Version: bookVersion, Plans: []plan{}}
+	for _, key := range slices.Sorted(maps.Keys(b.plans)) {
+		f.Plans = append(f.Plans, *b.plans[key])
+	}
+	text, err := json.Marshal(f)
+	if err == nil {
+		err = replaceFile(b.path, text)
+	}
+	if err != nil {
+		b.log.Warn("what Slack shows could not be remembered, a restart would post again", "path", b.path, "err", err)
+	}
+}
+
+// replaceFile has either the old or the new content at the path, whatever happens.
+func replaceFile(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// withCase changes the plan that an action belongs to.
+func (b *book) withCase(id string, change func(*plan)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.holding(id); p != nil {
+		change(p)
+		b.save()
+	}
+}
+
+// messageOf returns the timestamp of the message that tells of an action, or "".
+func (b *book) messageOf(id string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.holding(id); p != nil {
+		return p.TS
+	}
+	return ""
+}
+
+// holding returns the plan that an action belongs to, or nil; mu is held.
+func (b *book) holding(id string) *plan {
+	for _, p := range b.plans {
+		if slices.ContainsFunc(p.Cases, func(c cluster.Case) bool { return c.Recommendation.ID == id }) {
+			return p
+		}
+	}
+	return nil
+}
+
+// putOff notes that an action is snoozed.
+func (b *book) putOff(id, who string, until time.Time) {
+	b.withCase(id, func(p *plan) {
+		if p.Snoozes == nil {
+			p.Snoozes = map[string]snooze{}
+		}
+		p.Snoozes[id] = snooze{Until: until, Who: who}
+	})
+}
+
+// claim notes that something about an action is said, and tells whether it had not been. What is about a plan
+// that is not remembered is said each time.
+func (b *book) claim(id, key string) bool {
+	fresh := true
+	b.withCase(id, func(p *plan) {
+		if fresh = !slices.Contains(p.Said, key); fresh {
+			p.Said = append(p.Said, key)
+		}
+	})
+	return fresh
+}
+
+// unclaim takes back that something is said.
+func (b *book) unclaim(id, key string) {
+	b.withCase(id, func(p *plan) {
+		p.Said = slices.DeleteFunc(p.Said, func(said string) bool { return said == key })
+	})
+}
