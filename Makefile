@@ -66,7 +66,8 @@ fuzz: ## the decoders of files and requests, for FUZZTIME each
 	  $(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./internal/config && \
 	  $(GO) test -run '^$$' -fuzz FuzzParseDefinition -fuzztime $(FUZZTIME) ./exporter/libvirt && \
 	  $(GO) test -run '^$$' -fuzz FuzzFiles -fuzztime $(FUZZTIME) ./exporter/machine && \
-	  $(GO) test -run '^$$' -fuzz FuzzParseStamp -fuzztime $(FUZZTIME) ./exporter/heartbeat
+	  $(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME) ./actuator/slack && \
+  $(GO) test -run '^$$' -fuzz FuzzParseStamp -fuzztime $(FUZZTIME) ./exporter/heartbeat
 
 clean:
 	rm -rf bin

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -91,7 +90,6 @@ func (b *book) plan(key string) (plan, bool) {
 	}
 	one := *p
 	one.Said = slices.Clone(p.Said)
-	one.Snoozes = maps.Clone(p.Snoozes)
 	return one, true
 }
 
@@ -187,16 +185,6 @@ func (b *book) holding(id string) *plan {
 		}
 	}
 	return nil
-}
-
-// putOff notes that an action is snoozed.
-func (b *book) putOff(id, who string, until time.Time) {
-	b.withCase(id, func(p *plan) {
-		if p.Snoozes == nil {
-			p.Snoozes = map[string]snooze{}
-		}
-		p.Snoozes[id] = snooze{Until: until, Who: who}
-	})
 }
 
 // claim notes that something about an action is said, and tells whether it had not been. What is about a plan

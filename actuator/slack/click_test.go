@@ -39,8 +39,8 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("it takes the ID %q", id)
 			}
 		}
-		if !strings.HasPrefix(c.who(), "slack:") {
-			t.Errorf("who is %q", c.who())
+		if who := (&Slack{}).who(c); !strings.HasPrefix(who, "slack:") {
+			t.Errorf("who is %q", who)
 		}
 	})
 }

@@ -22,7 +22,7 @@ func (s *Slack) clickWork(ctx context.Context) {
 			result := s.work(ctx, c)
 			s.retire(ctx, c)
 			s.metrics.clicked(result)
-			s.log.Info("click", "action", c.action, "ids", c.ids, "who", c.who(), "result", result)
+			s.log.Info("click", "action", c.action, "ids", c.ids, "who", s.who(c), "result", result)
 			signal(s.wake)
 		}
 	}
@@ -47,11 +47,7 @@ func (s *Slack) work(ctx context.Context, c click) string {
 	case actionSnooze:
 		until := time.Now().Add(s.o.SnoozeFor)
 		return s.decide(ctx, c, func(id string, word cluster.Approval) (cluster.Case, error) {
-			one, err := s.desk.Snooze(id, word, until)
-			if err == nil {
-				s.book.putOff(id, word.Who, until)
-			}
-			return one, err
+			return s.desk.Snooze(id, word, until)
 		})
 	case actionReject, actionRejectAll:
 		return s.askReason(ctx, c)
@@ -64,7 +60,7 @@ func (s *Slack) work(ctx context.Context, c click) string {
 func (s *Slack) decide(ctx context.Context, c click, say func(string, cluster.Approval) (cluster.Case, error)) string {
 	var nos []string
 	for _, id := range c.ids {
-		one, err := say(id, cluster.Approval{Who: c.who(), Via: "slack", At: time.Now(), Reason: c.reason})
+		one, err := say(id, cluster.Approval{Who: s.who(c), Via: "slack", At: time.Now(), Reason: c.reason})
 		if err != nil {
 			nos = append(nos, no(one, id, err))
 		}

@@ -195,8 +195,11 @@ func (s *Slack) whisper(ctx context.Context, c click, text string) {
 	}
 }
 
-// who is a person as the journal names them.
-func (c click) who() string {
+// who is a person as the journal names them: as everywhere else where that is known, so that one person is not two.
+func (s *Slack) who(c click) string {
+	if name := s.o.Names[c.user]; name != "" {
+		return name
+	}
 	if c.name == "" || c.name == c.user {
 		return "slack:" + c.user
 	}

@@ -94,7 +94,7 @@ func describe(p plan, c cluster.Case, now time.Time) string {
 	r := c.Recommendation
 	lines := []string{
 		"*" + what(c) + "*",
-		standing(p, c, now),
+		standing(c, now),
 		escape(cut(r.Reason, 500)),
 	}
 	lines = append(lines, effects(r.Effects)...)
@@ -123,10 +123,10 @@ func effects(all []cluster.Effect) []string {
 }
 
 // standing is how an action stands, in a line.
-func standing(p plan, c cluster.Case, now time.Time) string {
+func standing(c cluster.Case, now time.Time) string {
 	switch c.State {
 	case cluster.CaseOpen:
-		return standingOpen(p, c, now)
+		return standingOpen(c, now)
 	case cluster.CaseApproved:
 		return ":ballot_box_with_check: approved" + by(c) + ", waits for its turn"
 	case cluster.CaseRunning:
@@ -148,10 +148,13 @@ func standing(p plan, c cluster.Case, now time.Time) string {
 	return ":grey_question: " + result(c) + approvedBy(c)
 }
 
-func standingOpen(p plan, c cluster.Case, now time.Time) string {
+func standingOpen(c cluster.Case, now time.Time) string {
 	text := ":raised_hand: waits for approval, until " + clock(c.Recommendation.Expires)
-	if s, off := p.snoozed(c, now); off {
-		text = fmt.Sprintf(":zzz: snoozed by %s until %s", escape(s.Who), clock(s.Until))
+	if putOff(c, now) {
+		text = fmt.Sprintf(":zzz: snoozed by %s until %s", escape(c.Snoozed.Who), clock(c.Snoozed.Until))
+	}
+	for _, s := range c.Seconds {
+		text += fmt.Sprintf("\n%s said yes; it takes the yes of another person as well", escape(s.Who))
 	}
 	if why := refusals(c); why != "" {
 		text += "\nlast refused: " + cut(why, 600)

@@ -32,8 +32,6 @@ type plan struct {
 	Shown string `json:"shown,omitempty"`
 	// Said lists what has been said in the thread: see replies.
 	Said []string `json:"said,omitempty"`
-	// Snoozes are by recommendation.
-	Snoozes map[string]snooze `json:"snoozes,omitempty"`
 
 	// states and updated are what the message showed when it was last sent, so that mere progress does
 	// not send it too often.
@@ -41,12 +39,6 @@ type plan struct {
 	updated time.Time
 	// trouble is what Slack has against this plan's message alone.
 	trouble waiting
-}
-
-// snooze is an action put off.
-type snooze struct {
-	Until time.Time `json:"until"`
-	Who   string    `json:"who"`
 }
 
 // keyOf tells which plan a recommendation belongs to.
@@ -103,18 +95,16 @@ func (p plan) over(now time.Time) bool {
 	return now.Sub(last) > keepQuiet
 }
 
-// snoozed returns the snooze of a case that waits, while it lasts.
-func (p plan) snoozed(c cluster.Case, now time.Time) (snooze, bool) {
-	s, ok := p.Snoozes[c.Recommendation.ID]
-	return s, ok && c.State == cluster.CaseOpen && now.Before(s.Until)
+// putOff tells whether a case that waits is put off now.
+func putOff(c cluster.Case, now time.Time) bool {
+	return c.State == cluster.CaseOpen && c.Snoozed != nil && now.Before(c.Snoozed.Until)
 }
 
 // stage sums up all that the message shows but progress.
 func (p plan) stage(now time.Time) string {
 	text := ""
 	for _, c := range p.Cases {
-		_, off := p.snoozed(c, now)
-		text += fmt.Sprintf("%s %s %t %t %s;", c.Recommendation.ID, c.State, off, c.Measured != nil, refusals(c))
+		text += fmt.Sprintf("%s %s %t %d %t %s;", c.Recommendation.ID, c.State, putOff(c, now), len(c.Seconds), c.Measured != nil, refusals(c))
 	}
 	return text
 }

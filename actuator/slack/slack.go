@@ -45,6 +45,9 @@ type Options struct {
 	// Approvers are IDs of users, ApproverGroups IDs of user groups. Only they may decide.
 	Approvers      []string
 	ApproverGroups []string
+	// Names are what approvers are called elsewhere, for example as the bearers of tokens, by user ID. Where the yes of
+	// two people is wanted, one person must not pass for two.
+	Names map[string]string
 	// SnoozeFor is how long Snooze puts an action off; zero means an hour.
 	SnoozeFor time.Duration
 	// APIURL is the root of the Web API; empty means Slack's own.

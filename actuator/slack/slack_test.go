@@ -1,12 +1,14 @@
 package slack_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/slack"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/prometheus/client_golang/prometheus"
@@ -133,13 +135,26 @@ func TestSnoozePutsOff(t *testing.T) {
 	s.click(bob, "snooze", id)
 	s.shows("snoozed by slack:ubob (UBOB) until")
 	s.replied("snoozed by slack:ubob (UBOB) until")
-	s.desk.mu.Lock()
-	until := s.desk.snoozed[id]
-	s.desk.mu.Unlock()
-	if left := time.Until(until); left <= 0 || left > 2*time.Second {
-		t.Errorf("it is put off for %s", left)
+	if c, err := s.desk.Case(id); err != nil || c.Snoozed == nil || time.Until(c.Snoozed.Until) > 2*time.Second {
+		t.Errorf("it is %+v, %v", c, err)
 	}
 	s.shows("waits for approval")
+}
+
+func TestOnePersonIsOneInSlackAndElsewhere(t *testing.T) {
+	s := newStage(t, func(s *stage) {
+		s.two = []string{"quarantine"}
+		s.o.Names = map[string]string{alice: "alice"}
+	})
+	id := s.advise(time.Hour, "v1")[0]
+	s.click(alice, "approve", id)
+	s.shows("alice said yes; it takes the yes of another person as well")
+	s.replied("alice says yes; it takes the yes of another person as well")
+	if _, err := s.desk.Approve(context.Background(), id, cluster.Approval{Who: "alice", Via: "api", At: time.Now()}); !errors.Is(err, actuator.ErrRefused) {
+		t.Errorf("the same person by another way: %v", err)
+	}
+	s.click(bob, "approve", id)
+	s.shows(":white_check_mark:")
 }
 
 func TestDetailsStandInTheThreadOnce(t *testing.T) {

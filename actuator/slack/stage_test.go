@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -58,6 +57,8 @@ func (w *world) Recommendations() []cluster.Recommendation {
 	defer w.mu.Unlock()
 	return slices.Clone(w.recs)
 }
+
+func (w *world) Judged() time.Time { return time.Now() }
 
 // advise makes one plan that moves the VMs from h1 to h2, and returns the recommendations' IDs.
 func (w *world) advise(life time.Duration, vms ...string) []string {
@@ -167,32 +168,12 @@ func (w *world) entriesOf(kind cluster.EntryKind) []cluster.Entry {
 	return slices.DeleteFunc(slices.Clone(w.entries), func(e cluster.Entry) bool { return e.Kind != kind })
 }
 
-// desk is an actuator that can put off as well.
-type desk struct {
-	*actuator.Actuator
-	mu      sync.Mutex
-	snoozed map[string]time.Time
-}
-
-func (d *desk) Snooze(id string, word cluster.Approval, until time.Time) (cluster.Case, error) {
-	c, err := d.Case(id)
-	if err == nil && c.State != cluster.CaseOpen {
-		err = errors.New("it is not open")
-	}
-	if err != nil {
-		return c, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.snoozed[id] = until
-	return c, nil
-}
-
 // stage is a world, an actuator, a Slack that is not, and what is tested between them.
 type stage struct {
 	t     *testing.T
 	world *world
-	desk  *desk
+	desk  *actuator.Actuator
+	two   []string // the kinds that take two people
 	fake  *slackfake.Fake
 	o     slack.Options
 	log   *buffer
@@ -228,12 +209,12 @@ func newStage(t *testing.T, change func(*stage)) *stage {
 		change(s)
 	}
 	a, err := actuator.New(s.world, s.world, s.world, s.world, actuator.Policy{Settle: time.Second, Timeout: time.Minute, Gate: gate.Policy{
-		Level: cluster.LevelManual, MaxDataAge: time.Minute, FailureCoolDown: time.Minute, RejectionCoolDown: time.Hour,
+		Level: cluster.LevelManual, TwoPeople: s.two, MaxDataAge: time.Minute, FailureCoolDown: time.Minute, RejectionCoolDown: time.Hour,
 		Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.desk = &desk{Actuator: a, snoozed: map[string]time.Time{}}
+	s.desk = a
 	s.background(a.Run)
 	s.start()
 	return s

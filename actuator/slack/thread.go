@@ -21,9 +21,13 @@ func replies(p plan) []reply {
 	var list []reply
 	for _, c := range p.Cases {
 		id := c.Recommendation.ID
-		if s, ok := p.Snoozes[id]; ok {
+		if s := c.Snoozed; s != nil {
 			list = append(list, reply{fmt.Sprintf("%s/snoozed/%d", id, s.Until.Unix()),
 				fmt.Sprintf(":zzz: %s: snoozed by %s until %s", what(c), escape(s.Who), clock(s.Until))})
+		}
+		for i, s := range c.Seconds {
+			list = append(list, reply{fmt.Sprintf("%s/seconded/%d", id, i),
+				fmt.Sprintf(":raised_hand: %s: %s says yes; it takes the yes of another person as well", what(c), escape(s.Who))})
 		}
 		list = append(list, repliesOf(c)...)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/journal"
+	"github.com/evenkeel/evenkeel/actuator/slack"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/promql"
 	"github.com/evenkeel/evenkeel/internal/api"
@@ -87,6 +88,7 @@ type server struct {
 	driver   driver
 	journal  *journal.Journal
 	actuator *actuator.Actuator
+	slack    *slack.Slack // nil where none is configured
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
 	// maintenance is what people decided about hosts. It is published so that advice can be replayed.
@@ -96,6 +98,7 @@ type server struct {
 
 	reloading sync.Mutex
 	scrape    config.Scrape // as the server was started with
+	asked     *config.Slack // the same
 }
 
 // swappable is a source that a reload can replace.
@@ -134,7 +137,7 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 
 func (s *server) build(c config.Config) error {
 	var err error
-	s.scrape = c.Scrape
+	s.scrape, s.asked = c.Scrape, c.Slack
 	if s.flags.prometheusURL == "" {
 		s.engine, err = engine.Open(engine.Options{
 			Dir: filepath.Join(s.flags.storage, "tsdb"), Retention: time.Duration(c.Scrape.Retention),
@@ -148,6 +151,9 @@ func (s *server) build(c config.Config) error {
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
 	s.actuator, err = actuator.New(s.analyzer, &s.source, s.driver, s.journal, actuatorPolicy(c), s.log.With("room", "actuator"), s.registry)
 	if err != nil {
+		return err
+	}
+	if s.slack, err = s.newSlack(c); err != nil {
 		return err
 	}
 	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
@@ -208,6 +214,9 @@ func (s *server) reload() error {
 		s.log.Warn("what changed under scrape takes a restart; the targets are in force")
 		c.Scrape = s.scrape
 	}
+	if err == nil && !reflect.DeepEqual(c.Slack, s.asked) {
+		s.log.Warn("what changed under slack takes a restart")
+	}
 	if err == nil {
 		err = s.apply(c)
 	}
@@ -244,6 +253,9 @@ func (s *server) handler() (http.Handler, error) {
 	mux.Handle("/api/", s.api)
 	mux.Handle("/-/", s.api)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: command.MaxScrapes}))
+	if s.slack != nil {
+		mux.Handle("/slack/interactivity", s.slack.Handler())
+	}
 	if s.engine != nil {
 		mux.Handle("/prometheus/", http.StripPrefix("/prometheus", s.engine.Handler()))
 		links = append(links, web.LandingLinks{Address: "/prometheus/api/v1/targets", Text: "Prometheus API (data source URL: /prometheus)"})
@@ -275,6 +287,9 @@ func (s *server) run(ctx context.Context) error {
 	}
 	add(s.analyzer.Run)
 	add(s.actuator.Run)
+	if s.slack != nil {
+		add(s.slack.Run)
+	}
 	add(s.compact)
 	add(s.reloadOnHangup)
 	return g.Run()

@@ -32,6 +32,7 @@ type Config struct {
 	Migration     Migration  `yaml:"migration"`
 	API           API        `yaml:"api"`
 	Journal       Journal    `yaml:"journal"`
+	Slack         *Slack     `yaml:"slack"`
 	Rules         []Rule     `yaml:"rules"`
 }
 
@@ -197,6 +198,34 @@ type Journal struct {
 	Retention Duration `yaml:"retention"`
 }
 
+// Slack says where plans are shown for approval, and who may give it.
+type Slack struct {
+	// BotTokenFile holds the app's token (xoxb-), AppTokenFile the one that opens Socket Mode (xapp-), and
+	// SigningSecretFile what Slack signs HTTP requests to /slack/interactivity with. One of the last two is needed.
+	BotTokenFile      string `yaml:"bot_token_file"`
+	AppTokenFile      string `yaml:"app_token_file"`
+	SigningSecretFile string `yaml:"signing_secret_file"`
+	// Channel is the channel's ID.
+	Channel   string     `yaml:"channel"`
+	Approvers []Approver `yaml:"approvers"`
+	// ApproverGroups are IDs of user groups whose members may decide.
+	ApproverGroups []string `yaml:"approver_groups"`
+	// Snooze is how long the button puts an action off.
+	Snooze Duration `yaml:"snooze"`
+	// APIURL is the root of the Web API where it is not Slack's own.
+	APIURL string `yaml:"api_url"`
+	// ConsoleURL is linked from every message.
+	ConsoleURL string `yaml:"console_url"`
+}
+
+// Approver is somebody who may decide in Slack.
+type Approver struct {
+	// User is the ID of the user.
+	User string `yaml:"user"`
+	// Name is what the person is called elsewhere, for example as the bearer of a token, so that one does not pass for two.
+	Name string `yaml:"name"`
+}
+
 // API says who may do what.
 type API struct {
 	Tokens []Token `yaml:"tokens"`
@@ -283,16 +312,35 @@ func (c *Config) readable(path string) error {
 	dir := filepath.Dir(path)
 	c.Scrape.HTTP.SetDirectory(dir)
 	var errs []error
+	resolve := func(file *string) {
+		if !filepath.IsAbs(*file) {
+			*file = filepath.Join(dir, *file)
+		}
+	}
 	for i := range c.API.Tokens {
 		t := &c.API.Tokens[i]
-		if !filepath.IsAbs(t.File) {
-			t.File = filepath.Join(dir, t.File)
-		}
+		resolve(&t.File)
 		if _, err := t.Read(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: api.tokens[%d].file: %w", path, i, err))
 		}
 	}
+	if c.Slack != nil {
+		for key, file := range c.Slack.files() {
+			if *file == "" {
+				continue
+			}
+			resolve(file)
+			if _, err := ReadSecret(*file); err != nil {
+				errs = append(errs, fmt.Errorf("%s: slack.%s: %w", path, key, err))
+			}
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// files are those that hold secrets, by key.
+func (s *Slack) files() map[string]*string {
+	return map[string]*string{"bot_token_file": &s.BotTokenFile, "app_token_file": &s.AppTokenFile, "signing_secret_file": &s.SigningSecretFile}
 }
 
 // minToken is how long a token must be: shorter ones can be guessed.
@@ -300,13 +348,22 @@ const minToken = 16
 
 // Read returns the token's secret.
 func (t Token) Read() (string, error) {
-	b, err := os.ReadFile(t.File)
+	secret, err := ReadSecret(t.File)
+	if err == nil && len(secret) < minToken {
+		return "", fmt.Errorf("%s holds %d characters, a token needs %d or more", t.File, len(secret), minToken)
+	}
+	return secret, err
+}
+
+// ReadSecret returns what the file holds, without space around it.
+func ReadSecret(file string) (string, error) {
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
 	secret := strings.TrimSpace(string(b))
-	if len(secret) < minToken {
-		return "", fmt.Errorf("%s holds %d characters, a token needs %d or more", t.File, len(secret), minToken)
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty", file)
 	}
 	return secret, nil
 }

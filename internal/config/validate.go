@@ -43,6 +43,7 @@ func (c Config) problems() problems {
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
 	c.checkAutomation(&p)
 	c.checkAccess(&p)
+	c.checkSlack(&p)
 	c.checkRules(&p)
 	return p
 }
@@ -122,6 +123,21 @@ func (c Config) checkAccess(p *problems) {
 		p.add(!slices.Contains(roles(), t.Role), key+".role", "%q is no role; use %s", t.Role, known)
 	}
 	p.add(c.API.Anonymous != "viewer" && c.API.Anonymous != "nobody", "api.anonymous", "%q is neither viewer (everybody may read) nor nobody (reading takes a token as well)", c.API.Anonymous)
+}
+
+func (c Config) checkSlack(p *problems) {
+	s := c.Slack
+	if s == nil {
+		return
+	}
+	p.add(s.BotTokenFile == "", "slack.bot_token_file", "is missing; name the file that holds the app's token, which begins with xoxb-")
+	p.add(s.AppTokenFile == "" && s.SigningSecretFile == "", "slack", "no click could arrive; give app_token_file for Socket Mode, or signing_secret_file for HTTP")
+	p.add(s.Channel == "", "slack.channel", "is missing; give the ID that the channel's details show at their end")
+	p.add(len(s.Approvers)+len(s.ApproverGroups) == 0, "slack.approvers", "is missing; name who may decide, by user ID, or approver_groups")
+	for i, a := range s.Approvers {
+		p.add(a.User == "", fmt.Sprintf("slack.approvers[%d].user", i), "is missing; it is the ID that the person's profile shows, for example U012AB3CD")
+	}
+	p.add(s.Snooze < 0, "slack.snooze", "is negative")
 }
 
 func (c Config) checkRules(p *problems) {
