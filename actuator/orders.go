@@ -68,7 +68,11 @@ func (a *Actuator) change(e cluster.Entry) error {
 		return err
 	}
 	a.metrics.decided(e)
-	a.log.Info("decided", "decision", e.Kind.String(), "order", e.ID, "who", e.Order.Word.Who, "via", e.Order.Word.Via, "until", e.Order.Until)
+	log := a.log.With("decision", e.Kind.String(), "order", e.ID, "who", e.Order.Word.Who, "via", e.Order.Word.Via)
+	if !e.Order.Until.IsZero() {
+		log = log.With("until", e.Order.Until)
+	}
+	log.Info("decided")
 	a.poke()
 	return nil
 }

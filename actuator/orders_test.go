@@ -132,13 +132,15 @@ func TestOrdersThatMakeNoSense(t *testing.T) {
 		a, _, _ := running(t, s, cluster.LevelManual)
 		w := said("alice")
 		for name, o := range map[string]cluster.Order{
-			"no kind":         {Subject: "cluster", Word: w},
-			"no subject":      {Kind: cluster.OrderPause, Word: w},
-			"half a subject":  {Kind: cluster.OrderPause, Subject: "host/", Word: w},
-			"a strange one":   {Kind: cluster.OrderPause, Subject: "rack/r1", Word: w},
-			"no end":          {Kind: cluster.OrderApprove, Subject: "cluster", Policy: "balance", Word: w},
-			"an end long ago": {Kind: cluster.OrderPause, Subject: "cluster", Word: w, Until: w.At.Add(-time.Hour)},
-			"an unknown kind": {Kind: cluster.OrderApprove, Subject: "cluster", Policy: "dance", Word: w, Until: w.At.Add(time.Hour)},
+			"no kind":            {Subject: "cluster", Word: w},
+			"no subject":         {Kind: cluster.OrderPause, Word: w},
+			"half a subject":     {Kind: cluster.OrderPause, Subject: "host/", Word: w},
+			"a strange one":      {Kind: cluster.OrderPause, Subject: "rack/r1", Word: w},
+			"no end":             {Kind: cluster.OrderApprove, Subject: "cluster", Policy: "balance", Word: w},
+			"an end long ago":    {Kind: cluster.OrderPause, Subject: "cluster", Word: w, Until: w.At.Add(-time.Hour)},
+			"a VM's maintenance": {Kind: cluster.OrderMaintenance, Subject: "vm/v1", Word: w},
+			"a pause of a kind":  {Kind: cluster.OrderPause, Subject: "cluster", Policy: "balance", Word: w},
+			"an unknown kind":    {Kind: cluster.OrderApprove, Subject: "cluster", Policy: "dance", Word: w, Until: w.At.Add(time.Hour)},
 		} {
 			if err := a.Order(o); !errors.Is(err, ErrRefused) {
 				t.Errorf("%s: %v", name, err)

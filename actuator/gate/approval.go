@@ -10,7 +10,7 @@ import (
 // OneYes is the reason for refusing what one person approved and two must.
 const OneYes = "one-yes"
 
-// approval asks for a person's word: on exactly this, or on all of its kind for a time. It needs none at level
+// approval asks for a person's word: on exactly this, on all of its kind for a time, or on emptying the host. It needs none at level
 // full, nor at level partial for what is mandatory (priority 1) or of a kind of low risk. Where two people have
 // to say yes, one does not suffice, whatever the level.
 func approval(q Question) cluster.Verdict {
@@ -31,6 +31,9 @@ func approval(q Question) cluster.Verdict {
 	}
 	if o := q.Orders.Of(cluster.OrderApprove, q.Rec, q.Now); o != nil {
 		return pass(fmt.Sprintf("%s approved %s for %s until %s", o.Word.Who, o.Policy, o.Subject, stamp(o.Until)))
+	}
+	if o := q.Orders.Maintenance(q.Rec.Action.From, q.Now); o != nil && q.Rec.Policy == "evacuate" {
+		return pass(fmt.Sprintf("%s put %s into maintenance, which is a yes to emptying it", o.Word.Who, q.Rec.Action.From))
 	}
 	return refuse("not-approved", fmt.Sprintf("nobody has approved %s", q.Rec.ID))
 }

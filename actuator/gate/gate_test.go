@@ -135,6 +135,14 @@ func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
 			q.Approval = nil
 			ordered(cluster.Order{Kind: cluster.OrderApprove, Policy: "rules", Subject: "cluster", Until: q.Now.Add(time.Hour)})(q)
 		}, gate: "approval", reason: "not-approved"},
+		"not for the host's maintenance": {spoil: func(q *gate.Question) {
+			q.Approval = nil
+			ordered(cluster.Order{Kind: cluster.OrderMaintenance, Subject: "host/h1"})(q)
+		}, gate: "approval", reason: "not-approved"},
+		"another host's maintenance": {spoil: func(q *gate.Question) {
+			q.Approval, q.Rec.Policy = nil, "evacuate"
+			ordered(cluster.Order{Kind: cluster.OrderMaintenance, Subject: "host/h3"})(q)
+		}, gate: "approval", reason: "not-approved"},
 		"put off": {spoil: func(q *gate.Question) {
 			q.Snoozed = &cluster.Approval{Who: "bob", At: q.Now, Until: q.Now.Add(time.Hour)}
 		}, gate: "snooze", reason: "snoozed", detail: "bob", retry: time.Hour},
@@ -245,6 +253,10 @@ func TestWhatNeedsNoPerson(t *testing.T) {
 		"full is earned": func(q *gate.Question) {
 			full := cluster.LevelFull
 			q.Policy.Level, q.Earned = cluster.LevelFull, &full
+		},
+		"its host is put into maintenance": func(q *gate.Question) {
+			q.Rec.Policy = "evacuate"
+			ordered(cluster.Order{Kind: cluster.OrderMaintenance, Subject: "host/h1"})(q)
 		},
 		"approved in advance": func(q *gate.Question) {
 			ordered(cluster.Order{Kind: cluster.OrderApprove, Policy: "balance", Subject: "host/h2", Until: q.Now.Add(time.Second)})(q)

@@ -114,7 +114,7 @@ func lastingUntil(text string) (time.Time, error) {
 // drawOrders lists orders in force, a line each.
 func drawOrders(t *table, orders cluster.Orders) {
 	for _, o := range orders {
-		until := "until it is resumed"
+		until := "until it is ended"
 		if !o.Until.IsZero() {
 			until = "until " + clock(o.Until)
 		}
@@ -123,6 +123,8 @@ func drawOrders(t *table, orders cluster.Orders) {
 			t.line("paused: %s, by %s at %s, %s %s", o.Subject, o.Word.Who, clock(o.Word.At), until, strings.TrimSpace(o.Word.Reason))
 		case cluster.OrderApprove:
 			t.line("approved in advance: %s for %s, by %s, %s %s", o.Policy, o.Subject, o.Word.Who, until, strings.TrimSpace(o.Word.Reason))
+		case cluster.OrderMaintenance:
+			t.line("in maintenance: %s, by %s at %s, %s %s", o.Subject, o.Word.Who, clock(o.Word.At), until, strings.TrimSpace(o.Word.Reason))
 		case cluster.OrderNone:
 		}
 	}

@@ -91,9 +91,8 @@ type server struct {
 	slack    *slack.Slack // nil where none is configured
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
-	// maintenance is what people decided about hosts. It is published so that advice can be replayed.
-	maintenance *prometheus.GaugeVec
-
+	// kept are the hosts that the configuration keeps in maintenance.
+	kept      atomic.Pointer[map[string]bool]
 	retention atomic.Int64 // of the journal, as a time.Duration
 
 	reloading sync.Mutex
@@ -119,8 +118,7 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	s := &server{flags: f, log: log, driver: d, registry: prometheus.NewRegistry()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(version))
 	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
-	s.maintenance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_host_maintenance", Help: "Whether the host is in maintenance (1) and to be kept empty, or not (0)."}, []string{"host"})
-	s.registry.MustRegister(s.reloads, s.maintenance)
+	s.registry.MustRegister(s.reloads, maintenance{s})
 	s.reloads.WithLabelValues("failure").Set(0)
 	if s.journal, err = journal.Open(filepath.Join(f.storage, "journal.db")); err != nil {
 		return nil, err
@@ -177,14 +175,11 @@ func (s *server) apply(c config.Config) error {
 			return fmt.Errorf("set scrape targets: %w", err)
 		}
 	}
-	s.maintenance.Reset()
+	kept := map[string]bool{}
 	for _, h := range c.Hosts {
-		on := 0.0
-		if h.Maintenance {
-			on = 1
-		}
-		s.maintenance.WithLabelValues(h.Name).Set(on)
+		kept[h.Name] = h.Maintenance
 	}
+	s.kept.Store(&kept)
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))

@@ -17,9 +17,11 @@ const (
 	OrderPause
 	// OrderApprove is a yes to every recommendation of a policy that touches its subject, for a time.
 	OrderApprove
+	// OrderMaintenance keeps a host empty, and is a yes to moving away what runs there.
+	OrderMaintenance
 )
 
-func orderKinds() []string { return []string{"", "pause", "approve"} }
+func orderKinds() []string { return []string{"", "pause", "approve", "maintenance"} }
 
 func (k OrderKind) String() string { return nameOf(orderKinds(), k) }
 
@@ -37,10 +39,10 @@ type Order struct {
 	Kind OrderKind `json:"kind"`
 	// Subject is "cluster", "host/<id>" or "vm/<id>".
 	Subject string `json:"subject"`
-	// Policy is the planner whose recommendations an approval covers; a pause has none.
+	// Policy is the planner whose recommendations an approval covers; the others have none.
 	Policy string   `json:"policy,omitempty"`
 	Word   Approval `json:"word"`
-	// Until is when it ends by itself; zero for a pause that lasts until it is lifted.
+	// Until is when it ends by itself; zero for what lasts until it is lifted.
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -54,11 +56,13 @@ func (o Order) Problem() string {
 	prefix, name, named := strings.Cut(o.Subject, "/")
 	switch {
 	case o.Kind == OrderNone:
-		return "it is neither a pause nor an approval"
+		return "it is neither a pause nor an approval nor maintenance"
 	case o.Subject != "cluster" && (!named || name == "" || prefix != "host" && prefix != "vm"):
 		return fmt.Sprintf("%q is no subject; write cluster, host/NAME or vm/UUID", o.Subject)
-	case o.Kind == OrderPause && o.Policy != "":
-		return "a pause is for every kind of action"
+	case o.Kind == OrderMaintenance && prefix != "host":
+		return "maintenance is of a host; write host/NAME"
+	case o.Kind != OrderApprove && o.Policy != "":
+		return "only an approval in advance is for one kind of action"
 	case o.Kind == OrderApprove && !slices.Contains(Policies(), o.Policy):
 		return fmt.Sprintf("%q is no kind of recommendation; use one of %s", o.Policy, strings.Join(Policies(), ", "))
 	case o.Kind == OrderApprove && o.Until.IsZero():
@@ -104,6 +108,16 @@ func (o Orders) InForce(at time.Time) Orders {
 func (o Orders) Of(kind OrderKind, r Recommendation, at time.Time) *Order {
 	for i := range o {
 		if o[i].Kind == kind && o[i].Covers(r, at) {
+			return &o[i]
+		}
+	}
+	return nil
+}
+
+// Maintenance returns the order that keeps the host empty, or nil.
+func (o Orders) Maintenance(host string, at time.Time) *Order {
+	for i := range o {
+		if o[i].Kind == OrderMaintenance && o[i].Subject == HostSubject(host) && (o[i].Until.IsZero() || at.Before(o[i].Until)) {
 			return &o[i]
 		}
 	}
