@@ -73,6 +73,7 @@ type caseCollector struct {
 	promises *prometheus.Desc
 	off      *prometheus.Desc
 	earned   *prometheus.Desc
+	progress *prometheus.Desc
 }
 
 func newCaseCollector(a *Actuator) *caseCollector {
@@ -84,7 +85,8 @@ func newCaseCollector(a *Actuator) *caseCollector {
 			[]string{"policy", "from", "to", "detectors", "kept"}, nil),
 		off: prometheus.NewDesc("evenkeel_effect_utilisation_error_ratio", "Mean of the largest difference between the promised and the seen utilisation of the two hosts, by planner and pair of hosts, as a ratio of a host.",
 			[]string{"policy", "from", "to"}, nil),
-		earned: prometheus.NewDesc("evenkeel_earned_level", "Automation level that a kind of action has earned (1 manual, 2 partial, 3 full), where it is to be earned.", []string{"policy"}, nil)}
+		earned:   prometheus.NewDesc("evenkeel_earned_level", "Automation level that a kind of action has earned (1 manual, 2 partial, 3 full), where it is to be earned.", []string{"policy"}, nil),
+		progress: prometheus.NewDesc("evenkeel_action_progress_ratio", "Share of the memory that a migration under way has copied, 0 to 1.", []string{"vm", "name", "from", "to"}, nil)}
 }
 
 func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) {
@@ -93,6 +95,7 @@ func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.promises
 	ch <- c.off
 	ch <- c.earned
+	ch <- c.progress
 }
 
 func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
@@ -106,6 +109,10 @@ func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range c.actuator.Standings() {
 		ch <- prometheus.MustNewConstMetric(c.earned, prometheus.GaugeValue, float64(s.Level), s.Policy)
+	}
+	for _, one := range c.actuator.List(underWay) {
+		a := one.Recommendation.Action
+		ch <- prometheus.MustNewConstMetric(c.progress, prometheus.GaugeValue, one.Progress.Ratio(), a.VM, a.Name, a.From, a.To)
 	}
 	c.effects(ch)
 }

@@ -45,6 +45,10 @@ type Options struct {
 	// AllowUnsafe lets libvirt migrate disks that it does not know to be safe, because it does not
 	// recognise their file system as shared.
 	AllowUnsafe bool
+	// AutoConverge slows a guest down that writes its memory faster than it can be copied.
+	AutoConverge bool
+	// Connections is over how many connections the stream is spread; 0 or 1 for one.
+	Connections int
 }
 
 // progressInterval is the time from one look at a running migration to the next.
@@ -200,7 +204,7 @@ func (d *Driver) Migrate(ctx context.Context, a cluster.Action, progress func(cl
 	}
 	encrypted := strings.HasPrefix(to.MigrationURI, "qemu+tls:") // libxl has no encrypted stream
 	if opts.TLS == TLSRequire && !encrypted {
-		return fmt.Errorf("migration to %s would not be encrypted: its migration_uri %s is not one with TLS, and migration.tls is require", a.To, to.MigrationURI)
+		return fmt.Errorf("migration to %s would not be encrypted: its migration_uri %s is not one with TLS. Give it one (qemu+tls://), or set migration.tls to auto where the network itself is trusted", a.To, to.MigrationURI)
 	}
 	ctx, cancel := context.WithTimeout(ctx, opts.Timeout+abortGrace)
 	defer cancel()
@@ -210,11 +214,11 @@ func (d *Driver) Migrate(ctx context.Context, a cluster.Action, progress func(cl
 			return migrate(c, a.VM, to.MigrationURI, opts, encrypted && opts.TLS != TLSOff)
 		})
 	}()
-	return d.follow(ctx, from, a, opts.Timeout, progress, over)
+	return d.follow(ctx, from, a, opts, progress, over)
 }
 
-func (d *Driver) follow(ctx context.Context, from *host, a cluster.Action, timeout time.Duration, progress func(cluster.Progress), over <-chan error) error {
-	abort := time.NewTimer(timeout)
+func (d *Driver) follow(ctx context.Context, from *host, a cluster.Action, o Options, progress func(cluster.Progress), over <-chan error) error {
+	abort := time.NewTimer(o.Timeout)
 	defer abort.Stop()
 	poll := time.NewTicker(progressInterval)
 	defer poll.Stop()
@@ -227,7 +231,7 @@ func (d *Driver) follow(ctx context.Context, from *host, a cluster.Action, timeo
 			}
 			return err
 		case <-abort.C:
-			aborted = fmt.Errorf("aborted after the time limit of %s", timeout)
+			aborted = fmt.Errorf("aborted after the time limit of %s", o.Timeout)
 			if err := d.abort(ctx, from, a); err != nil {
 				aborted = fmt.Errorf("%w (aborting failed as well: %w)", aborted, err)
 			}
@@ -259,7 +263,14 @@ func migrate(c *libvirt.Connect, vm, uri string, o Options, encrypted bool) erro
 		return fmt.Errorf("ask which hypervisor it is: %w", err)
 	}
 	if kind == "QEMU" { // libxl knows none of these
-		flags |= libvirt.MIGRATE_AUTO_CONVERGE | libvirt.MIGRATE_ABORT_ON_ERROR
+		flags |= libvirt.MIGRATE_ABORT_ON_ERROR
+		if o.AutoConverge {
+			flags |= libvirt.MIGRATE_AUTO_CONVERGE
+		}
+		if o.Connections > 1 {
+			flags |= libvirt.MIGRATE_PARALLEL
+			params.ParallelConnectionsSet, params.ParallelConnections = true, o.Connections
+		}
 		if mib := uint64(o.BandwidthBytesPerSecond / (1 << 20)); mib > 0 {
 			params.BandwidthSet, params.Bandwidth = true, mib
 		}

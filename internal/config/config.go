@@ -180,6 +180,10 @@ type Migration struct {
 	// AllowUnsafe lets libvirt migrate although it does not recognise the disks' file system as
 	// shared. Only for storage that you know to be.
 	AllowUnsafe bool `yaml:"allow_unsafe"`
+	// AutoConverge slows a guest down that writes its memory faster than it can be copied.
+	AutoConverge bool `yaml:"auto_converge"`
+	// Connections is over how many connections one migration is spread.
+	Connections int `yaml:"connections"`
 	// Parallel is how many may be under way at once.
 	Parallel Parallel `yaml:"parallel"`
 }
@@ -287,7 +291,7 @@ func Default() Config {
 			Earn: Earn{Actions: 20, Quality: 0.8, Window: Duration(90 * 24 * time.Hour)}, LowRisk: []string{"rules"},
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5},
-		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
+		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
 		API:       API{Anonymous: "viewer"},
 		Journal:   Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}

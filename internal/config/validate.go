@@ -40,6 +40,7 @@ func (c Config) problems() problems {
 	p.add(c.Reserve.HostFailures < 0 || c.Reserve.HostFailures > 3, "reserve.host_failures", "is %d; it runs from 0 to 3", c.Reserve.HostFailures)
 	p.add(c.Migration.TLS != "require" && c.Migration.TLS != "auto" && c.Migration.TLS != "off", "migration.tls", "is %q; use require, auto or off", c.Migration.TLS)
 	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
+	p.add(c.Migration.Connections < 1 || c.Migration.Connections > 64, "migration.connections", "is %d; it runs from 1 to 64", c.Migration.Connections)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
 	c.checkAutomation(&p)
 	c.checkAccess(&p)

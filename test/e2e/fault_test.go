@@ -219,3 +219,37 @@ func adviceOfThen(t *testing.T, s *instance, direct ...string) {
 		}
 	}
 }
+
+// A stream over several connections, and a libvirtd of the target that hangs when the action is to be done: it is refused in
+// time, and done when the daemon answers again.
+func TestAHungDaemonIsNoReasonToWait(t *testing.T) {
+	home(t)
+	exporters(t)
+	s := server(t, config("migration: {tls: require, bandwidth: 64MiB, timeout: 1m, allow_unsafe: true, connections: 2}"))
+	c := s.open()[0]
+	to := c.Recommendation.Action.To
+	signal := func(name string) { lab(t, "sh", to, "/bin/sh", "-c", "kill -"+name+" $(cat /run/libvirtd.pid)") }
+	signal("STOP")
+	defer signal("CONT")
+	before := time.Now()
+	err := s.approve(c.Recommendation.ID)
+	if took := time.Since(before); err == nil || took > 25*time.Second {
+		t.Errorf("while libvirtd of %s hangs, an approval gives %v after %s", to, err, took)
+	}
+	if _, err := s.client.Status(ctx()); err != nil {
+		t.Errorf("the server: %v", err)
+	}
+	signal("CONT")
+	var id string
+	eventually(t, 60*time.Second, "an approval that is taken", func() error {
+		open, err := s.client.Recommendations(ctx(), "open")
+		if err != nil || len(open) == 0 {
+			return fmt.Errorf("%d open: %w", len(open), err)
+		}
+		id = open[0].Recommendation.ID
+		return s.approve(id)
+	})
+	if got := s.ended(id, time.Minute); got.State != cluster.CaseDone {
+		t.Errorf("it is %s: %+v", got.State, got.Outcome)
+	}
+}
