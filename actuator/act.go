@@ -2,6 +2,7 @@ package actuator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,11 +11,11 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// next returns the case whose turn it is: the oldest approved one that waits for nothing or, where
+// next returns the case whose turn it is: the oldest approved one that waits for nothing, pauses and freezes included, or, where
 // the gates let an open one through without a person's word on it, that one.
 func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseApproved }) {
-		if !a.waits(c) {
+		if !a.waits(c) && !gate.Passing(gate.Refusals(gate.Ask(gate.Forehand(), a.remembered(c, c.Approval)))) {
 			return c, true
 		}
 	}
@@ -38,6 +39,9 @@ func (a *Actuator) alone(c cluster.Case) bool {
 
 func underWay(c cluster.Case) bool { return c.State == cluster.CaseRunning }
 
+// uncertain tells whether something may be happening on the hosts of the case.
+func uncertain(c cluster.Case) bool { return underWay(c) || c.State == cluster.CaseUnknown }
+
 // waits tells whether something that the case depends on has not ended yet, or too much is under way already.
 func (a *Actuator) waits(c cluster.Case) bool {
 	if gate.Crowded(a.currentPolicy().Gate.Parallel, a.inFlight(), c.Recommendation.Action) != "" {
@@ -53,7 +57,7 @@ func (a *Actuator) waits(c cluster.Case) bool {
 
 func (a *Actuator) inFlight() []cluster.Action {
 	var actions []cluster.Action
-	for _, c := range a.List(underWay) {
+	for _, c := range a.List(uncertain) {
 		actions = append(actions, c.Recommendation.Action)
 	}
 	return actions
@@ -61,7 +65,10 @@ func (a *Actuator) inFlight() []cluster.Action {
 
 // past lists the actions begun in the last hour, and the times at which actions failed, oldest first.
 func (a *Actuator) past(now time.Time) (begun []gate.Begun, storm []time.Time) {
-	for _, c := range a.List(func(c cluster.Case) bool { return c.Outcome != nil || c.State == cluster.CaseRunning }) {
+	a.List(func(c cluster.Case) bool {
+		if c.Outcome == nil && !underWay(c) {
+			return false
+		}
 		began := c.Updated
 		if c.Outcome != nil {
 			began = c.Outcome.Started
@@ -72,7 +79,8 @@ func (a *Actuator) past(now time.Time) (begun []gate.Begun, storm []time.Time) {
 		if c.State == cluster.CaseFailed {
 			storm = append(storm, c.Outcome.Finished)
 		}
-	}
+		return false
+	})
 	slices.SortFunc(storm, time.Time.Compare)
 	return begun, storm
 }
@@ -82,11 +90,10 @@ func (a *Actuator) past(now time.Time) (begun []gate.Begun, storm []time.Time) {
 func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.Approval, click bool) gate.Question {
 	rec, at := c.Recommendation, time.Now()
 	snap, err := a.snapshot(ctx, at)
-	q := gate.Question{Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Snapshot: snap,
-		Failures: a.failures(rec.Action.VM), Rejected: a.rejected(rec.Action.VM), Snoozed: a.snoozed(rec.Action.VM), Seconds: c.Seconds, Orders: a.Orders()}
-	q.Begun, q.Storm = a.past(at)
-	if !click { // what is approved may wait for its turn
-		q.InFlight = a.inFlight()
+	q := a.remembered(c, word)
+	q.Snapshot = snap
+	if click { // what is approved may wait for its turn
+		q.InFlight = nil
 	}
 	if err != nil {
 		q.SnapshotError = err.Error()
@@ -95,14 +102,23 @@ func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.A
 	if vm, ok := snap.VM(rec.Action.VM); ok && vm.Host != "" && !slices.Contains(hosts, vm.Host) {
 		hosts = append(hosts, vm.Host)
 	}
-	a.mu.Lock()
-	q.Earned = a.earnedLevel(rec.Policy)
-	a.mu.Unlock()
 	a.overlay(&q.Snapshot, rec, at, click)
 	look, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	q.Sighting = a.hypervisor.Look(look, rec.Action.VM, hosts)
 	q.Now = time.Now()
+	return q
+}
+
+// remembered gathers what the gates may know without a look at the world.
+func (a *Actuator) remembered(c cluster.Case, word *cluster.Approval) gate.Question {
+	rec, now := c.Recommendation, time.Now()
+	q := gate.Question{Now: now, Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Seconds: c.Seconds, Orders: a.Orders(),
+		Failures: a.failures(rec.Action.VM), Rejected: a.rejected(rec.Action.VM), Snoozed: a.snoozed(rec.Action.VM), InFlight: a.inFlight()}
+	q.Begun, q.Storm = a.past(now)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q.Earned = a.earnedLevel(rec.Policy)
 	return q
 }
 
@@ -118,21 +134,26 @@ func (a *Actuator) snapshot(ctx context.Context, at time.Time) (cluster.Snapshot
 func (a *Actuator) overlay(s *cluster.Snapshot, rec cluster.Recommendation, now time.Time, click bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	places := map[string]int{}
 	for id, c := range a.cases {
+		done := c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < a.policy.Gate.MaxDataAge
+		granted := click && c.State == cluster.CaseApproved && slices.Contains(rec.DependsOn, id)
+		if id == rec.ID || !done && !granted && !uncertain(*c) {
+			continue
+		}
+		if len(places) == 0 {
+			for i := range s.VMs {
+				places[s.VMs[i].ID] = i
+			}
+		}
 		act := c.Recommendation.Action
-		for i := range s.VMs {
-			vm := &s.VMs[i]
-			if id == rec.ID || vm.ID != act.VM || vm.Host != act.From {
-				continue
-			}
-			switch {
-			case click && c.State == cluster.CaseApproved && slices.Contains(rec.DependsOn, id):
-				vm.Host = act.To
-			case c.State == cluster.CaseRunning || c.State == cluster.CaseUnknown:
-				vm.MigratingTo = act.To
-			case c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < a.policy.Gate.MaxDataAge:
-				vm.Host = act.To
-			}
+		i, there := places[act.VM]
+		switch {
+		case !there || s.VMs[i].Host != act.From:
+		case uncertain(*c):
+			s.VMs[i].MigratingTo = act.To
+		default:
+			s.VMs[i].Host = act.To
 		}
 	}
 }
@@ -198,8 +219,17 @@ func (a *Actuator) begin(ctx context.Context, c cluster.Case) (intended cluster.
 		log.Warn("refused just before acting", "reason", out.Reason)
 		return c, false
 	}
-	c, err := a.record(rec.ID, cluster.Entry{At: time.Now(), Kind: cluster.EntryIntent, Approval: c.Approval, Verdicts: verdicts}, c.State)
-	if err != nil {
+	c, err := a.recordAs(rec.ID, func(now cluster.Case) (cluster.Entry, error) {
+		if no := gate.Refusals(gate.Ask(gate.Forehand(), a.remembered(now, now.Approval))); len(no) > 0 {
+			return cluster.Entry{}, fmt.Errorf("%w: %s", ErrRefused, reasons(no))
+		}
+		return cluster.Entry{At: time.Now(), Kind: cluster.EntryIntent, Approval: now.Approval, Verdicts: verdicts}, nil
+	}, c.State)
+	switch {
+	case errors.Is(err, ErrRefused), errors.Is(err, ErrNotOpen):
+		log.Info("a word came while the world was looked at", "reason", err)
+		return c, false
+	case err != nil:
 		log.Error("not done: no journal, no act", "err", err)
 		return c, false
 	}

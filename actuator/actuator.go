@@ -116,6 +116,10 @@ type Actuator struct {
 	// trusted are the last changes of trust, by kind of action; started is when this began to run.
 	trusted map[string]cluster.TrustChange
 	started time.Time
+	// unwritten are losses of trust that the journal did not take yet.
+	unwritten map[string]cluster.Entry
+	// promises is what Promises returned last, nil when there may be more.
+	promises []cluster.Promise
 
 	// looked is when the loop last looked into a case that it looks into again and again. Only the
 	// loop uses it.
@@ -127,7 +131,7 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 	a := &Actuator{
 		advice: advice, world: world, hypervisor: hv, journal: j, policy: p, log: log,
 		wake: make(chan struct{}, 1), cases: map[string]*cluster.Case{}, looked: map[string]time.Time{},
-		trusted: map[string]cluster.TrustChange{}, started: time.Now(),
+		trusted: map[string]cluster.TrustChange{}, started: time.Now(), unwritten: map[string]cluster.Entry{},
 	}
 	err := j.Replay(func(e cluster.Entry) (err error) {
 		if e.Kind == cluster.EntryTrust && e.Trust != nil {
@@ -152,8 +156,10 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 	return a, nil
 }
 
-// SetPolicy replaces the policy from the next question on.
+// SetPolicy replaces the policy: no action begins by the old one when it has returned.
 func (a *Actuator) SetPolicy(p Policy) {
+	a.deciding.Lock()
+	defer a.deciding.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.policy = p
@@ -222,7 +228,7 @@ func (a *Actuator) pull(now time.Time) {
 			c.State, c.Updated = cluster.CaseExpired, now
 		case c.State == cluster.CaseOpen && !on[id]:
 			c.State, c.Updated = cluster.CaseWithdrawn, now
-		case (c.State == cluster.CaseExpired || c.State == cluster.CaseWithdrawn) && c.Approval == nil && now.Sub(c.Updated) > keepEnded:
+		case (c.State == cluster.CaseExpired || c.State == cluster.CaseWithdrawn) && c.Approval == nil && !c.PutOff(now) && now.Sub(c.Updated) > keepEnded:
 			delete(a.cases, id)
 		}
 	}
@@ -286,19 +292,24 @@ func (a *Actuator) Approve(ctx context.Context, id string, word cluster.Approval
 	if c.State != cluster.CaseOpen {
 		return c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(c))
 	}
-	if slices.ContainsFunc(c.Seconds, func(s cluster.Approval) bool { return s.Who == word.Who }) {
-		return c, fmt.Errorf("%w: %s said yes already; it takes the yes of another person", ErrRefused, word.Who)
-	}
-	verdicts := gate.Ask(gate.All(), a.question(ctx, c, &word, true))
+	q := a.question(ctx, c, &word, true)
+	var verdicts []cluster.Verdict
 	kind := cluster.EntryApproved
-	switch no := gate.Refusals(verdicts); {
-	case len(no) == 1 && no[0].Reason == gate.OneYes:
-		kind = cluster.EntrySeconded
-	case len(no) > 0:
-		a.metrics.asked(verdicts)
-		kind = cluster.EntryRefused
-	}
-	c, err = a.record(id, cluster.Entry{At: word.At, Kind: kind, Approval: &word, Verdicts: verdicts}, cluster.CaseOpen)
+	c, err = a.recordAs(id, func(now cluster.Case) (cluster.Entry, error) {
+		q.Seconds = now.Seconds // another person may have said yes meanwhile
+		verdicts = gate.Ask(gate.All(), q)
+		no := gate.Refusals(verdicts)
+		switch {
+		case len(no) == 1 && no[0].Reason == gate.OneYes && slices.ContainsFunc(now.Seconds, word.Same):
+			return cluster.Entry{}, fmt.Errorf("%w: %s said yes already; it takes the yes of another person", ErrRefused, word.Who)
+		case len(no) == 1 && no[0].Reason == gate.OneYes:
+			kind = cluster.EntrySeconded
+		case len(no) > 0:
+			a.metrics.asked(verdicts)
+			kind = cluster.EntryRefused
+		}
+		return cluster.Entry{At: word.At, Kind: kind, Approval: &word, Verdicts: verdicts}, nil
+	}, cluster.CaseOpen)
 	if err == nil && kind == cluster.EntryRefused {
 		err = fmt.Errorf("%w: %s", ErrRefused, reasons(verdicts))
 	}
@@ -336,6 +347,12 @@ func (a *Actuator) Gates(ctx context.Context, id string) ([]cluster.Verdict, err
 // record writes an entry about a case that is in one of the states, and carries the case forward. Two
 // decisions at once become one after the other, and the second finds the state that the first left.
 func (a *Actuator) record(id string, e cluster.Entry, in ...cluster.CaseState) (cluster.Case, error) {
+	return a.recordAs(id, func(cluster.Case) (cluster.Entry, error) { return e, nil }, in...)
+}
+
+// recordAs is record for an entry that depends on how the case stands, or is not to be written after all: while it is
+// made, nobody else decides.
+func (a *Actuator) recordAs(id string, entry func(now cluster.Case) (cluster.Entry, error), in ...cluster.CaseState) (cluster.Case, error) {
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
 	c, err := a.Case(id)
@@ -344,6 +361,10 @@ func (a *Actuator) record(id string, e cluster.Entry, in ...cluster.CaseState) (
 	}
 	if !slices.Contains(in, c.State) {
 		return c, fmt.Errorf("%w: %s", ErrNotOpen, whyNotOpen(c))
+	}
+	e, err := entry(c)
+	if err != nil {
+		return c, err
 	}
 	e.ID = id
 	if e.Kind != cluster.EntryOutcome && e.Kind != cluster.EntryMeasured {
@@ -359,6 +380,9 @@ func (a *Actuator) record(id string, e cluster.Entry, in ...cluster.CaseState) (
 	c = next
 	a.mu.Lock()
 	a.cases[id] = &c
+	if e.Kind == cluster.EntryOutcome || e.Kind == cluster.EntryMeasured {
+		a.promises = nil
+	}
 	a.mu.Unlock()
 	if word := e.Approval; word != nil && e.Kind != cluster.EntryIntent {
 		a.metrics.decided(e)

@@ -1,7 +1,9 @@
 package actuator
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -9,41 +11,67 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// earn lets kinds of action gain and lose trust. What cannot be written down is not gained; it is lost all the same.
+// earn lets kinds of action gain and lose trust. What cannot be written down is not gained; it is lost all the same, and
+// written as soon as that can be.
 func (a *Actuator) earn(now time.Time) {
 	policy := a.currentPolicy()
+	if len(policy.Earned) == 0 {
+		return
+	}
+	a.writeLosses()
+	promises := a.Promises()
 	for _, kind := range policy.Earned {
-		_, change := trust.Judge(a.trustRecord(kind), policy.Trust, now)
+		_, change := trust.Judge(a.trustRecord(kind, promises), policy.Trust, now)
 		if change == nil {
 			continue
 		}
 		e := cluster.Entry{At: now, Kind: cluster.EntryTrust, ID: change.ID(), Trust: change}
-		if err := a.changeTrust(e); err != nil {
+		if err := a.changeTrust(e, func() bool { return true }); err != nil {
 			a.log.Error("change of trust not recorded", "kind", kind, "to", change.To.String(), "err", err)
+			continue
+		}
+		a.log.Warn("trust changed", "kind", kind, "from", change.From.String(), "to", change.To.String(), "reason", change.Reason)
+	}
+}
+
+// writeLosses tries once more to write what the journal did not take.
+func (a *Actuator) writeLosses() {
+	a.mu.Lock()
+	entries := slices.Collect(maps.Values(a.unwritten))
+	a.mu.Unlock()
+	for _, e := range entries {
+		if err := a.changeTrust(e, func() bool { return a.trustOf(e.Trust.Policy) == *e.Trust }); err != nil {
+			a.log.Error("a loss of trust is still not recorded", "kind", e.Trust.Policy, "err", err)
 		}
 	}
 }
 
-func (a *Actuator) changeTrust(e cluster.Entry) error {
+// changeTrust writes a change and puts it in force, where that is still wanted when its turn comes. A loss is in force also
+// when it cannot be written.
+func (a *Actuator) changeTrust(e cluster.Entry, wanted func() bool) error {
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
-	written, err := a.journal.Append(e)
-	if err == nil {
-		e = written
-	} else if e.Trust.To >= e.Trust.From {
+	if !wanted() {
+		return nil
+	}
+	_, err := a.journal.Append(e)
+	if err != nil && e.Trust.To >= e.Trust.From {
 		return fmt.Errorf("%w: %w", errNoJournal, err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.trusted[e.Trust.Policy] = *e.Trust
-	a.log.Info("trust", "kind", e.Trust.Policy, "from", e.Trust.From.String(), "to", e.Trust.To.String(), "reason", e.Trust.Reason)
+	delete(a.unwritten, e.Trust.Policy)
+	if err != nil {
+		a.unwritten[e.Trust.Policy] = e
+	}
 	return err
 }
 
 // trustRecord gathers what is known of the kind.
-func (a *Actuator) trustRecord(kind string) trust.Record {
+func (a *Actuator) trustRecord(kind string, promises []cluster.Promise) trust.Record {
 	r := trust.Record{Policy: kind, Judged: a.advice.Judged()}
-	for _, p := range a.Promises() {
+	for _, p := range promises {
 		if p.Policy == kind {
 			r.Promises = append(r.Promises, p)
 		}
@@ -61,23 +89,27 @@ func (a *Actuator) trustRecord(kind string) trust.Record {
 
 // Promises returns what was promised against what came of it, of every action of which that is known, oldest first.
 func (a *Actuator) Promises() []cluster.Promise {
-	var list []cluster.Promise
-	a.List(func(c cluster.Case) bool {
-		if p, known := c.Promise(); known {
-			list = append(list, p)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.promises == nil {
+		a.promises = []cluster.Promise{}
+		for _, c := range a.cases {
+			if p, known := c.Promise(); known {
+				a.promises = append(a.promises, p)
+			}
 		}
-		return false
-	})
-	slices.SortFunc(list, func(x, y cluster.Promise) int { return x.At.Compare(y.At) })
-	return list
+		slices.SortFunc(a.promises, func(x, y cluster.Promise) int { return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.ID, y.ID)) })
+	}
+	return slices.Clone(a.promises)
 }
 
 // Standings says how the kinds whose level is to be earned do.
 func (a *Actuator) Standings() []trust.Standing {
 	policy := a.currentPolicy()
 	var list []trust.Standing
+	promises := a.Promises()
 	for _, kind := range policy.Earned {
-		s, _ := trust.Judge(a.trustRecord(kind), policy.Trust, time.Now())
+		s, _ := trust.Judge(a.trustRecord(kind, promises), policy.Trust, time.Now())
 		list = append(list, s)
 	}
 	return list

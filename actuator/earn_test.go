@@ -120,7 +120,7 @@ func TestTrustThatCannotBeWrittenDownIsNotGainedButIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		s.with(func() { s.at["v2"] = "h3" })
-		a, _, _ := running(t, s, cluster.LevelManual)
+		a, _, stop := running(t, s, cluster.LevelManual)
 		a.SetPolicy(earning())
 		s.with(func() { s.full, s.fullAt = errors.New("disk full"), cluster.EntryTrust })
 		for range 2 {
@@ -145,6 +145,15 @@ func TestTrustThatCannotBeWrittenDownIsNotGainedButIsLost(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if level := a.trusted["quarantine"].To; level != cluster.LevelManual {
 			t.Errorf("it is trusted as %s with old data and a full disk", level)
+		}
+		s.with(func() { s.full, s.blind = nil, nil })
+		time.Sleep(time.Minute)
+		stop()
+		a, _, _ = running(t, s, cluster.LevelManual)
+		a.SetPolicy(earning())
+		time.Sleep(10 * time.Second)
+		if st := a.Standings(); st[0].Level != cluster.LevelManual {
+			t.Errorf("after a restart it is trusted as %s", st[0].Level)
 		}
 	})
 }

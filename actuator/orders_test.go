@@ -3,6 +3,7 @@ package actuator
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -291,4 +293,138 @@ func TestTheGatesCanBeAskedWithoutConsequence(t *testing.T) {
 			t.Error("asking left something behind")
 		}
 	})
+}
+
+func TestAWordThatComesWhileTheGatesLookCounts(t *testing.T) {
+	for name, word := range map[string]func(a *Actuator, id string) error{
+		"a pause": func(a *Actuator, _ string) error { return a.Order(pauseOf("cluster")) },
+		"a not now": func(a *Actuator, id string) error {
+			_, err := a.Snooze(id, said("bob"), time.Now().Add(8*time.Hour))
+			return err
+		},
+		"level off": func(a *Actuator, _ string) error { a.SetPolicy(policy(cluster.LevelOff)); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage()
+				s.slow = 10 * time.Second // how long a look takes
+				a, _, _ := running(t, s, cluster.LevelFull)
+				id := s.advise("v1", time.Hour)
+				time.Sleep(15 * time.Second)
+				if err := word(a, id); err != nil || len(s.moves()) > 0 {
+					t.Fatalf("%v, moved %v: the test is too late", err, s.moves())
+				}
+				time.Sleep(time.Minute)
+				if len(s.moves()) > 0 {
+					t.Errorf("moved after it was taken: %v", s.kinds())
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsApprovedWaitsForThePauseToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.advise("v1", time.Hour)
+		s.advise("v2", time.Hour)
+		ids := s.notForGain()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		for _, id := range ids {
+			if err := approve(a, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if err := a.Order(pauseOf("cluster")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := state(t, a, ids[1]); got != cluster.CaseApproved {
+			t.Fatalf("while it is paused it is %s", got)
+		}
+		if err := a.Lift(pauseOf("cluster")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := state(t, a, ids[1]); got != cluster.CaseDone {
+			t.Errorf("after the pause it is %s", got)
+		}
+	})
+}
+
+func TestANotNowOutlivesItsCase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		id := s.advise("v1", 15*time.Minute)
+		time.Sleep(2 * time.Second)
+		if _, err := a.Snooze(id, said("bob"), time.Now().Add(8*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		a.SetPolicy(policy(cluster.LevelFull))
+		s.with(func() { s.recs = nil })
+		time.Sleep(90 * time.Minute)
+		s.advise("v1", time.Hour)
+		time.Sleep(time.Minute)
+		if len(s.moves()) > 0 {
+			t.Error("moved 90 minutes into 8 hours")
+		}
+	})
+}
+
+func TestTwoPeopleAtOnceAreTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a, _, _ := running(t, s, cluster.LevelManual)
+		p := policy(cluster.LevelManual)
+		p.Gate.TwoPeople = []string{"balance"}
+		a.SetPolicy(p)
+		id := s.advise("v1", time.Hour)
+		time.Sleep(2 * time.Second)
+		s.with(func() { s.slow = time.Second })
+		for _, who := range []string{"alice", "ALICE", "bob"} {
+			go func() { _, _ = a.Approve(context.Background(), id, said(who)) }()
+		}
+		time.Sleep(time.Minute)
+		if got := state(t, a, id); got != cluster.CaseDone {
+			t.Errorf("two people said yes at once, and it is %s", got)
+		}
+	})
+}
+
+// slowDisk takes its time for every entry.
+type slowDisk struct{ *stage }
+
+func (d slowDisk) Append(e cluster.Entry) (cluster.Entry, error) {
+	time.Sleep(20 * time.Millisecond)
+	return d.stage.Append(e)
+}
+
+// On the real clock, for one of the two waits on a lock.
+func TestWhatIsLiftedWhileOrdersAreRenewedStaysLifted(t *testing.T) {
+	s := newStage()
+	a, err := New(s, s, s, slowDisk{s}, policy(cluster.LevelManual), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"host/h1", "host/h2", "host/h3", "cluster"} {
+		if err := a.Order(pauseOf(subject)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renewed := make(chan error)
+	go func() { renewed <- a.Renew(time.Now().Add(time.Hour)) }()
+	time.Sleep(30 * time.Millisecond)
+	if err := a.Lift(pauseOf("cluster")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-renewed; err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range a.Orders() {
+		if o.Subject == "cluster" {
+			t.Errorf("lifted, and in force again: %v", s.kinds())
+		}
+	}
 }

@@ -40,5 +40,5 @@ func approval(q Question) cluster.Verdict {
 
 // seconded tells whether somebody else has said yes as well.
 func seconded(q Question) bool {
-	return slices.ContainsFunc(q.Seconds, func(s cluster.Approval) bool { return s.Who != q.Approval.Who })
+	return slices.ContainsFunc(q.Seconds, func(s cluster.Approval) bool { return !s.Same(*q.Approval) })
 }

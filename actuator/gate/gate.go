@@ -97,7 +97,7 @@ type Question struct {
 	Orders cluster.Orders
 	// Earned is the level that the kind of action has earned, where its level is to be earned.
 	Earned *cluster.Level
-	// InFlight are the other actions that are under way or of which nobody knows what came.
+	// InFlight are the other actions that are under way, or of which nobody knows what came.
 	InFlight []cluster.Action
 	// Begun are the other actions of the last hour.
 	Begun []Begun
@@ -140,16 +140,18 @@ func All() []Gate {
 	}
 }
 
-// Forehand lists the gates that need no look at the world: policy, people's words and the clock. What they refuse
-// need not be looked into. They see no snapshot, so the others may refuse for a cause that they would know then.
+// Forehand lists the gates that need no look at the world: policy, people's words, the clock and what was done. What
+// they refuse need not be looked into, and they are asked once more just before an intent is written, for a word may
+// come while the world is looked at. They see no snapshot, so levels of hosts and VMs do not count.
 func Forehand() []Gate {
-	var list []Gate
-	for _, g := range All() {
-		if slices.Contains([]string{"level", "pause", "approval", "rejection", "snooze", "expiry", "freeze"}, g.Name) {
-			list = append(list, g)
-		}
-	}
-	return list
+	return slices.DeleteFunc(All(), func(g Gate) bool {
+		return slices.Contains([]string{"freshness", "hosts", "world", "job", "scheduler"}, g.Name)
+	})
+}
+
+// Passing tells whether nothing but what passes by itself refuses: a pause, or a freeze.
+func Passing(refusals []cluster.Verdict) bool {
+	return len(refusals) > 0 && !slices.ContainsFunc(refusals, func(v cluster.Verdict) bool { return v.Gate != "pause" && v.Gate != "freeze" })
 }
 
 // Names lists the gates' names.

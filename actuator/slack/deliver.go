@@ -3,7 +3,6 @@ package slack
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -200,8 +199,5 @@ func (s *Slack) who(c click) string {
 	if name := s.o.Names[c.user]; name != "" {
 		return name
 	}
-	if c.name == "" || c.name == c.user {
-		return "slack:" + c.user
-	}
-	return fmt.Sprintf("slack:%s (%s)", c.name, c.user)
+	return "slack:" + c.user // the ID: people can change what they are called
 }

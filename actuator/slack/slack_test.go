@@ -35,8 +35,8 @@ func TestFromAClickToAMovedVM(t *testing.T) {
 		t.Errorf("a notification says %q", m.Text)
 	}
 	s.click(alice, "approve", ids[0])
-	s.shows("running, 40 % copied, approved by slack:ualice (UALICE)")
-	s.replied("migrate name-v1 from h1 to h2: approved by slack:ualice (UALICE)")
+	s.shows("running, 40 % copied, approved by slack:UALICE")
+	s.replied("migrate name-v1 from h1 to h2: approved by slack:UALICE")
 	close(arrives)
 	s.replied("migrate name-v1 from h1 to h2: done, runs on h2, took")
 	s.replied("measured")
@@ -48,7 +48,7 @@ func TestFromAClickToAMovedVM(t *testing.T) {
 		t.Errorf("v2, which nobody approved, runs on %s", got)
 	}
 	words := s.world.entriesOf(cluster.EntryApproved)
-	if len(words) != 1 || words[0].Approval.Who != "slack:ualice (UALICE)" || words[0].Approval.Via != "slack" || words[0].Approval.At.IsZero() {
+	if len(words) != 1 || words[0].Approval.Who != "slack:UALICE" || words[0].Approval.Via != "slack" || words[0].Approval.At.IsZero() {
 		t.Errorf("the journal holds %+v", words)
 	}
 	if replies := strings.Join(s.message().Replies, "\n"); strings.Count(replies, "approved by") != 1 || strings.Count(replies, ": done") != 1 ||
@@ -93,7 +93,7 @@ func TestARejectionIsAskedForItsReason(t *testing.T) {
 		t.Fatalf("before the form is sent it is %s", got)
 	}
 	s.form("  it is <tested> until Friday ")
-	s.shows("rejected by slack:ualice (UALICE)")
+	s.shows("rejected by slack:UALICE")
 	s.replied("it is &lt;tested&gt; until Friday")
 	if e := s.world.entriesOf(cluster.EntryRejected); len(e) != 1 || e[0].Approval.Reason != "it is <tested> until Friday" {
 		t.Errorf("the journal holds %+v", e)
@@ -106,7 +106,7 @@ func TestARejectionCountsWithoutAFormToo(t *testing.T) {
 	ids := s.advise(time.Hour, "v1", "v2")
 	s.click(alice, "reject_all", strings.Join(ids, ","))
 	s.eventually("two rejections", func() bool { return len(s.world.entriesOf(cluster.EntryRejected)) == 2 })
-	s.shows("rejected by slack:ualice (UALICE)")
+	s.shows("rejected by slack:UALICE")
 }
 
 func TestAFormOfSomebodyElseDecidesNothing(t *testing.T) {
@@ -133,8 +133,8 @@ func TestSnoozePutsOff(t *testing.T) {
 	s := newStage(t, func(s *stage) { s.o.SnoozeFor = 2 * time.Second })
 	id := s.advise(time.Hour, "v1")[0]
 	s.click(bob, "snooze", id)
-	s.shows("snoozed by slack:ubob (UBOB) until")
-	s.replied("snoozed by slack:ubob (UBOB) until")
+	s.shows("snoozed by slack:UBOB until")
+	s.replied("snoozed by slack:UBOB until")
 	if c, err := s.desk.Case(id); err != nil || c.Snoozed == nil || time.Until(c.Snoozed.Until) > 2*time.Second {
 		t.Errorf("it is %+v, %v", c, err)
 	}

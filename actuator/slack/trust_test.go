@@ -24,7 +24,7 @@ func TestAClickByHTTPMovesTheVM(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	s.eventually("v1 on h2", func() bool { return s.world.where("v1") == "h2" })
-	s.shows("approved by slack:ualice (UALICE)")
+	s.shows("approved by slack:UALICE")
 }
 
 func TestForgedRequestsReachNothing(t *testing.T) {
@@ -137,7 +137,7 @@ func TestADoubleClickMovesOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.whispered(alice, "name-v1 from h1 to h2* has already been approved by slack:ualice (UALICE)")
+	s.whispered(alice, "name-v1 from h1 to h2* has already been approved by slack:UALICE")
 	s.eventually("v1 on h2", func() bool { return s.world.where("v1") == "h2" })
 	if n := len(s.world.entriesOf(cluster.EntryIntent)); n != 1 {
 		t.Errorf("%d intents", n)

@@ -35,7 +35,7 @@ func (s *server) compactOnce(ctx context.Context, before time.Time) {
 	}
 	done, err := s.journal.Compact(ctx, before, func(e cluster.Entry) bool {
 		c, err := s.actuator.Case(e.ID)
-		return err == nil && c.State.Unsettled()
+		return err == nil && (c.State.Unsettled() || c.PutOff(time.Now()))
 	})
 	switch {
 	case err != nil:

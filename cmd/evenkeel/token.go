@@ -32,12 +32,17 @@ func (s *server) access(c config.Config) (api.Access, error) {
 		}
 		listed = []config.Token{{Name: "operator", File: path, Role: api.Admin.String()}}
 	}
+	bearer := map[string]string{}
 	for _, t := range listed {
 		role, bad := api.ParseRole(t.Role)
 		secret, unread := t.Read()
 		if unread != nil {
 			return a, fmt.Errorf("read the token of %s: %w", t.Name, unread)
 		}
+		if other, twice := bearer[secret]; twice {
+			return a, fmt.Errorf("the tokens of %s and %s are the same: nobody could tell them apart; make a new one", other, t.Name)
+		}
+		bearer[secret] = t.Name
 		a.Tokens, err = append(a.Tokens, api.Token{Name: t.Name, Secret: secret, Role: role}), errors.Join(err, bad)
 	}
 	return a, err

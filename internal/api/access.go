@@ -80,7 +80,7 @@ func (s *Server) guarded(r route) http.HandlerFunc {
 		switch {
 		case (changes || err != nil) && !s.limits.allow(addressOf(req), by, time.Now()):
 			answered.Header().Set("Retry-After", "1")
-			fail(answered, http.StatusTooManyRequests, errors.New("too many requests that change something; wait a second"), nil)
+			fail(answered, http.StatusTooManyRequests, errors.New("too many requests; wait a second"), nil)
 		case by.role < r.role && by.name == "":
 			answered.Header().Set("WWW-Authenticate", `Bearer realm="evenkeel"`)
 			fail(answered, http.StatusUnauthorized, errors.Join(err, fmt.Errorf("this takes the role %s and so a token: name its file with --token-file, or send it as %s or Authorization: Bearer", r.role, TokenHeader)), nil)
@@ -89,7 +89,7 @@ func (s *Server) guarded(r route) http.HandlerFunc {
 		default:
 			r.handle(answered, req, by)
 		}
-		if changes {
+		if changes || err != nil {
 			s.log.Info("request", "audit", true, "who", by.name, "role", by.role.String(), "method", req.Method, "path", req.URL.Path, "status", answered.status, "from", addressOf(req))
 		}
 	}

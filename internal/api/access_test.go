@@ -139,6 +139,10 @@ func TestOrdersNameWhatIsThere(t *testing.T) {
 	if got := strings.Join(h.said, "|"); got != want {
 		t.Errorf("heard %q", got)
 	}
+	h.standing = append(h.standing, cluster.Order{Kind: cluster.OrderPause, Subject: "vm/9999"})
+	if _, err := c.Lift(ctx, api.OrderRequest{Kind: cluster.OrderPause, Subject: "vm/9999"}); err != nil {
+		t.Errorf("the pause of a VM that is gone: %v", err)
+	}
 	for _, subject := range []string{"", "host/h9", "vm/nobody", "rack/r1", "clusters"} {
 		var r *api.RefusedError
 		if _, err := c.Order(ctx, api.OrderRequest{Kind: cluster.OrderPause, Subject: subject}); !errors.As(err, &r) || r.Status != http.StatusBadRequest {
@@ -147,5 +151,17 @@ func TestOrdersNameWhatIsThere(t *testing.T) {
 	}
 	if _, err := c.Order(ctx, api.OrderRequest{Kind: cluster.OrderPause, Subject: "cluster", Reason: strings.Repeat("x", 2000), Until: time.Now()}); err == nil {
 		t.Error("a reason of 2,000 bytes was taken")
+	}
+}
+
+func TestTheClusterCanBePausedBeforeItIsSeen(t *testing.T) {
+	h := &house{boardErr: errors.New("no Prometheus")}
+	_, srv := serve(t, h, nil)
+	c := api.NewClient(srv.URL, secret, nil)
+	if _, err := c.Order(context.Background(), api.OrderRequest{Kind: cluster.OrderPause, Subject: "cluster"}); err != nil {
+		t.Error(err)
+	}
+	if o, err := c.Order(context.Background(), api.OrderRequest{Kind: cluster.OrderPause, Subject: "vm/web1"}); err == nil || !strings.Contains(err.Error(), "the whole cluster can be paused") {
+		t.Errorf("a VM by a name that nobody knows: %+v, %v", o, err)
 	}
 }

@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -39,56 +42,85 @@ func (s *Server) orders(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) order(w http.ResponseWriter, r *http.Request, by caller) {
-	s.change(w, r, by, s.desk.Order)
-}
-
-func (s *Server) lift(w http.ResponseWriter, r *http.Request, by caller) {
-	s.change(w, r, by, s.desk.Lift)
-}
-
-func (s *Server) change(w http.ResponseWriter, r *http.Request, by caller, do func(cluster.Order) error) {
-	o, err := decodeBody[OrderRequest](w, r)
-	if err == nil && len(o.Reason) > maxReason {
-		err = fmt.Errorf("reason: is %d bytes long, the most is %d", len(o.Reason), maxReason)
+	o, ok := s.orderOf(w, r, by)
+	if !ok {
+		return
 	}
-	if err == nil {
-		o.Subject, err = s.subject(o.Subject)
+	subject, err := s.subject(o.Subject)
+	if o.Subject = subject; err == nil {
+		if why := o.Problem(); why != "" {
+			err = errors.New(why)
+		}
 	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, err, nil)
 		return
 	}
+	s.change(w, o, s.desk.Order)
+}
+
+// lift takes back what is in force under the subject as it is written, be it there any longer or not.
+func (s *Server) lift(w http.ResponseWriter, r *http.Request, by caller) {
+	o, ok := s.orderOf(w, r, by)
+	if !ok {
+		return
+	}
+	if !slices.ContainsFunc(s.desk.Orders(), func(old cluster.Order) bool { return old.ID() == o.ID() }) {
+		subject, err := s.subject(o.Subject)
+		if err != nil {
+			fail(w, http.StatusBadRequest, err, nil)
+			return
+		}
+		o.Subject = subject
+	}
+	s.change(w, o, s.desk.Lift)
+}
+
+// orderOf reads the request's body, and answers where it cannot be understood.
+func (s *Server) orderOf(w http.ResponseWriter, r *http.Request, by caller) (cluster.Order, bool) {
+	o, err := decodeBody[OrderRequest](w, r)
+	if err == nil && len(o.Reason) > maxReason {
+		err = fmt.Errorf("reason: is %d bytes long, the most is %d", len(o.Reason), maxReason)
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, err, nil)
+		return cluster.Order{}, false
+	}
 	order := cluster.Order{Kind: o.Kind, Subject: o.Subject, Policy: o.Policy, Until: o.Until, Word: by.word(o.Reason)}
-	if err := do(order); err != nil {
+	s.log.Info("order", "audit", true, "who", by.name, "method", r.Method, "order", order.ID())
+	return order, true
+}
+
+func (s *Server) change(w http.ResponseWriter, o cluster.Order, do func(cluster.Order) error) {
+	if err := do(o); err != nil {
 		fail(w, statusOf(err), err, nil)
 		return
 	}
-	answer(w, order)
+	answer(w, o)
 }
 
 // subject finds the host or VM that is meant. What is not there could be a slip of the pen, after which nothing
-// would be paused.
+// would be paused. As long as the cluster has not been seen, that of the cluster alone is certain.
 func (s *Server) subject(text string) (string, error) {
+	if text == "cluster" {
+		return text, nil
+	}
 	board, err := s.board.Board()
 	if board.Snapshot.At.IsZero() {
-		return text, err // nothing is known yet, and a pause must not wait for that
+		return "", errors.Join(fmt.Errorf("subject: nobody knows yet what %q is, for the cluster has not been seen; the whole cluster can be paused", text), err)
 	}
 	for _, h := range board.Snapshot.Hosts {
 		if text == cluster.HostSubject(h.ID) {
 			return text, nil
 		}
 	}
-	if text == "cluster" {
-		return text, nil
-	}
-	const prefix = "vm/"
-	if len(text) > len(prefix) && text[:len(prefix)] == prefix {
-		switch vms := board.Snapshot.FindVMs(text[len(prefix):]); len(vms) {
+	if name, ok := strings.CutPrefix(text, cluster.VMSubject("")); ok && name != "" {
+		switch vms := board.Snapshot.FindVMs(name); len(vms) {
 		case 1:
 			return cluster.VMSubject(vms[0].ID), nil
 		case 0:
 		default:
-			return "", fmt.Errorf("subject: %d VMs are called %q; name one by its UUID", len(vms), text[len(prefix):])
+			return "", fmt.Errorf("subject: %d VMs are called %q; name one by its UUID", len(vms), name)
 		}
 	}
 	return "", fmt.Errorf("subject: there is no %q; write cluster, host/NAME or vm/NAME", text)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -57,6 +58,9 @@ type Approval struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
+// Same tells whether both words are one person's: names count alike in whatever case they are written.
+func (a Approval) Same(b Approval) bool { return strings.EqualFold(a.Who, b.Who) }
+
 // Case is one recommendation and all that became of it.
 type Case struct {
 	Recommendation Recommendation `json:"recommendation"`
@@ -74,6 +78,9 @@ type Case struct {
 	Measured *Measurement `json:"measured,omitempty"`
 	Updated  time.Time    `json:"updated"`
 }
+
+// PutOff tells whether a person said "not now", and that has not ended.
+func (c Case) PutOff(at time.Time) bool { return c.Snoozed != nil && at.Before(c.Snoozed.Until) }
 
 // Measurement holds what was promised against what was seen.
 type Measurement struct {

@@ -46,6 +46,10 @@ type Order struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
+// maxAdvance is how long an approval in advance may hold: what lasts longer is a level, and a level stands in the
+// configuration.
+const maxAdvance = 30 * 24 * time.Hour
+
 // ID names the order: there is one of a kind for a subject and a policy.
 func (o Order) ID() string {
 	return strings.TrimRight(o.Kind.String()+" "+o.Subject+" "+o.Policy, " ")
@@ -69,6 +73,8 @@ func (o Order) Problem() string {
 		return "an approval in advance needs an end"
 	case !o.Until.IsZero() && !o.Until.After(o.Word.At):
 		return "its end is not in the future"
+	case o.Kind == OrderApprove && o.Until.Sub(o.Word.At) > maxAdvance:
+		return "an approval in advance lasts 30 days at most; give the kind a level of its own for what is to last"
 	}
 	return ""
 }

@@ -41,14 +41,14 @@ const (
 
 // Promise returns what came of the case, when that is known: it failed, or it was done and measured.
 func (c Case) Promise() (p Promise, known bool) {
+	if c.Outcome == nil || c.State != CaseFailed && (c.State != CaseDone || c.Measured == nil) {
+		return p, false
+	}
 	r := c.Recommendation
 	p = Promise{ID: r.ID, Policy: r.Policy, From: r.Action.From, To: r.Action.To, Detectors: r.detectors()}
-	switch {
-	case c.State == CaseFailed && c.Outcome != nil:
+	if c.State == CaseFailed {
 		p.At, p.Why = c.Outcome.Finished, "it failed: "+c.Outcome.Reason
 		return p, true
-	case c.State != CaseDone || c.Measured == nil || c.Outcome == nil:
-		return p, false
 	}
 	p.At = c.Measured.At
 	p.ScoreError = Known(c.Measured.Cluster.Score - c.Measured.PredictedScore)

@@ -19,9 +19,15 @@ func (f Freeze) Begins() (cron.Schedule, error) {
 	if strings.Contains(f.Schedule, "TZ=") {
 		return nil, fmt.Errorf("schedule: write the time zone under time_zone")
 	}
+	if strings.HasPrefix(f.Schedule, "@") {
+		return nil, fmt.Errorf("schedule: %s is not five fields of cron", f.Schedule)
+	}
 	schedule, err := cron.ParseStandard(f.Schedule)
 	if err != nil {
 		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	if schedule.Next(time.Unix(0, 0)).IsZero() {
+		return nil, fmt.Errorf("schedule: there is no such day")
 	}
 	return zoned{schedule, zone}, nil
 }

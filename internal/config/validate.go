@@ -117,10 +117,11 @@ func (c Config) checkAccess(p *problems) {
 		p.add(t.File == "", key+".file", "is missing; name the file that holds the token")
 		p.add(!slices.Contains(roles(), t.Role), key+".role", "%q is no role; use %s", t.Role, known)
 	}
+	certified := map[string]bool{} // a person may have a token too, under the same name
 	for i, t := range c.API.Certificates {
 		key := fmt.Sprintf("api.certificates[%d]", i)
-		p.add(t.Name == "" || seen[t.Name], key+".name", "is missing or stands twice; it is the certificate's common name, and how the journal names who decided")
-		seen[t.Name] = true
+		p.add(t.Name == "" || certified[t.Name], key+".name", "is missing or stands twice; it is the certificate's common name, and how the journal names who decided")
+		certified[t.Name] = true
 		p.add(!slices.Contains(roles(), t.Role), key+".role", "%q is no role; use %s", t.Role, known)
 	}
 	p.add(c.API.Anonymous != "viewer" && c.API.Anonymous != "nobody", "api.anonymous", "%q is neither viewer (everybody may read) nor nobody (reading takes a token as well)", c.API.Anonymous)
@@ -139,6 +140,12 @@ func (c Config) checkSlack(p *problems) {
 		p.add(a.User == "", fmt.Sprintf("slack.approvers[%d].user", i), "is missing; it is the ID that the person's profile shows, for example U012AB3CD")
 	}
 	p.add(s.Snooze < 0, "slack.snooze", "is negative")
+	if len(c.Automation.TwoPeople) > 0 {
+		p.add(len(s.ApproverGroups) > 0, "slack.approver_groups", "cannot be used with automation.two_people: nobody knows which bearer of a token a member is, and one person would pass for two; list approvers with their names")
+		for i, a := range s.Approvers {
+			p.add(a.Name == "", fmt.Sprintf("slack.approvers[%d].name", i), "is missing; automation.two_people needs to know what the person is called under api.tokens, so that one does not pass for two")
+		}
+	}
 }
 
 func (c Config) checkRules(p *problems) {

@@ -65,7 +65,7 @@ func faults() []fault {
 		{"a job does not matter", "actuator/gate/job.go", "if busy {", "if busy && false {", "./actuator/gate"},
 		{"a pause of a host is for one of the two", "internal/cluster/order.go", "HostSubject(r.Action.To), VMSubject", "VMSubject", "./actuator/gate"},
 		{"an approval in advance never ends", "internal/cluster/order.go", "!at.Before(o.Until) || o.Policy", "false || o.Policy", "./actuator/gate"},
-		{"the same person twice is two", "actuator/gate/approval.go", "return s.Who != q.Approval.Who", "return true", "./actuator/gate"},
+		{"the same person twice is two", "actuator/gate/approval.go", "return !s.Same(*q.Approval)", "return true", "./actuator/gate"},
 		{"two people are not needed at level full", "actuator/gate/approval.go", "\tcase two:\n", "\tcase two && l != cluster.LevelFull:\n", "./actuator/gate"},
 		{"a freeze ends at once", "actuator/gate/freeze.go", "now.Add(-f.Duration)", "now", "./actuator/gate"},
 		{"failures do not add up", "actuator/gate/storm.go", "if len(recent) < n {", "if true {", "./actuator/gate"},
