@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,26 +41,30 @@ func (s *Server) orders(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) order(w http.ResponseWriter, r *http.Request, by caller) {
-	s.change(w, r, by, s.desk.Order)
+	s.change(w, r, by, s.desk.Order, cluster.Order.Problem)
 }
 
 func (s *Server) lift(w http.ResponseWriter, r *http.Request, by caller) {
-	s.change(w, r, by, s.desk.Lift)
+	s.change(w, r, by, s.desk.Lift, func(o cluster.Order) string {
+		o.Until = o.Word.At.Add(time.Second) // what is taken back needs no end of its own
+		return o.Problem()
+	})
 }
 
-func (s *Server) change(w http.ResponseWriter, r *http.Request, by caller, do func(cluster.Order) error) {
+func (s *Server) change(w http.ResponseWriter, r *http.Request, by caller, do func(cluster.Order) error, problem func(cluster.Order) string) {
 	o, err := decodeBody[OrderRequest](w, r)
-	if err == nil && len(o.Reason) > maxReason {
-		err = fmt.Errorf("reason: is %d bytes long, the most is %d", len(o.Reason), maxReason)
-	}
+	err = cmp.Or(err, tooLong(o.Reason))
 	if err == nil {
 		o.Subject, err = s.subject(o.Subject)
+	}
+	order := cluster.Order{Kind: o.Kind, Subject: o.Subject, Policy: o.Policy, Until: o.Until, Word: by.word(o.Reason)}
+	if why := problem(order); err == nil && why != "" {
+		err = errors.New(why)
 	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, err, nil)
 		return
 	}
-	order := cluster.Order{Kind: o.Kind, Subject: o.Subject, Policy: o.Policy, Until: o.Until, Word: by.word(o.Reason)}
 	if err := do(order); err != nil {
 		fail(w, statusOf(err), err, nil)
 		return
@@ -69,9 +75,9 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, by caller, do fu
 // subject finds the host or VM that is meant. What is not there could be a slip of the pen, after which nothing
 // would be paused.
 func (s *Server) subject(text string) (string, error) {
-	board, err := s.board.Board()
+	board, _ := s.board.Board() // an error matters only as far as nothing is known
 	if board.Snapshot.At.IsZero() {
-		return text, err // nothing is known yet, and a pause must not wait for that
+		return text, nil // nothing is known yet, and a pause must not wait for that
 	}
 	for _, h := range board.Snapshot.Hosts {
 		if text == cluster.HostSubject(h.ID) {
@@ -101,7 +107,7 @@ func (c *Client) Gates(ctx context.Context, id string) ([]cluster.Verdict, error
 
 // Snooze puts the recommendation off until the time.
 func (c *Client) Snooze(ctx context.Context, id, reason string, until time.Time) (cluster.Case, error) {
-	return c.decide(ctx, id, "snooze", Decision{Reason: reason, Until: until})
+	return c.decide(ctx, id, "snooze", Postponement{Reason: reason, Until: until})
 }
 
 // Orders lists the orders in force.
