@@ -13,13 +13,14 @@ import (
 // next returns the case whose turn it is: the oldest approved one that waits for nothing or, where
 // the gates let an open one through without a person's word on it, that one.
 func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
+	flying := a.inFlight() // only what calls this begins anything, so there will not be more meanwhile
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseApproved }) {
-		if !a.waits(c) {
+		if !a.waits(c, flying) {
 			return c, true
 		}
 	}
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen && a.alone(c) }) {
-		if a.waits(c) || !a.due(c.Recommendation.ID) {
+		if a.waits(c, flying) || !a.due(c.Recommendation.ID) {
 			continue
 		}
 		if verdicts := gate.Ask(gate.All(), a.question(ctx, c, nil, false)); gate.Open(verdicts) {
@@ -39,8 +40,8 @@ func (a *Actuator) alone(c cluster.Case) bool {
 func underWay(c cluster.Case) bool { return c.State == cluster.CaseRunning }
 
 // waits tells whether something that the case depends on has not ended yet, or too much is under way already.
-func (a *Actuator) waits(c cluster.Case) bool {
-	if gate.Crowded(a.currentPolicy().Gate.Parallel, a.inFlight(), c.Recommendation.Action) != "" {
+func (a *Actuator) waits(c cluster.Case, flying []cluster.Action) bool {
+	if gate.Crowded(a.currentPolicy().Gate.Parallel, flying, c.Recommendation.Action) != "" {
 		return true
 	}
 	for _, id := range c.Recommendation.DependsOn {
@@ -119,22 +120,32 @@ func (a *Actuator) overlay(s *cluster.Snapshot, rec cluster.Recommendation, now 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, c := range a.cases {
+		there := click && c.State == cluster.CaseApproved && slices.Contains(rec.DependsOn, id) ||
+			c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < a.policy.Gate.MaxDataAge
+		onItsWay := c.State == cluster.CaseRunning || c.State == cluster.CaseUnknown
+		if id == rec.ID || !there && !onItsWay {
+			continue // most of them, and looking for a VM takes long in a large cluster
+		}
 		act := c.Recommendation.Action
-		for i := range s.VMs {
-			vm := &s.VMs[i]
-			if id == rec.ID || vm.ID != act.VM || vm.Host != act.From {
-				continue
-			}
-			switch {
-			case click && c.State == cluster.CaseApproved && slices.Contains(rec.DependsOn, id):
-				vm.Host = act.To
-			case c.State == cluster.CaseRunning || c.State == cluster.CaseUnknown:
-				vm.MigratingTo = act.To
-			case c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < a.policy.Gate.MaxDataAge:
-				vm.Host = act.To
-			}
+		i := indexOf(s.VMs, act)
+		switch {
+		case i < 0: // it was seen elsewhere already, or is gone
+		case there:
+			s.VMs[i].Host = act.To
+		default:
+			s.VMs[i].MigratingTo = act.To
 		}
 	}
+}
+
+// indexOf finds the VM of the action where it was before, or returns -1.
+func indexOf(vms []cluster.VM, a cluster.Action) int {
+	for i := range vms {
+		if vms[i].ID == a.VM && vms[i].Host == a.From {
+			return i
+		}
+	}
+	return -1
 }
 
 // rejected returns the last no to moving the VM, or nil.

@@ -235,11 +235,15 @@ func (a *Actuator) List(want func(cluster.Case) bool) []cluster.Case { return in
 func (a *Actuator) choose(want func(cluster.Case) bool) []cluster.Case {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var list []cluster.Case
+	var found []*cluster.Case
 	for _, c := range a.cases {
 		if want(*c) {
-			list = append(list, *c)
+			found = append(found, c)
 		}
+	}
+	list := make([]cluster.Case, len(found)) // a case is large: each is copied once
+	for i, c := range found {
+		list[i] = *c
 	}
 	return list
 }

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -443,10 +444,20 @@ func fail(w http.ResponseWriter, code int, err error, c *cluster.Case) {
 	write(w, code, Problem{Error: err.Error(), Case: c})
 }
 
+// maxIndented is up to which length an answer is indented for people. What is longer nobody reads as it is, and
+// indenting takes longer than all the rest.
+const maxIndented = 256 << 10
+
 func write(w http.ResponseWriter, code int, v any) {
-	b, err := json.MarshalIndent(v, "", " ")
+	b, err := json.Marshal(v)
 	if err != nil {
 		code, b = http.StatusInternalServerError, []byte(`{"error": "the answer cannot be written as JSON"}`)
+	}
+	if len(b) <= maxIndented {
+		var indented bytes.Buffer
+		if json.Indent(&indented, b, "", " ") == nil {
+			b = indented.Bytes()
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

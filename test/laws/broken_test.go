@@ -89,7 +89,7 @@ func faults() []fault {
 		{"a no does not beat what is about to happen", "actuator/act.go", "Approval: c.Approval, Verdicts: verdicts}, c.State)", "Approval: c.Approval, Verdicts: verdicts}, cluster.CaseOpen, cluster.CaseApproved, cluster.CaseRejected)", "./actuator"},
 		{"a no is forgotten with its ID", "actuator/gate/rejection.go", "q.Now.Before(until)", "false", "./actuator"},
 		{"a move that no longer helps is made", "actuator/gate/world.go", "after < now {", "false && after < now {", "./actuator"},
-		{"unknown actions take no room", "actuator/act.go", "c.State == cluster.CaseRunning || c.State == cluster.CaseUnknown:", "c.State == cluster.CaseRunning && false:", "./actuator"},
+		{"unknown actions take no room", "actuator/act.go", "onItsWay := c.State == cluster.CaseRunning || c.State == cluster.CaseUnknown", "onItsWay := false", "./actuator"},
 		{"it gives up on a job under way", "actuator/act.go", "!seen.settled && !seen.job && !time.Now()", "!seen.settled && !time.Now()", "./actuator"},
 		{"a refused word counts after a restart", "internal/cluster/case.go", "case e.Kind != EntryRefused || e.Outcome != nil:", "default:", "./actuator"},
 		{"effects are measured through gaps", "actuator/measure.go", "if blurred(snap, c.Recommendation.Action) {", "if false {", "./actuator"},
