@@ -143,6 +143,8 @@ func TestTrustThatCannotBeWrittenDownIsNotGainedButIsLost(t *testing.T) {
 		}
 		s.with(func() { s.full, s.blind, s.blinded = errors.New("disk full"), errors.New("no Prometheus"), time.Now() })
 		time.Sleep(2 * time.Minute)
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		if level := a.trusted["quarantine"].To; level != cluster.LevelManual {
 			t.Errorf("it is trusted as %s with old data and a full disk", level)
 		}

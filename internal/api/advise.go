@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/analyzer/plan"
@@ -51,7 +50,7 @@ func (s *Server) place(w http.ResponseWriter, r *http.Request) {
 
 // decodeVM reads a VM that runs nowhere yet, as strictly as one of a snapshot file.
 func decodeVM(text string) (cluster.VM, error) {
-	vm, err := decodeOne[cluster.VM](strings.NewReader(text))
+	vm, err := decodeOne[cluster.VM]([]byte(text))
 	if err != nil {
 		return vm, err
 	}

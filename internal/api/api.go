@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -299,32 +298,6 @@ func tooLong(reason string) error {
 		return fmt.Errorf("reason: is %d characters long, the most is %d", n, maxReason)
 	}
 	return nil
-}
-
-// decodeBody reads the request's body, which may be empty, and says what cannot be understood.
-func decodeBody[T any](w http.ResponseWriter, r *http.Request) (T, error) {
-	v, err := decodeOne[T](http.MaxBytesReader(w, r.Body, maxBody))
-	switch {
-	case errors.Is(err, io.EOF):
-		return v, nil
-	case err != nil:
-		return v, fmt.Errorf("read the body: %w", err)
-	}
-	return v, nil
-}
-
-// decodeOne reads one value and nothing else. The error is io.EOF where there is none at all.
-func decodeOne[T any](r io.Reader) (T, error) {
-	var v T
-	dec := json.NewDecoder(r)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&v); err != nil {
-		return v, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return v, errors.New("there is more after the first value")
-	}
-	return v, nil
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {

@@ -19,7 +19,7 @@ import (
 // bodies are such as people and programs send, right and wrong. Each is sent to every operation.
 func bodies() []string {
 	const end = `"until": "2099-01-01T00:00:00Z"`
-	list := []string{"", "null", "{}", "[]", `"x"`, "1", "{", "{} {}", `{"who": "root"}`, `{"reason": 1}`, `{"reason": null}`, `{"reason": ""}`, `{"reason": "before the backup"}`,
+	list := []string{"", "null", "{}", "[]", `"x"`, "1", "{", "{} {}", `{"who": "root"}`, `{"Reason": "x"}`, `{"reason": 1}`, `{"reason": null}`, `{"reason": ""}`, `{"reason": "before the backup"}`,
 		`{"reason": "` + strings.Repeat("é", 1000) + `"}`, `{"reason": "` + strings.Repeat("é", 1001) + `"}`, "{" + end + "}", "{" + end + `, "reason": "later"}`,
 		`{"until": "tomorrow"}`, `{"until": null}`, `{"until": 5}`, `{"reason": "x", "until": ""}`}
 	for _, order := range []string{
@@ -78,7 +78,7 @@ func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 		"head":    {"", "12", "12:" + strings.Repeat("aB", 32), "12:" + strings.Repeat("ab", 31), "x:" + strings.Repeat("ab", 32)},
 		"subject": {"", "h1", "web1"},
 		"vm": {"", "null", "[]", "{}", `{"id":"new"}`, `{"id":"new","vcpus":2,"memory_bytes":1073741824}`, `{"id":"","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"sudo":1}`,
-			`{"id":"new","vcpus":-2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"cpu_demand_cores":-1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"state":"weird"}`, `{"id":"new","vcpus":2.5,"memory_bytes":1}`,
+			`{"ID":"new","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":-2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"cpu_demand_cores":-1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"state":"weird"}`, `{"id":"new","vcpus":2.5,"memory_bytes":1}`,
 			`{"id":"new","vcpus":2,"memory_bytes":1,"automation":"off","tags":["a"],"storage":["nfs"]}`},
 	}
 	s, _ := serve(t, &house{}, nil)
