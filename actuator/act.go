@@ -14,13 +14,14 @@ import (
 // next returns the case whose turn it is: the oldest approved one that waits for nothing, pauses and freezes included, or, where
 // the gates let an open one through without a person's word on it, that one.
 func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
+	flying := a.inFlight() // only what calls this begins anything, so there will not be more meanwhile
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseApproved }) {
-		if !a.waits(c) && !gate.Passing(gate.Refusals(gate.Ask(gate.Forehand(), a.remembered(c, c.Approval)))) {
+		if !a.waits(c, flying) && !gate.Passing(gate.Refusals(gate.Ask(gate.Forehand(), a.remembered(c, c.Approval)))) {
 			return c, true
 		}
 	}
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen && a.alone(c) }) {
-		if a.waits(c) || !a.due(c.Recommendation.ID) {
+		if a.waits(c, flying) || !a.due(c.Recommendation.ID) {
 			continue
 		}
 		if verdicts := gate.Ask(gate.All(), a.question(ctx, c, nil, false)); gate.Open(verdicts) {
@@ -43,8 +44,8 @@ func underWay(c cluster.Case) bool { return c.State == cluster.CaseRunning }
 func uncertain(c cluster.Case) bool { return underWay(c) || c.State == cluster.CaseUnknown }
 
 // waits tells whether something that the case depends on has not ended yet, or too much is under way already.
-func (a *Actuator) waits(c cluster.Case) bool {
-	if gate.Crowded(a.currentPolicy().Gate.Parallel, a.inFlight(), c.Recommendation.Action) != "" {
+func (a *Actuator) waits(c cluster.Case, flying []cluster.Action) bool {
+	if gate.Crowded(a.currentPolicy().Gate.Parallel, flying, c.Recommendation.Action) != "" {
 		return true
 	}
 	for _, id := range c.Recommendation.DependsOn {

@@ -234,39 +234,35 @@ func (a *Actuator) pull(now time.Time) {
 	}
 }
 
-// List returns the cases that the filter wants, the oldest recommendation first and those of one
-// pass in the order of their plan.
-func (a *Actuator) List(want func(cluster.Case) bool) []cluster.Case {
+// List returns the cases that the filter wants, the oldest recommendation first, those of one pass in the order of
+// their plan, and each after those that it depends on.
+func (a *Actuator) List(want func(cluster.Case) bool) []cluster.Case { return inOrder(a.choose(want)) }
+
+func (a *Actuator) choose(want func(cluster.Case) bool) []cluster.Case {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var list []cluster.Case
+	var found []*cluster.Case
 	for _, c := range a.cases {
 		if want(*c) {
-			list = append(list, *c)
+			found = append(found, c)
 		}
 	}
-	slices.SortFunc(list, func(x, y cluster.Case) int {
-		switch {
-		case slices.Contains(x.Recommendation.DependsOn, y.Recommendation.ID):
-			return 1
-		case slices.Contains(y.Recommendation.DependsOn, x.Recommendation.ID):
-			return -1
-		}
-		if d := x.Recommendation.Made.Compare(y.Recommendation.Made); d != 0 {
-			return d
-		}
-		if d := x.Recommendation.Before.Score - y.Recommendation.Before.Score; d != 0 { // a plan's steps raise the score one by one
-			if d < 0 {
-				return -1
-			}
-			return 1
-		}
-		if x.Recommendation.ID < y.Recommendation.ID {
-			return -1
-		}
-		return 1
-	})
+	list := make([]cluster.Case, len(found)) // a case is large: each is copied once
+	for i, c := range found {
+		list[i] = *c
+	}
 	return list
+}
+
+// Counts tells how many cases are in each state.
+func (a *Actuator) Counts() map[cluster.CaseState]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := map[cluster.CaseState]int{}
+	for _, c := range a.cases {
+		n[c.State]++
+	}
+	return n
 }
 
 // Case returns the case with that recommendation ID.

@@ -143,7 +143,7 @@ func TestTrustThatCannotBeWrittenDownIsNotGainedButIsLost(t *testing.T) {
 		}
 		s.with(func() { s.full, s.blind, s.blinded = errors.New("disk full"), errors.New("no Prometheus"), time.Now() })
 		time.Sleep(2 * time.Minute)
-		if level := a.trusted["quarantine"].To; level != cluster.LevelManual {
+		if level := a.trustOf("quarantine").To; level != cluster.LevelManual {
 			t.Errorf("it is trusted as %s with old data and a full disk", level)
 		}
 		s.with(func() { s.full, s.blind = nil, nil })

@@ -99,10 +99,9 @@ func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
-	n := make([]int, len(cluster.CaseStates()))
-	c.actuator.List(func(one cluster.Case) bool { n[one.State]++; return false })
+	n := c.actuator.Counts()
 	for i, name := range cluster.CaseStates() {
-		ch <- prometheus.MustNewConstMetric(c.cases, prometheus.GaugeValue, float64(n[i]), name)
+		ch <- prometheus.MustNewConstMetric(c.cases, prometheus.GaugeValue, float64(n[cluster.CaseState(i)]), name)
 	}
 	for _, o := range c.actuator.Orders() {
 		ch <- prometheus.MustNewConstMetric(c.orders, prometheus.GaugeValue, 1, o.Kind.String(), o.Subject, o.Policy)

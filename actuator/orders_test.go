@@ -266,8 +266,11 @@ func TestActionsOfDifferentHostsGoSideBySide(t *testing.T) {
 				}
 			}
 			time.Sleep(10 * time.Minute)
-			if most != together || state(t, a, ids[0]) != cluster.CaseDone || state(t, a, ids[1]) != cluster.CaseDone {
-				t.Errorf("%+v: %d at once, want %d; %s and %s", parallel, most, together, state(t, a, ids[0]), state(t, a, ids[1]))
+			s.mu.Lock()
+			seen := most
+			s.mu.Unlock()
+			if seen != together || state(t, a, ids[0]) != cluster.CaseDone || state(t, a, ids[1]) != cluster.CaseDone {
+				t.Errorf("%+v: %d at once, want %d; %s and %s", parallel, seen, together, state(t, a, ids[0]), state(t, a, ids[1]))
 			}
 		})
 	}

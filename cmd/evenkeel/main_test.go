@@ -216,7 +216,9 @@ func TestTheServerRunsReloadsAndSaysWhatItCannotSee(t *testing.T) {
 		t.Errorf("the token: %v %v", err, info.Mode())
 	}
 	write(t, file, strings.Replace(oneHost, "tiny", "renamed", 1))
-	reload(t, url, filepath.Join(dir, "data", "token"), http.StatusOK)
+	if out, err := execute(t, context.Background(), append([]string{"reload"}, ask...)...); err != nil || out != "reloaded\n" {
+		t.Errorf("reload: %v %s", err, out)
+	}
 	await(t, "the new name", func() error {
 		out, err := execute(t, context.Background(), append([]string{"status"}, ask...)...)
 		if err == nil && !strings.Contains(out, "cluster renamed") {
@@ -225,23 +227,8 @@ func TestTheServerRunsReloadsAndSaysWhatItCannotSee(t *testing.T) {
 		return err
 	})
 	write(t, file, "hosts: nonsense")
-	reload(t, url, filepath.Join(dir, "data", "token"), http.StatusBadRequest)
-}
-
-func reload(t *testing.T, url, tokenFile string, want int) {
-	t.Helper()
-	token, err := os.ReadFile(tokenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequest(http.MethodPost, url+"/-/reload", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil || resp.StatusCode != want {
-		t.Errorf("reload: %v %v, want %d", err, resp, want)
+	if out, err := execute(t, context.Background(), append([]string{"reload"}, ask...)...); err == nil || !strings.Contains(err.Error(), "evenkeel.yml") {
+		t.Errorf("reload of a bad file: %v %s", err, out)
 	}
 }
 

@@ -165,3 +165,13 @@ func TestTheClusterCanBePausedBeforeItIsSeen(t *testing.T) {
 		t.Errorf("a VM by a name that nobody knows: %+v, %v", o, err)
 	}
 }
+
+func TestAPauseWaitsForNoSightOfTheCluster(t *testing.T) {
+	h := &house{boardErr: errors.New("connection refused")}
+	s, _ := serve(t, h, nil)
+	for body, want := range map[string]int{`{"kind": "pause", "subject": "cluster"}`: 200, `{"kind": "pause", "subject": "host/h9"}`: 200, `{"kind": "pause", "subject": "rack/r1"}`: 400} {
+		if got := status(t, s, "POST", "/api/v1/orders", secret, body); got != want {
+			t.Errorf("%s answers %d, want %d", body, got, want)
+		}
+	}
+}

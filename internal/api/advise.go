@@ -1,9 +1,10 @@
 package api
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -12,11 +13,16 @@ import (
 // explain says of one VM or host, which the parameter subject names, why what is advised is advised, or why
 // nothing is.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	subject := r.URL.Query().Get("subject")
+	if subject == "" {
+		fail(w, http.StatusBadRequest, errors.New("subject: is missing; name a host or a VM"), nil)
+		return
+	}
 	j, ok := s.judgement(w, r)
 	if !ok {
 		return
 	}
-	e, err := j.Explain(r.URL.Query().Get("subject"), s.board.Policy())
+	e, err := j.Explain(subject, s.board.Policy())
 	if err != nil {
 		fail(w, http.StatusNotFound, err, nil)
 		return
@@ -26,13 +32,9 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 
 // place says where a VM, which the parameter vm describes as the snapshot file does, should start.
 func (s *Server) place(w http.ResponseWriter, r *http.Request) {
-	var vm cluster.VM
-	if err := json.Unmarshal([]byte(r.URL.Query().Get("vm")), &vm); err != nil {
+	vm, err := decodeVM(r.URL.Query().Get("vm"))
+	if err != nil {
 		fail(w, http.StatusBadRequest, fmt.Errorf("vm: %w; describe it as the snapshot file does", err), nil)
-		return
-	}
-	if vm.VCPUs < 1 || vm.MemoryBytes < 1 {
-		fail(w, http.StatusBadRequest, fmt.Errorf("vm: %d vCPUs and %d bytes of memory; both must be more than 0", vm.VCPUs, vm.MemoryBytes), nil)
 		return
 	}
 	j, ok := s.judgement(w, r)
@@ -44,4 +46,18 @@ func (s *Server) place(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, plan.Place(j.Snapshot, j.Findings, s.board.Policy().Plan, vm))
+}
+
+// decodeVM reads a VM that runs nowhere yet, as strictly as one of a snapshot file.
+func decodeVM(text string) (cluster.VM, error) {
+	vm, err := decodeOne[cluster.VM]([]byte(text))
+	if err != nil {
+		return vm, err
+	}
+	vm.Host, vm.MigratingTo = "", ""
+	if vm.VCPUs < 1 || vm.MemoryBytes < 1 {
+		return vm, fmt.Errorf("%d vCPUs and %d bytes of memory; both must be more than 0", vm.VCPUs, vm.MemoryBytes)
+	}
+	alone := cluster.Snapshot{At: time.Unix(0, 0), VMs: []cluster.VM{vm}}
+	return vm, alone.Validate()
 }

@@ -4,18 +4,21 @@
 package api
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/trust"
@@ -43,6 +46,8 @@ type Desk interface {
 	Lift(o cluster.Order) error
 	Promises() []cluster.Promise
 	Standings() []trust.Standing
+	// Counts tells how many cases are in each state.
+	Counts() map[cluster.CaseState]int
 }
 
 // Status is a server in a few words.
@@ -80,11 +85,16 @@ type Problem struct {
 	Case *cluster.Case `json:"case,omitempty"`
 }
 
-// Decision is the body of an approval, a rejection or a snooze. It may be left out of the first two.
+// Decision is the body of an approval or a rejection. It may be left out.
 type Decision struct {
-	Reason string `json:"reason"`
-	// Until is what a recommendation is put off to.
-	Until time.Time `json:"until,omitzero"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Postponement is the body of a snooze.
+type Postponement struct {
+	Reason string `json:"reason,omitempty"`
+	// Until is what the recommendation is put off to.
+	Until time.Time `json:"until"`
 }
 
 // TokenHeader carries the token where Authorization carries the password of the web server.
@@ -92,8 +102,8 @@ const TokenHeader = "X-Evenkeel-Token"
 
 const (
 	maxBody = 64 << 10
-	// maxHistory caps one answer of the history.
-	maxHistory = 1000
+	// maxHistory caps one answer of the history, usualHistory is what it holds when nothing is said.
+	maxHistory, usualHistory = 1000, 50
 	// rehearsalTimeout bounds a look at another time.
 	rehearsalTimeout = 60 * time.Second
 )
@@ -121,7 +131,7 @@ type route struct {
 	handle       func(http.ResponseWriter, *http.Request, caller)
 }
 
-// routes are all of them; docs/openapi.yaml describes each.
+// routes are all of them; openapi.yaml describes each.
 func (s *Server) routes() []route {
 	reads := func(f func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request, caller) {
 		return func(w http.ResponseWriter, r *http.Request, _ caller) { f(w, r) }
@@ -147,6 +157,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/plan", Viewer, reads(s.plan)},
 		{"GET", "/api/v1/explain", Viewer, reads(s.explain)},
 		{"GET", "/api/v1/place", Viewer, reads(s.place)},
+		{"GET", "/api/v1/openapi.yaml", Viewer, reads(showDocument)},
 		{"POST", "/-/reload", Admin, s.reloadNow},
 	}
 }
@@ -180,11 +191,11 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	level := s.level
 	s.mu.Unlock()
+	cases := s.desk.Counts()
 	st := Status{
 		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, SnapshotAt: board.Snapshot.At,
 		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(),
-		Open:    len(s.desk.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen })),
-		Unknown: len(s.desk.List(func(c cluster.Case) bool { return c.State == cluster.CaseUnknown })),
+		Open: cases[cluster.CaseOpen], Unknown: cases[cluster.CaseUnknown],
 	}
 	if err != nil {
 		st.LastError = err.Error()
@@ -207,9 +218,14 @@ func (s *Server) recommendations(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, fmt.Errorf("state: %q is none; use all or one of %s", state, strings.Join(cluster.CaseStates(), ", ")), nil)
 		return
 	}
-	answer(w, orEmpty(s.desk.List(func(c cluster.Case) bool {
+	limit, ok := limitOf(w, r, math.MaxInt)
+	if !ok {
+		return
+	}
+	list := s.desk.List(func(c cluster.Case) bool {
 		return state == "all" || state == c.State.String() || state == "" && c.State.Unsettled()
-	})))
+	})
+	answer(w, orEmpty(list[:min(limit, len(list))]))
 }
 
 func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) {
@@ -222,37 +238,45 @@ func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) approve(w http.ResponseWriter, r *http.Request, by caller) {
-	s.decide(w, r, by, func(id string, word cluster.Approval, _ time.Time) (cluster.Case, error) {
+	d, err := decodeBody[Decision](w, r)
+	decide(w, d.Reason, err, func() (cluster.Case, error) {
 		// The person's request may be cut off; the decision is taken all the same.
-		return s.desk.Approve(context.WithoutCancel(r.Context()), id, word)
+		return s.desk.Approve(context.WithoutCancel(r.Context()), r.PathValue("id"), by.word(d.Reason))
 	})
 }
 
 func (s *Server) reject(w http.ResponseWriter, r *http.Request, by caller) {
-	s.decide(w, r, by, func(id string, word cluster.Approval, _ time.Time) (cluster.Case, error) {
-		return s.desk.Reject(id, word)
+	d, err := decodeBody[Decision](w, r)
+	decide(w, d.Reason, err, func() (cluster.Case, error) {
+		return s.desk.Reject(r.PathValue("id"), by.word(d.Reason))
 	})
 }
 
 func (s *Server) snooze(w http.ResponseWriter, r *http.Request, by caller) {
-	s.decide(w, r, by, s.desk.Snooze)
+	p, err := decodeBody[Postponement](w, r)
+	if err == nil && p.Until.IsZero() {
+		err = errors.New("until: is missing; say until when it is put off")
+	}
+	decide(w, p.Reason, err, func() (cluster.Case, error) {
+		return s.desk.Snooze(r.PathValue("id"), by.word(p.Reason), p.Until)
+	})
 }
 
-func (s *Server) decide(w http.ResponseWriter, r *http.Request, by caller, say func(string, cluster.Approval, time.Time) (cluster.Case, error)) {
-	d, err := decodeBody[Decision](w, r)
-	if err == nil && len(d.Reason) > maxReason {
-		err = fmt.Errorf("reason: is %d bytes long, the most is %d", len(d.Reason), maxReason)
-	}
-	if err != nil {
+// decide has a decision taken, unless what was sent makes no sense, and answers with the case as it then stands.
+func decide(w http.ResponseWriter, reason string, sent error, say func() (cluster.Case, error)) {
+	if err := cmp.Or(sent, tooLong(reason)); err != nil {
 		fail(w, http.StatusBadRequest, err, nil)
 		return
 	}
-	c, err := say(r.PathValue("id"), by.word(d.Reason), d.Until)
-	if err != nil {
+	c, err := say()
+	switch {
+	case errors.Is(err, actuator.ErrNotFound):
+		fail(w, statusOf(err), err, nil)
+	case err != nil:
 		fail(w, statusOf(err), err, &c)
-		return
+	default:
+		answer(w, c)
 	}
-	answer(w, c)
 }
 
 // statusOf is the HTTP status of an error of the desk.
@@ -266,25 +290,18 @@ func statusOf(err error) int {
 	return http.StatusServiceUnavailable
 }
 
-// maxReason is how long a person's reason may be, in bytes.
+// maxReason is how long a person's reason may be, in characters.
 const maxReason = 1000
 
-// decodeBody reads the request's body, which may be empty, and says what cannot be understood.
-func decodeBody[T any](w http.ResponseWriter, r *http.Request) (T, error) {
-	var v T
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&v); err != nil && !errors.Is(err, io.EOF) {
-		return v, fmt.Errorf("read the body: %w", err)
+func tooLong(reason string) error {
+	if n := utf8.RuneCountInString(reason); n > maxReason {
+		return fmt.Errorf("reason: is %d characters long, the most is %d", n, maxReason)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return v, errors.New("read the body: there is more after the first value")
-	}
-	return v, nil
+	return nil
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
-	limit, ok := limitOf(w, r)
+	limit, ok := limitOf(w, r, usualHistory)
 	if !ok {
 		return
 	}
@@ -293,11 +310,11 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	answer(w, orEmpty(ended[:min(limit, len(ended))]))
 }
 
-// limitOf reads how many are wanted, and answers where that makes no sense.
-func limitOf(w http.ResponseWriter, r *http.Request) (limit int, ok bool) {
+// limitOf reads how many are wanted, so many where nothing is said, and answers where that makes no sense.
+func limitOf(w http.ResponseWriter, r *http.Request, otherwise int) (limit int, ok bool) {
 	text := r.URL.Query().Get("limit")
 	if text == "" {
-		return 50, true
+		return otherwise, true
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > maxHistory {
@@ -400,10 +417,20 @@ func fail(w http.ResponseWriter, code int, err error, c *cluster.Case) {
 	write(w, code, Problem{Error: err.Error(), Case: c})
 }
 
+// maxIndented is up to which length an answer is indented for people. What is longer nobody reads as it is, and
+// indenting takes longer than all the rest.
+const maxIndented = 256 << 10
+
 func write(w http.ResponseWriter, code int, v any) {
-	b, err := json.MarshalIndent(v, "", " ")
+	b, err := json.Marshal(v)
 	if err != nil {
 		code, b = http.StatusInternalServerError, []byte(`{"error": "the answer cannot be written as JSON"}`)
+	}
+	if len(b) <= maxIndented {
+		var indented bytes.Buffer
+		if json.Indent(&indented, b, "", " ") == nil {
+			b = indented.Bytes()
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

@@ -34,6 +34,13 @@ type house struct {
 	decide   error
 	asked    time.Time
 	standing cluster.Orders
+
+	// What follows is shown in place of the little that a house holds by itself.
+	board, judged *analyzer.Judgement
+	policy        analyzer.Policy
+	promises      []cluster.Promise
+	trusted       []trust.Standing
+	verdicts      []cluster.Verdict
 }
 
 func (h *house) judgement() analyzer.Judgement {
@@ -46,15 +53,21 @@ func (h *house) Board() (analyzer.Judgement, error) {
 	if h.boardErr != nil {
 		return analyzer.Judgement{}, h.boardErr
 	}
+	if h.board != nil {
+		return *h.board, nil
+	}
 	return h.judgement(), nil
 }
 
-func (h *house) Policy() analyzer.Policy { return analyzer.Policy{Interval: time.Second} }
+func (h *house) Policy() analyzer.Policy { return h.policy }
 
 func (h *house) Rehearse(_ context.Context, t time.Time) (analyzer.Judgement, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked = t
+	if h.judged != nil {
+		return *h.judged, h.boardErr
+	}
 	return h.judgement(), h.boardErr
 }
 
@@ -66,6 +79,14 @@ func (h *house) List(want func(cluster.Case) bool) []cluster.Case {
 		}
 	}
 	return list
+}
+
+func (h *house) Counts() map[cluster.CaseState]int {
+	n := map[cluster.CaseState]int{}
+	for _, c := range h.cases {
+		n[c.State]++
+	}
+	return n
 }
 
 func (h *house) Case(id string) (cluster.Case, error) {
@@ -103,28 +124,47 @@ func (h *house) Snooze(id string, a cluster.Approval, until time.Time) (cluster.
 
 func (h *house) Gates(_ context.Context, id string) ([]cluster.Verdict, error) {
 	_, err := h.Case(id)
+	if h.verdicts != nil {
+		return h.verdicts, err
+	}
 	return []cluster.Verdict{{Gate: "level", Pass: true}}, err
 }
 
 func (h *house) Orders() cluster.Orders { return h.standing }
 
 func (h *house) Order(o cluster.Order) error {
-	_, err := h.say("order "+o.ID(), "abc", o.Word)
-	return err
+	return h.heard("order", o)
 }
 
 func (h *house) Lift(o cluster.Order) error {
-	_, err := h.say("lift "+o.ID(), "abc", o.Word)
-	return err
+	return h.heard("lift", o)
+}
+
+func (h *house) heard(what string, o cluster.Order) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said = append(h.said, strings.Join([]string{what, o.ID(), "abc", o.Word.Who, o.Word.Via, o.Word.Reason}, " "))
+	return h.decide
 }
 
 func (h *house) Promises() []cluster.Promise {
+	if h.promises != nil {
+		return h.promises
+	}
 	return []cluster.Promise{{ID: "older", At: at()}, {ID: "newer", At: at().Add(time.Hour), Kept: true}}
 }
 
 func (h *house) Standings() []trust.Standing {
+	if h.trusted != nil {
+		return h.trusted
+	}
 	return []trust.Standing{{Policy: "balance", Level: cluster.LevelManual, Wants: "more"}}
 }
+
+// The errors of a desk.
+func errNotOpen() error  { return fmt.Errorf("%w: it was approved by alice", actuator.ErrNotOpen) }
+func errNotFound() error { return fmt.Errorf("x: %w", actuator.ErrNotFound) }
+func errDisk() error     { return errors.New("write the journal: no space left on device") }
 
 func serve(t testing.TB, h *house, reload func() error) (*api.Server, *httptest.Server) {
 	t.Helper()
@@ -334,10 +374,20 @@ func FuzzRequests(f *testing.F) {
 	f.Add("GET", "/api/v1/history", "limit=-1", "", false)
 	f.Add("DELETE", "/api/v1/recommendations", "state=open", "", false)
 	f.Add("POST", "/api/v1/orders", "", `{"kind": "pause", "subject": "vm/web1"}`, true)
+	f.Add("POST", "/api/v1/orders", "", `{"kind": "approve", "subject": "cluster", "policy": "balance", "until": "2099-01-01T00:00:00Z", "reason": "x"}`, true)
+	f.Add("DELETE", "/api/v1/orders", "", `{"kind": "pause", "subject": "cluster", "until": null}`, true)
+	f.Add("POST", "/-/reload", "", `{}`, true)
+	f.Add("GET", "/api/v1/place", `vm={"id":"new","vcpus":2,"memory_bytes":1073741824,"dirty_bytes_per_second":null}`, "", false)
+	f.Add("GET", "/api/v1/place", `vm={"id":"new","vcpus":-1,"memory_bytes":1e30}`, "", false)
+	f.Add("GET", "/api/v1/explain", "subject=web1&at=0001-01-01T00:00:00Z", "", false)
+	f.Add("GET", "/api/v1/journal/verify", "head=18446744073709551616:00", "", false)
+	f.Add("GET", "/api/v1/recommendations", "state=all&limit=1001", "", false)
 	f.Add("DELETE", "/api/v1/orders", "", `{"kind": "approve", "subject": "host/h1", "policy": "balance", "until": "2026-11-22T10:00:00Z"}`, true)
+	f.Add("POST", "/api/v1/recommendations/abc/snooze", "", `{"until": "2099-01-01T00:00:00Z", "reason": "later"}`, true)
 	f.Add("POST", "/api/v1/recommendations/abc/snooze", "", `{"until": "tomorrow"}`, true)
 	h := &house{}
 	s, _ := serve(f, h, func() error { return nil })
+	s.SetLedger(&ledger{})
 	f.Fuzz(func(t *testing.T, method, path, query, body string, token bool) {
 		req, err := http.NewRequest(method, "http://x/", strings.NewReader(body))
 		if err != nil {

@@ -72,9 +72,9 @@ func (c *Client) Reject(ctx context.Context, id, reason string) (cluster.Case, e
 	return c.decide(ctx, id, "reject", Decision{Reason: reason})
 }
 
-func (c *Client) decide(ctx context.Context, id, word string, d Decision) (cluster.Case, error) {
+func (c *Client) decide(ctx context.Context, id, word string, body any) (cluster.Case, error) {
 	var out cluster.Case
-	err := c.do(ctx, http.MethodPost, "/api/v1/recommendations/"+url.PathEscape(id)+"/"+word, nil, d, &out)
+	err := c.do(ctx, http.MethodPost, "/api/v1/recommendations/"+url.PathEscape(id)+"/"+word, nil, body, &out)
 	return out, err
 }
 
@@ -115,6 +115,11 @@ func (c *Client) Place(ctx context.Context, vm cluster.VM) (plan.Placement, erro
 func (c *Client) Snapshot(ctx context.Context, at time.Time) ([]byte, error) {
 	raw, err := get[json.RawMessage](ctx, c, "/api/v1/snapshot", timed(at))
 	return raw, err
+}
+
+// Reload has the server read its configuration file again.
+func (c *Client) Reload(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/-/reload", nil, nil, nil)
 }
 
 func timed(at time.Time) url.Values {
@@ -174,6 +179,9 @@ func decode(status int, b []byte, out any, target string) error {
 			return fmt.Errorf("%s answers with status %d and no explanation; is it an evenkeel server?", target, status)
 		}
 		return refused
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("%s answers with something else than expected: %w", target, err)

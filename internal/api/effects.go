@@ -23,7 +23,7 @@ type Effects struct {
 }
 
 func (s *Server) effects(w http.ResponseWriter, r *http.Request) {
-	limit, ok := limitOf(w, r)
+	limit, ok := limitOf(w, r, usualHistory)
 	if !ok {
 		return
 	}

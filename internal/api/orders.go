@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,71 +43,59 @@ func (s *Server) orders(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) order(w http.ResponseWriter, r *http.Request, by caller) {
-	o, ok := s.orderOf(w, r, by)
-	if !ok {
-		return
-	}
-	subject, err := s.subject(o.Subject)
-	if o.Subject = subject; err == nil {
-		if why := o.Problem(); why != "" {
-			err = errors.New(why)
-		}
-	}
-	if err != nil {
-		fail(w, http.StatusBadRequest, err, nil)
-		return
-	}
-	s.change(w, o, s.desk.Order)
+	s.change(w, r, by, s.desk.Order, func(o *cluster.Order) (err error) {
+		o.Subject, err = s.subject(o.Subject)
+		return cmp.Or(err, problem(*o))
+	})
 }
 
 // lift takes back what is in force under the subject as it is written, be it there any longer or not.
 func (s *Server) lift(w http.ResponseWriter, r *http.Request, by caller) {
-	o, ok := s.orderOf(w, r, by)
-	if !ok {
-		return
-	}
-	if !slices.ContainsFunc(s.desk.Orders(), func(old cluster.Order) bool { return old.ID() == o.ID() }) {
-		subject, err := s.subject(o.Subject)
-		if err != nil {
-			fail(w, http.StatusBadRequest, err, nil)
-			return
+	s.change(w, r, by, s.desk.Lift, func(o *cluster.Order) (err error) {
+		if !slices.ContainsFunc(s.desk.Orders(), func(old cluster.Order) bool { return old.ID() == o.ID() }) {
+			o.Subject, err = s.subject(o.Subject)
 		}
-		o.Subject = subject
-	}
-	s.change(w, o, s.desk.Lift)
+		o.Until = o.Word.At.Add(time.Second) // what is taken back needs no end of its own
+		return cmp.Or(err, problem(*o))
+	})
 }
 
-// orderOf reads the request's body, and answers where it cannot be understood.
-func (s *Server) orderOf(w http.ResponseWriter, r *http.Request, by caller) (cluster.Order, bool) {
+// problem is what makes no sense about the order, or nil.
+func problem(o cluster.Order) error {
+	if why := o.Problem(); why != "" {
+		return errors.New(why)
+	}
+	return nil
+}
+
+func (s *Server) change(w http.ResponseWriter, r *http.Request, by caller, do func(cluster.Order) error, check func(*cluster.Order) error) {
 	o, err := decodeBody[OrderRequest](w, r)
-	if err == nil && len(o.Reason) > maxReason {
-		err = fmt.Errorf("reason: is %d bytes long, the most is %d", len(o.Reason), maxReason)
+	order := cluster.Order{Kind: o.Kind, Subject: o.Subject, Policy: o.Policy, Until: o.Until, Word: by.word(o.Reason)}
+	if err = cmp.Or(err, tooLong(o.Reason)); err == nil {
+		s.log.Info("order", "audit", true, "who", by.name, "method", r.Method, "order", order.ID())
+		err = check(&order)
 	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, err, nil)
-		return cluster.Order{}, false
+		return
 	}
-	order := cluster.Order{Kind: o.Kind, Subject: o.Subject, Policy: o.Policy, Until: o.Until, Word: by.word(o.Reason)}
-	s.log.Info("order", "audit", true, "who", by.name, "method", r.Method, "order", order.ID())
-	return order, true
-}
-
-func (s *Server) change(w http.ResponseWriter, o cluster.Order, do func(cluster.Order) error) {
-	if err := do(o); err != nil {
+	if err := do(order); err != nil {
 		fail(w, statusOf(err), err, nil)
 		return
 	}
-	answer(w, o)
+	answer(w, order)
 }
 
 // subject finds the host or VM that is meant. What is not there could be a slip of the pen, after which nothing
-// would be paused. As long as the cluster has not been seen, that of the cluster alone is certain.
+// would be paused. Before the cluster has been seen a host is taken by its word, and a VM not at all: its name is none that
+// recommendations use.
 func (s *Server) subject(text string) (string, error) {
-	if text == "cluster" {
-		return text, nil
-	}
 	board, err := s.board.Board()
-	if board.Snapshot.At.IsZero() {
+	name, isVM := strings.CutPrefix(text, cluster.VMSubject(""))
+	switch {
+	case text == "cluster", board.Snapshot.At.IsZero() && !isVM:
+		return text, nil
+	case board.Snapshot.At.IsZero():
 		return "", errors.Join(fmt.Errorf("subject: nobody knows yet what %q is, for the cluster has not been seen; the whole cluster can be paused", text), err)
 	}
 	for _, h := range board.Snapshot.Hosts {
@@ -114,7 +103,7 @@ func (s *Server) subject(text string) (string, error) {
 			return text, nil
 		}
 	}
-	if name, ok := strings.CutPrefix(text, cluster.VMSubject("")); ok && name != "" {
+	if isVM && name != "" {
 		switch vms := board.Snapshot.FindVMs(name); len(vms) {
 		case 1:
 			return cluster.VMSubject(vms[0].ID), nil
@@ -133,7 +122,7 @@ func (c *Client) Gates(ctx context.Context, id string) ([]cluster.Verdict, error
 
 // Snooze puts the recommendation off until the time.
 func (c *Client) Snooze(ctx context.Context, id, reason string, until time.Time) (cluster.Case, error) {
-	return c.decide(ctx, id, "snooze", Decision{Reason: reason, Until: until})
+	return c.decide(ctx, id, "snooze", Postponement{Reason: reason, Until: until})
 }
 
 // Orders lists the orders in force.
