@@ -321,6 +321,7 @@ func questions() *rapid.Generator[gate.Question] {
 		if rapid.Bool().Draw(t, "unapproved") {
 			q.Approval = nil
 		}
+		burdened(t, &q)
 		if len(q.Snapshot.VMs) > 0 {
 			v := rapid.SampledFrom(q.Snapshot.VMs).Draw(t, "vm")
 			to := rapid.SampledFrom(q.Snapshot.Hosts).Draw(t, "to")
@@ -328,6 +329,46 @@ func questions() *rapid.Generator[gate.Question] {
 			q.Sighting = cluster.Sighting{VM: v.ID, Hosts: []cluster.SightingHost{{Host: v.Host, State: v.State}, {Host: to.ID, State: cluster.VMShutoff}}}
 		}
 		return q
+	})
+}
+
+// burdened adds words, limits and a past, each of them sometimes.
+func burdened(t *rapid.T, q *gate.Question) {
+	some := func(what string, f func()) {
+		if rapid.IntRange(0, 9).Draw(t, what) == 0 {
+			f()
+		}
+	}
+	hour := q.Now.Add(time.Hour)
+	some("paused", func() { ordered(cluster.Order{Kind: cluster.OrderPause, Subject: "cluster"})(q) })
+	some("approved in advance", func() {
+		ordered(cluster.Order{Kind: cluster.OrderApprove, Subject: "cluster", Policy: "balance", Until: hour})(q)
+	})
+	some("kind", func() {
+		q.Policy.Kinds = map[string]cluster.Level{"balance": cluster.Level(rapid.IntRange(0, 3).Draw(t, "its level"))}
+	})
+	some("two people", func() { q.Policy.TwoPeople = []string{"balance"} })
+	some("seconded", func() {
+		q.Seconds = []cluster.Approval{{Who: rapid.SampledFrom([]string{"alice", "Alice", "bob"}).Draw(t, "who")}}
+	})
+	some("put off", func() { q.Snoozed = &cluster.Approval{Who: "bob", At: q.Now, Until: hour} })
+	some("frozen", func() { q.Policy.Freezes = []gate.Freeze{{Name: "f", Schedule: every{q.Now}, Duration: time.Hour}} })
+	some("storm", func() {
+		q.Policy.StormFailures, q.Policy.StormWindow, q.Storm = 1, time.Hour, []time.Time{q.Now}
+	})
+	some("spent", func() { q.Policy.ActionsPerHour, q.Begun = 1, []gate.Begun{{At: q.Now}} })
+	some("busy", func() { inFlight(gate.Parallel{Cluster: 1}, cluster.Action{VM: "other"})(q) })
+	some("earned", func() { level := cluster.LevelManual; q.Earned = &level })
+}
+
+func TestLawWhatIsRefusedBeforehandIsRefused(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := questions().Draw(t, "question")
+		blind := q
+		blind.Snapshot, blind.Sighting = cluster.Snapshot{}, cluster.Sighting{}
+		if !gate.Open(gate.Ask(gate.Forehand(), blind)) && gate.Open(gate.Ask(gate.All(), q)) {
+			t.Fatal("what is refused before a look at the world passes after it")
+		}
 	})
 }
 
@@ -368,7 +409,13 @@ func TestLawWhatPassesIsSafe(t *testing.T) {
 		switch {
 		case q.Policy.Level == cluster.LevelOff:
 			t.Fatal("level off")
-		case q.Approval == nil && q.Policy.Level != cluster.LevelFull && q.Rec.Priority != 1:
+		case q.Orders.Of(cluster.OrderPause, q.Rec, q.Now) != nil:
+			t.Fatal("paused")
+		case len(q.Policy.TwoPeople) > 0 && (q.Approval == nil || len(q.Seconds) == 0 || q.Seconds[0].Same(*q.Approval)):
+			t.Fatal("it takes two people")
+		case len(q.InFlight) > 0 || len(q.Policy.Freezes) > 0 || q.Snoozed != nil:
+			t.Fatal("busy, frozen or put off")
+		case q.Approval == nil && q.Orders.Of(cluster.OrderApprove, q.Rec, q.Now) == nil && gate.EffectiveLevel(q) != cluster.LevelFull && q.Rec.Priority != 1:
 			t.Fatal("nobody approved")
 		case !q.Now.Before(q.Rec.Expires):
 			t.Fatal("expired")

@@ -175,6 +175,9 @@ func (s *server) apply(c config.Config) error {
 			return fmt.Errorf("set scrape targets: %w", err)
 		}
 	}
+	if s.engine != nil && s.selfTarget(c) == "" {
+		s.log.Warn("the embedded Prometheus cannot scrape this server, which has TLS or a password: maintenance will not be seen, nor whether others move VMs")
+	}
 	kept := map[string]bool{}
 	for _, h := range c.Hosts {
 		kept[h.Name] = h.Maintenance
