@@ -115,6 +115,13 @@ func (a *Actuator) Standings() []trust.Standing {
 	return list
 }
 
+// Trust returns the last change of each kind of action, by name.
+func (a *Actuator) Trust() []cluster.TrustChange {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.SortedFunc(maps.Values(a.trusted), func(x, y cluster.TrustChange) int { return cmp.Compare(x.Policy, y.Policy) })
+}
+
 // earnedLevel is what the kind has earned, or nil where its level is not to be earned. The caller holds mu.
 func (a *Actuator) earnedLevel(kind string) *cluster.Level {
 	if !slices.Contains(a.policy.Earned, kind) {

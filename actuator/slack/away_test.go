@@ -121,7 +121,7 @@ func TestABrokenMemoryCostsASecondMessageAndNoMore(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.start()
-			s.eventually("a second message", func() bool { return len(s.fake.Messages()) == 2 })
+			s.eventually("a second message that is remembered", func() bool { return strings.Count(s.log.String(), "plan posted") == 2 && len(s.fake.Messages()) == 2 })
 			if !strings.Contains(s.log.String(), "earlier Slack messages are forgotten") {
 				t.Error("the log does not say so")
 			}

@@ -17,13 +17,16 @@ const (
 
 // deliverAll brings Slack in line with what was observed, again and again until ctx ends.
 func (s *Slack) deliverAll(ctx context.Context) {
+	s.remember()
 	trouble := s.check(ctx, waiting{})
 	asked := time.Now()
 	for pause(ctx, s.o.Every, s.news) {
 		now := time.Now()
-		due := s.due(now)
+		due, changes := s.due(now), s.untold()
 		switch {
 		case now.Before(trouble.until):
+		case len(changes) > 0:
+			trouble, asked = s.tellTrust(ctx, changes, trouble), now
 		case len(due) > 0:
 			trouble, asked = s.deliverDue(ctx, due, trouble), now
 		case trouble.failures > 0 || now.Sub(asked) > idleCheck:

@@ -30,6 +30,8 @@ type Desk interface {
 	Reject(id string, word cluster.Approval) (cluster.Case, error)
 	// Snooze puts the case off until a time.
 	Snooze(id string, word cluster.Approval, until time.Time) (cluster.Case, error)
+	// Trust returns the last change of trust of each kind of action.
+	Trust() []cluster.TrustChange
 }
 
 // Options say which Slack, which channel and who may decide.
@@ -120,6 +122,8 @@ type Slack struct {
 	clicks    chan click
 	// wake has the desk looked at, news has Slack told.
 	wake, news chan struct{}
+	// told is up to when the channel was told of changes of trust, by kind of action. Only deliverAll uses it.
+	told map[string]time.Time
 }
 
 // New reads what an earlier run remembered. It does not speak with Slack yet. The error names the

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/spf13/cobra"
 )
@@ -25,9 +26,7 @@ func newEffects() *cobra.Command {
 			}
 			return ask.print(cmd.OutOrStdout(), e, func(t *table) {
 				t.line("%d of %d actions came as promised", e.Kept, e.Of)
-				for _, s := range e.Standings {
-					t.line("%s has earned %s: %d of %d count, %.2f of them can be believed; wants %s", s.Policy, s.Level, s.Kept, s.Of, s.LowerBound, s.Wants)
-				}
+				drawStandings(t, e.Standings)
 				if len(e.Promises) == 0 {
 					t.line("effects are measured some minutes after an action, when the window holds nothing from before it")
 					return
@@ -43,6 +42,12 @@ func newEffects() *cobra.Command {
 	ask.register(cmd.Flags())
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many, the newest first")
 	return cmd
+}
+
+func drawStandings(t *table, standings []trust.Standing) {
+	for _, s := range standings {
+		t.line("%s has earned the level %s: %d of %d promises kept, %.2f of which can be believed; it wants %s", s.Policy, s.Level, s.Kept, s.Of, s.LowerBound, s.Wants)
+	}
 }
 
 func drawPromise(t *table, p cluster.Promise) {

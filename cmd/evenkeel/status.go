@@ -51,6 +51,7 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	if s.Unknown > 0 {
 		t.line("NOBODY KNOWS what came of %d actions: evenkeel recommendations shows them", s.Unknown)
 	}
+	drawStandings(t, s.Earned)
 	drawOrders(t, s.Orders)
 	t.line("")
 	t.row("HOST", "STATE", "CPU", "", "MEMORY", "", "VMS")

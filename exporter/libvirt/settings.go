@@ -67,7 +67,8 @@ func take(s *stat.Settings, e vmElement) {
 		case a.Name.Local == "automation":
 			var level cluster.Level
 			if level.UnmarshalText([]byte(a.Value)) != nil {
-				s.Problem = fmt.Sprintf("automation %q is not off, manual, partial or full", a.Value)
+				s.Problem = fmt.Sprintf("automation %q is not off, manual, partial or full, and counts as off", a.Value)
+				s.Automation = cluster.LevelOff.String() // somebody wanted caution, and must not get none for a slip of the pen
 				continue
 			}
 			s.Automation = a.Value

@@ -54,7 +54,10 @@ type Desk interface {
 type Status struct {
 	Version string        `json:"version"`
 	Cluster string        `json:"cluster"`
-	Level   cluster.Level `json:"automation_level"`
+	// Level is the cluster's automation level or, where that must be earned, the most that it can become.
+	Level cluster.Level `json:"automation_level"`
+	// Earned are the kinds of action whose level is to be earned.
+	Earned []trust.Standing `json:"earned,omitempty"`
 	// SnapshotAt is when the newest snapshot was taken; zero before the first.
 	SnapshotAt time.Time     `json:"snapshot_at,omitzero"`
 	LastError  string        `json:"last_error,omitempty"`
@@ -194,7 +197,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	cases := s.desk.Counts()
 	st := Status{
 		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, SnapshotAt: board.Snapshot.At,
-		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(),
+		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(), Earned: s.desk.Standings(),
 		Open: cases[cluster.CaseOpen], Unknown: cases[cluster.CaseUnknown],
 	}
 	if err != nil {
