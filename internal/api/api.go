@@ -52,8 +52,8 @@ type Desk interface {
 
 // Status is a server in a few words.
 type Status struct {
-	Version string        `json:"version"`
-	Cluster string        `json:"cluster"`
+	Version string `json:"version"`
+	Cluster string `json:"cluster"`
 	// Level is the cluster's automation level or, where that must be earned, the most that it can become.
 	Level cluster.Level `json:"automation_level"`
 	// Earned are the kinds of action whose level is to be earned.
