@@ -87,6 +87,23 @@ func TestAdviceIsMadeAnewWhenItsNumbersAreNoLongerTrue(t *testing.T) {
 	}
 }
 
+func TestOldAdviceDoesNotStandInTheWayOfWhatIsMandatory(t *testing.T) {
+	emptied := func(at time.Time) (cluster.Snapshot, error) {
+		s := crowded(at, 1.5, 1.4, 1)
+		s.Hosts[0].State = cluster.HostMaintenance
+		return s, nil
+	}
+	a, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1), emptied, emptied}}, 3)
+	if len(ids[0]) == 0 || same(ids[0], ids[1]) || !same(ids[1], ids[2]) {
+		t.Fatalf("%v, then %v and %v", ids[0], ids[1], ids[2])
+	}
+	for _, r := range a.Recommendations() {
+		if r.Policy != "evacuate" || r.Priority != 1 {
+			t.Errorf("it advises %s of %s with the host in maintenance", r.Action, r.Policy)
+		}
+	}
+}
+
 func TestWhatIsFoundMustHold(t *testing.T) {
 	f := &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(0.4, 0.4, 0.4), frame(0.4, 0.4, 0.4), frame(0.4, 0.4, 0.4), frame(1.5, 1.4, 1)}}
 	p := policy()

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"math"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -15,7 +16,8 @@ const (
 )
 
 // settle keeps the advice on the board as long as it stands: none of it has expired, it can be
-// followed to its end from here, its numbers are still true, and it is about as good as fresh advice.
+// followed to its end from here, its numbers are still true, it does what must be done, and it is about as good as
+// fresh advice.
 // Two hosts that are equally good targets would otherwise take turns with every sample, and nobody
 // could approve what was read a moment ago.
 func settle(fresh Judgement, old []cluster.Recommendation, l cluster.Limits) []cluster.Recommendation {
@@ -33,10 +35,23 @@ func settle(fresh Judgement, old []cluster.Recommendation, l cluster.Limits) []c
 		}
 		kept = append(kept, r)
 	}
-	if len(kept) == 0 || p.Assess().Score < fresh.Plan.After.Score-stillGood {
+	if len(kept) == 0 || !does(kept, fresh.Recommendations) || p.Assess().Score < fresh.Plan.After.Score-stillGood {
 		return fresh.Recommendations
 	}
 	return kept
+}
+
+// does tells whether the advice does all that is mandatory by the fresh one, and for the same reason: a host may have been put
+// into maintenance since.
+func does(kept, fresh []cluster.Recommendation) bool {
+	for _, f := range fresh {
+		if f.Priority == 1 && !slices.ContainsFunc(kept, func(k cluster.Recommendation) bool {
+			return k.Priority == 1 && k.Policy == f.Policy && k.Action.VM == f.Action.VM
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // stands follows one recommendation on paper, and tells whether it could and found its numbers true.

@@ -147,6 +147,9 @@ func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsT
 	}
 	var asked, told answer
 	finish := func(bare, rest []found) ([]found, error) {
+		if asked.err != nil { // one of them held up the others: each is asked by itself
+			asked.all = passedOver(bare, calm)
+		}
 		return append(merge(bare, r.askAgain(ctx, asked.all, groups), r.answered()), rest...), nil
 	}
 	var enough <-chan time.Time // ends the wait for all, once there is what can be told without
@@ -177,6 +180,19 @@ func (r *Reader) withoutTheSlow(ctx context.Context, groups libvirt.DomainStatsT
 			late = true
 		}
 	}
+}
+
+// passedOver are those of the domains that were to answer and did not.
+func passedOver(all []found, uuids []string) []found {
+	silent := false
+	var list []found
+	for _, f := range all {
+		if slices.Contains(uuids, f.vm.UUID) {
+			f.vm.Answers = &silent
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // askAgain asks VMs once more that were passed over and had answered before: something, and be it our own

@@ -47,6 +47,7 @@ func faults() []fault {
 		{"a VM goes back where it was", "analyzer/plan/search.go", "|| s.w.returns(v, h)", "", "./analyzer/plan"},
 		{"a migration without end is begun", "analyzer/plan/balance.go", "if w.link.predict(vm).diverges {", "if false {", "./analyzer/plan"},
 		{"a moment's peak is enough", "analyzer/detect/detect.go", "held[i].Pending = true", "held[i].Pending = false", "./analyzer/detect"},
+		{"old advice stands in the way of what is mandatory", "analyzer/settle.go", " || !does(kept, fresh.Recommendations)", "", "./analyzer"},
 		{"what is pending is acted upon", "analyzer/plan/plan.go", "ok && !f.Pending &&", "ok &&", "./analyzer"},
 		{"any forecast is believed", "analyzer/forecast/forecast.go", "f.Beats = tries >= leastTries && f.Error < f.PersistenceError", "f.Beats = true", "./analyzer/forecast"},
 		// Old, gapped or contradictory data lead to no action.
