@@ -17,7 +17,8 @@ import (
 func TestTheWholeLoop(t *testing.T) {
 	home(t)
 	exporters(t)
-	s := server(t, config())
+	// At the usual threshold the second move is worth just about what it must be, now a little more and now a little less.
+	s := server(t, config("analysis: {interval: 1s, window: 8s, max_data_age: 4s, migration_threshold: 4}"))
 	open := s.open()
 	adviceOfThen(t, s)
 
