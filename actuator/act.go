@@ -99,23 +99,43 @@ func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.A
 	if err != nil {
 		q.SnapshotError = err.Error()
 	}
-	hosts := []string{rec.Action.From, rec.Action.To}
-	if vm, ok := snap.VM(rec.Action.VM); ok && vm.Host != "" && !slices.Contains(hosts, vm.Host) {
-		hosts = append(hosts, vm.Host)
-	}
 	a.overlay(&q.Snapshot, rec, at, click)
-	look, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	q.Sighting = a.hypervisor.Look(look, rec.Action.VM, hosts)
+	if rec.Action.VM != "" {
+		look, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		q.Sighting = a.hypervisor.Look(look, rec.Action, witnesses(rec.Action, snap))
+	}
 	q.Now = time.Now()
 	return q
+}
+
+// witnesses are the hosts whose word on the VM counts before it is acted on: those that the action touches and the one that has
+// it by the snapshot; before a VM is started, all that could run it.
+func witnesses(a cluster.Action, s cluster.Snapshot) []string {
+	hosts := a.Hosts()
+	add := func(h string) {
+		if h != "" && !slices.Contains(hosts, h) {
+			hosts = append(hosts, h)
+		}
+	}
+	if vm, ok := s.VM(a.VM); ok {
+		add(vm.Host)
+	}
+	if a.Kind == cluster.Start {
+		for _, h := range s.Hosts {
+			if h.State != cluster.HostStandby {
+				add(h.ID)
+			}
+		}
+	}
+	return hosts
 }
 
 // remembered gathers what the gates may know without a look at the world.
 func (a *Actuator) remembered(c cluster.Case, word *cluster.Approval) gate.Question {
 	rec, now := c.Recommendation, time.Now()
 	q := gate.Question{Now: now, Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Seconds: c.Seconds, Orders: a.Orders(),
-		Failures: a.failures(rec.Action.VM), Rejected: a.rejected(rec.Action.VM), Snoozed: a.snoozed(rec.Action.VM), InFlight: a.inFlight()}
+		Failures: a.failures(rec.Action), Rejected: a.rejected(rec.Action), Snoozed: a.snoozed(rec.Action), InFlight: a.inFlight()}
 	q.Begun, q.Storm = a.past(now)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -148,22 +168,32 @@ func (a *Actuator) overlay(s *cluster.Snapshot, rec cluster.Recommendation, now 
 			}
 		}
 		act := c.Recommendation.Action
-		i, there := places[act.VM]
-		switch {
-		case !there || s.VMs[i].Host != act.From:
-		case uncertain(*c):
-			s.VMs[i].MigratingTo = act.To
-		default:
-			s.VMs[i].Host = act.To
+		if i, there := places[act.VM]; there {
+			foresee(&s.VMs[i], act, uncertain(*c))
 		}
 	}
 }
 
-// rejected returns the last no to moving the VM, or nil.
-func (a *Actuator) rejected(vm string) *cluster.Approval {
+// foresee brings a VM up to date with an action that is done, or that may be.
+func foresee(v *cluster.VM, a cluster.Action, uncertain bool) {
+	switch {
+	case a.Kind == cluster.Start && v.State.Active() || a.Kind != cluster.Start && v.Host != a.From:
+	case a.Kind == cluster.Start:
+		v.Host, v.State = a.To, cluster.VMRunning // it takes the room in any case
+	case a.Kind == cluster.Migrate && uncertain:
+		v.MigratingTo = a.To
+	case a.Kind == cluster.Migrate:
+		v.Host = a.To
+	case !uncertain && a.Leaves() != cluster.VMUnknown:
+		v.State = a.Leaves()
+	}
+}
+
+// rejected returns the last no to doing the same with the VM or host, or nil.
+func (a *Actuator) rejected(act cluster.Action) *cluster.Approval {
 	var last *cluster.Approval
 	for _, c := range a.List(func(c cluster.Case) bool {
-		return c.State == cluster.CaseRejected && c.Recommendation.Action.VM == vm && c.Approval != nil
+		return c.State == cluster.CaseRejected && c.Recommendation.Action.Alike(act) && c.Approval != nil
 	}) {
 		if last == nil || c.Approval.At.After(last.At) {
 			last = c.Approval
@@ -172,10 +202,10 @@ func (a *Actuator) rejected(vm string) *cluster.Approval {
 	return last
 }
 
-// snoozed returns the "not now" to moving the VM that lasts longest, or nil.
-func (a *Actuator) snoozed(vm string) *cluster.Approval {
+// snoozed returns the "not now" to doing the same with the VM or host that lasts longest, or nil.
+func (a *Actuator) snoozed(act cluster.Action) *cluster.Approval {
 	var last *cluster.Approval
-	for _, c := range a.List(func(c cluster.Case) bool { return c.Recommendation.Action.VM == vm && c.Snoozed != nil }) {
+	for _, c := range a.List(func(c cluster.Case) bool { return c.Recommendation.Action.Alike(act) && c.Snoozed != nil }) {
 		if last == nil || c.Snoozed.Until.After(last.Until) {
 			last = c.Snoozed
 		}
@@ -183,10 +213,10 @@ func (a *Actuator) snoozed(vm string) *cluster.Approval {
 	return last
 }
 
-// failures lists when moving the VM failed since it last succeeded, oldest first.
-func (a *Actuator) failures(vm string) []time.Time {
+// failures lists when the same failed with the VM or host since it last succeeded, oldest first.
+func (a *Actuator) failures(act cluster.Action) []time.Time {
 	ended := a.List(func(c cluster.Case) bool {
-		return c.Recommendation.Action.VM == vm && (c.State == cluster.CaseDone || c.State == cluster.CaseFailed)
+		return c.Recommendation.Action.Alike(act) && (c.State == cluster.CaseDone || c.State == cluster.CaseFailed)
 	})
 	slices.SortFunc(ended, func(x, y cluster.Case) int { return x.Outcome.Finished.Compare(y.Outcome.Finished) })
 	var failed []time.Time
@@ -241,7 +271,12 @@ func (a *Actuator) begin(ctx context.Context, c cluster.Case) (intended cluster.
 // carryOut acts and concludes.
 func (a *Actuator) carryOut(ctx context.Context, c cluster.Case) {
 	id, action := c.Recommendation.ID, c.Recommendation.Action
-	err := a.hypervisor.Migrate(ctx, action, func(p cluster.Progress) { a.progress(id, p) })
+	var err error
+	if action.Kind == cluster.Maintenance {
+		err = a.keepEmpty(c)
+	} else {
+		err = a.hypervisor.Act(ctx, action, func(p cluster.Progress) { a.progress(id, p) })
+	}
 	a.conclude(ctx, c, err)
 	a.poke() // what waited for it may have its turn
 }
@@ -252,8 +287,9 @@ func (a *Actuator) progress(id string, p cluster.Progress) {
 	a.cases[id].Progress = p
 }
 
-// conclude looks where the VM is until that is clear, and records the outcome. It does not give up
-// while the migration is seen under way, and has it aborted when it is over its time. When ctx ends
+// conclude looks how the VM stands until that is clear, and records the outcome. It does not give up
+// while the migration is seen under way, and has it aborted when it is over its time. Copying of disks that nobody waits for
+// any more comes to no end by itself, and is aborted at once. When ctx ends
 // first it records nothing: the next start concludes.
 func (a *Actuator) conclude(ctx context.Context, c cluster.Case, said error) {
 	act, started := c.Recommendation.Action, c.Updated
@@ -267,7 +303,10 @@ func (a *Actuator) conclude(ctx context.Context, c cluster.Case, said error) {
 		if seen.settled && same >= seen.looks || !seen.settled && !seen.job && !time.Now().Before(deadline) {
 			break
 		}
-		if seen.job && time.Since(started) > a.currentPolicy().Timeout {
+		switch {
+		case seen.job && act.Kind == cluster.MoveStorage:
+			a.abort(ctx, c)
+		case seen.job && time.Since(started) > a.currentPolicy().Timeout:
 			said = fmt.Errorf("aborted after the time limit of %s", a.currentPolicy().Timeout)
 			a.abort(ctx, c)
 		}
@@ -284,20 +323,23 @@ func (a *Actuator) conclude(ctx context.Context, c cluster.Case, said error) {
 func (a *Actuator) abort(ctx context.Context, c cluster.Case) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	a.log.Warn("aborting a migration that is over its time limit", "id", c.Recommendation.ID, "err", a.hypervisor.Abort(ctx, c.Recommendation.Action))
+	a.log.Warn("aborting what is over its time limit or nobody waits for", "id", c.Recommendation.ID, "err", a.hypervisor.Abort(ctx, c.Recommendation.Action))
 }
 
 func (a *Actuator) look(ctx context.Context, act cluster.Action, said error) finding {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	return interpret(a.hypervisor.Look(ctx, act.VM, []string{act.From, act.To}), act, said)
+	if act.Kind == cluster.Maintenance {
+		return kept(a.Orders().Maintenance(act.From, time.Now()) != nil, said)
+	}
+	return interpret(a.hypervisor.Look(ctx, act, act.Hosts()), act, said)
 }
 
 // finish records what was found, and tries again until the journal takes it.
 func (a *Actuator) finish(ctx context.Context, c cluster.Case, seen finding, started time.Time) {
 	rec := c.Recommendation
 	out := &cluster.Outcome{Result: seen.result, Reason: seen.reason, RunsOn: seen.runsOn, Started: started, Finished: time.Now()}
-	if seen.result == cluster.ResultDone {
+	if seen.result == cluster.ResultDone && rec.Action.Kind == cluster.Migrate {
 		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 		if job, err := a.hypervisor.Completed(ctx, rec.Action.VM, rec.Action.To); err == nil {
 			out.Job = job

@@ -29,14 +29,14 @@ type World interface {
 	Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error)
 }
 
-// Hypervisor moves VMs and says where they are.
+// Hypervisor acts on VMs and says how they stand.
 type Hypervisor interface {
-	// Look asks the hosts themselves about the VM. Hosts that give no answer are in Silent.
-	Look(ctx context.Context, vm string, hosts []string) cluster.Sighting
-	// Migrate moves the VM live and returns when the attempt is over, or when ctx ends and the
+	// Look asks the hosts themselves about the action's VM. Hosts that give no answer are in Silent.
+	Look(ctx context.Context, a cluster.Action, hosts []string) cluster.Sighting
+	// Act does what the action says and returns when the attempt is over, or when ctx ends and the
 	// attempt goes on by itself. Its word is not proof: Look is.
-	Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error
-	// Abort asks the host that the VM leaves to give the migration up.
+	Act(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error
+	// Abort asks the host that the VM is on to give the migration or the copying of its disks up.
 	Abort(ctx context.Context, a cluster.Action) error
 	// Completed returns the account of the migration that ended last on the host, if there is one.
 	Completed(ctx context.Context, vm, host string) (cluster.Progress, error)
@@ -226,7 +226,7 @@ func (a *Actuator) pull(now time.Time) {
 		switch {
 		case c.State == cluster.CaseOpen && !now.Before(c.Recommendation.Expires):
 			c.State, c.Updated = cluster.CaseExpired, now
-		case c.State == cluster.CaseOpen && !on[id]:
+		case c.State == cluster.CaseOpen && !on[id] && !c.Recommendation.Asked():
 			c.State, c.Updated = cluster.CaseWithdrawn, now
 		case (c.State == cluster.CaseExpired || c.State == cluster.CaseWithdrawn) && c.Approval == nil && !c.PutOff(now) && now.Sub(c.Updated) > keepEnded:
 			delete(a.cases, id)

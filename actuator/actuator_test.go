@@ -134,7 +134,8 @@ func (s *stage) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, err
 	return snap, s.blind
 }
 
-func (s *stage) Look(ctx context.Context, vm string, hosts []string) cluster.Sighting {
+func (s *stage) Look(ctx context.Context, a cluster.Action, hosts []string) cluster.Sighting {
+	vm := a.VM
 	pause(ctx, s.slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +145,7 @@ func (s *stage) Look(ctx context.Context, vm string, hosts []string) cluster.Sig
 		case s.silent[h] || s.lost == vm:
 			seen.Silent = append(seen.Silent, cluster.Gap{Subject: cluster.HostSubject(h), Reason: "no route"})
 		case s.at[vm] == h:
-			seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: cluster.VMRunning, Job: s.job[vm]})
+			seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: cluster.VMRunning, Job: s.job[vm], Name: "name-" + vm})
 		default:
 			seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: cluster.VMShutoff})
 		}
@@ -152,7 +153,7 @@ func (s *stage) Look(ctx context.Context, vm string, hosts []string) cluster.Sig
 	return seen
 }
 
-func (s *stage) Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+func (s *stage) Act(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
 	s.mu.Lock()
 	s.migrated = append(s.migrated, a.VM)
 	if !s.intended(a.VM) {

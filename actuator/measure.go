@@ -43,7 +43,7 @@ func (a *Actuator) measure(ctx context.Context) {
 
 // blurred tells whether the snapshot cannot be measured by: what the action touched is not seen.
 func blurred(s cluster.Snapshot, a cluster.Action) bool {
-	for _, subject := range []string{"cluster", cluster.HostSubject(a.From), cluster.HostSubject(a.To), cluster.VMSubject(a.VM)} {
+	for _, subject := range append([]string{"cluster"}, a.Subjects()...) {
 		if s.GapOf(subject) != "" {
 			return true
 		}
@@ -78,7 +78,7 @@ func measured(s cluster.Snapshot, c cluster.Case, done []cluster.Case) cluster.M
 		m.Effects = append(m.Effects, cluster.Effect{Host: e.Host, Name: e.Name, Before: e.After, After: e.Seen(p.Load(e.Host))})
 	}
 	if vm, ok := s.VM(c.Recommendation.Action.VM); ok {
-		m.StealRatioAfter = vm.CPUStealRatio
+		m.StealRatioAfter, m.State = vm.CPUStealRatio, vm.State
 	}
 	m.StealRatioBefore = c.Recommendation.StealRatio
 	return m

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -13,15 +14,16 @@ func budget(q Question) cluster.Verdict {
 		return pass(fmt.Sprintf("%s approved it; the budget is for what happens by itself", q.Approval.Who))
 	}
 	a, since := q.Rec.Action, q.Now.Add(-time.Hour)
-	for _, limit := range []struct {
+	type limit struct {
 		what  string
 		most  int
 		about func(cluster.Action) bool
-	}{
-		{"the cluster", q.Policy.ActionsPerHour, func(cluster.Action) bool { return true }},
-		{a.From, q.Policy.HostActionsPerHour, func(b cluster.Action) bool { return touches(b, a.From) }},
-		{a.To, q.Policy.HostActionsPerHour, func(b cluster.Action) bool { return touches(b, a.To) }},
-	} {
+	}
+	limits := []limit{{"the cluster", q.Policy.ActionsPerHour, func(cluster.Action) bool { return true }}}
+	for _, h := range a.Hosts() {
+		limits = append(limits, limit{h, q.Policy.HostActionsPerHour, func(b cluster.Action) bool { return slices.Contains(b.Hosts(), h) }})
+	}
+	for _, limit := range limits {
 		n, first := 0, q.Now
 		for _, b := range q.Begun {
 			if b.At.After(since) && limit.about(b.Action) {
@@ -37,5 +39,3 @@ func budget(q Question) cluster.Verdict {
 	}
 	return pass("the hour's budget is not spent")
 }
-
-func touches(a cluster.Action, host string) bool { return a.From == host || a.To == host }

@@ -20,13 +20,14 @@ func Crowded(p Parallel, inFlight []cluster.Action, a cluster.Action) string {
 	link := 0
 	host := map[string]int{}
 	for _, b := range inFlight {
-		host[b.From]++
-		host[b.To]++
-		if b.From == a.From && b.To == a.To {
+		for _, h := range b.Hosts() {
+			host[h]++
+		}
+		if a.Kind == cluster.Migrate && b.Kind == cluster.Migrate && b.From == a.From && b.To == a.To {
 			link++
 		}
-		if b.VM == a.VM {
-			return "another action for the same VM is under way"
+		if b.Subject() == a.Subject() {
+			return "another action for the same VM or host is under way"
 		}
 	}
 	switch {
@@ -35,7 +36,7 @@ func Crowded(p Parallel, inFlight []cluster.Action, a cluster.Action) string {
 	case p.Link > 0 && link >= p.Link:
 		return fmt.Sprintf("%d actions from %s to %s are under way, and %d may be at once", link, a.From, a.To, p.Link)
 	}
-	for _, h := range []string{a.From, a.To} {
+	for _, h := range a.Hosts() {
 		if p.Host > 0 && host[h] >= p.Host {
 			return fmt.Sprintf("%d actions of %s are under way, and %d may be at once", host[h], h, p.Host)
 		}

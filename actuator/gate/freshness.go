@@ -21,7 +21,7 @@ func freshness(q Question) cluster.Verdict {
 		return refuse("stale", fmt.Sprintf("the newest snapshot is %s old, the limit is %s; is Prometheus reachable?",
 			age.Round(time.Second), q.Policy.MaxDataAge))
 	}
-	for _, subject := range []string{"cluster", cluster.HostSubject(a.From), cluster.HostSubject(a.To), cluster.VMSubject(a.VM)} {
+	for _, subject := range append([]string{"cluster"}, a.Subjects()...) {
 		if why := q.Snapshot.GapOf(subject); why != "" {
 			return refuse("gap", fmt.Sprintf("%s: %s", subject, why))
 		}

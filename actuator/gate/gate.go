@@ -83,13 +83,14 @@ type Question struct {
 	Snapshot cluster.Snapshot
 	// SnapshotError says why there is no snapshot, where there is none.
 	SnapshotError string
-	// Sighting is what the hypervisors themselves say of the VM, now.
+	// Sighting is what the hypervisors themselves say of the VM, now: those that the action touches and, where it
+	// starts a VM, all of the cluster.
 	Sighting cluster.Sighting
-	// Failures are the times at which moving this VM failed, since it last succeeded, oldest first.
+	// Failures are the times at which the same failed with the VM or host, since it last succeeded, oldest first.
 	Failures []time.Time
-	// Rejected is the last no to moving this VM, or nil.
+	// Rejected is the last no to doing the same with the VM or host, or nil.
 	Rejected *cluster.Approval
-	// Snoozed is the last "not now" to moving this VM, or nil.
+	// Snoozed is the last "not now" to doing the same with the VM or host, or nil.
 	Snoozed *cluster.Approval
 	// Seconds are the yeses of others to exactly this recommendation before the approval.
 	Seconds []cluster.Approval
@@ -130,6 +131,7 @@ func All() []Gate {
 		{Name: "freeze", Check: freeze},
 		{Name: "freshness", Check: freshness},
 		{Name: "hosts", Check: healthy},
+		{Name: "capability", Check: capability},
 		{Name: "world", Check: world},
 		{Name: "job", Check: job},
 		{Name: "scheduler", Check: scheduler},
@@ -145,7 +147,7 @@ func All() []Gate {
 // come while the world is looked at. They see no snapshot, so levels of hosts and VMs do not count.
 func Forehand() []Gate {
 	return slices.DeleteFunc(All(), func(g Gate) bool {
-		return slices.Contains([]string{"freshness", "hosts", "world", "job", "scheduler"}, g.Name)
+		return slices.Contains([]string{"freshness", "hosts", "capability", "world", "job", "scheduler"}, g.Name)
 	})
 }
 

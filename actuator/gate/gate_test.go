@@ -33,7 +33,7 @@ func good() gate.Question {
 				{ID: "v2", Name: "db1", Host: "h2", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 0.5, Movable: true},
 				{ID: "v9", Name: "big", Host: "h1", State: cluster.VMRunning, VCPUs: 2, MemoryBytes: 4 * gib, CPUDemandCores: 2},
 			}},
-		Sighting: cluster.Sighting{VM: "v1", Hosts: []cluster.SightingHost{{Host: "h1", State: cluster.VMRunning}, {Host: "h2", State: cluster.VMShutoff}}},
+		Sighting: cluster.Sighting{VM: "v1", Hosts: []cluster.SightingHost{{Host: "h1", State: cluster.VMRunning, Name: "web1"}, {Host: "h2", State: cluster.VMShutoff}}},
 	}
 }
 

@@ -28,7 +28,7 @@ func effective(q Question) (level cluster.Level, by string) {
 	if q.Earned != nil {
 		least(*q.Earned, "what "+q.Rec.Policy+" has earned")
 	}
-	for _, id := range []string{q.Rec.Action.From, q.Rec.Action.To} {
+	for _, id := range q.Rec.Action.Hosts() {
 		if h, ok := q.Snapshot.Host(id); ok && h.Automation != nil {
 			least(*h.Automation, "that of "+id)
 		}

@@ -11,6 +11,8 @@ import (
 func scheduler(q Question) cluster.Verdict {
 	n, most := q.Snapshot.ForeignMoves(), q.Policy.ForeignMoves
 	switch {
+	case q.Rec.Action.Kind != cluster.Migrate:
+		return pass("it moves no VM to another host")
 	case most <= 0:
 		return pass("others may move VMs as well")
 	case q.Approval != nil:

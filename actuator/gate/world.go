@@ -6,16 +6,37 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// world refuses when the world is not as the advice saw it: the VM must run where the advice says,
-// by the word of that hypervisor and of no other, the target must answer, the VM must still fit there and a
-// move for the sake of balance must not make things worse: one that
-// empties a host or mends a rule may.
+// world refuses when the world is not as it was when the action was thought of, by the word of the hypervisors themselves:
+// each kind of action has something that must be so.
 func world(q Question) cluster.Verdict {
+	switch a := q.Rec.Action; a.Kind {
+	case cluster.Migrate:
+		return migratable(q)
+	case cluster.Start:
+		return startable(q)
+	case cluster.Shutdown, cluster.Reset, cluster.Suspend:
+		return running(q)
+	case cluster.Resume:
+		return resumable(q)
+	case cluster.MoveStorage:
+		return storable(q)
+	case cluster.Maintenance:
+		return maintainable(q)
+	case cluster.KindNone:
+	}
+	return refuse("unknown-action", "it is no action that anybody knows")
+}
+
+// migratable wants the VM to run where the advice says,
+// by the word of that hypervisor and of no other, the target to answer, the VM to fit there still and a
+// move for the sake of balance not to make things worse: one that
+// empties a host or mends a rule may.
+func migratable(q Question) cluster.Verdict {
 	a := q.Rec.Action
-	if a.Kind != cluster.Migrate || a.VM == "" || a.From == "" || a.To == "" || a.From == a.To {
+	if a.VM == "" || a.From == "" || a.To == "" || a.From == a.To {
 		return refuse("unknown-action", "it is no migration from one host to another")
 	}
-	if v := seen(q); !v.Pass {
+	if v := seen(q, cluster.VMRunning); !v.Pass {
 		return v
 	}
 	p := cluster.NewPlacement(q.Snapshot)
@@ -32,36 +53,140 @@ func world(q Question) cluster.Verdict {
 	if now, after := p.Assess().Score, p.ScoreAfter(a.VM, a.To); forGain(q.Rec.Policy) && after < now {
 		return refuse("no-gain", fmt.Sprintf("it would no longer help: the score is %.1f now and would be %.1f", now, after))
 	}
-	return pass(fmt.Sprintf("%s runs on %s, fits on %s and still helps", a.Name, a.From, a.To))
+	return pass(fmt.Sprintf("%s runs on %s and fits on %s", a.Name, a.From, a.To))
 }
 
-// forGain tells whether a planner moves VMs to raise the score. The others have reasons of their own.
+// forGain tells whether a planner moves VMs to raise the score. The others, and a person who asks for a move, have reasons
+// of their own.
 func forGain(policy string) bool {
-	return policy != "rules" && policy != "evacuate" && policy != "quarantine"
+	return policy != "rules" && policy != "evacuate" && policy != "quarantine" && policy != cluster.Migrate.Policy()
 }
 
-// seen looks at the hypervisors' own words.
-func seen(q Question) cluster.Verdict {
+// startable wants every host of the cluster to say that it does not run the VM, for two copies of one VM ruin its disks, and
+// the one that is to start it to know it and have room.
+func startable(q Question) cluster.Verdict {
 	a := q.Rec.Action
-	if q.Sighting.VM != a.VM {
-		return refuse("not-seen", "the hypervisors were not asked about this VM")
+	if a.VM == "" || a.To == "" {
+		return refuse("unknown-action", "it names no VM or no host to start it on")
 	}
-	if _, _, answered := q.Sighting.On(a.To); !answered {
-		return refuse("target-silent", fmt.Sprintf("%s does not answer%s", a.To, silence(q.Sighting, a.To)))
+	if v := knows(q, a.To); !v.Pass {
+		return v
 	}
-	state, _, answered := q.Sighting.On(a.From)
-	if !answered {
-		return refuse("source-silent", fmt.Sprintf("%s does not answer%s", a.From, silence(q.Sighting, a.From)))
+	for _, h := range q.Snapshot.Hosts {
+		if _, _, answered := q.Sighting.On(h.ID); !answered && h.State != cluster.HostStandby {
+			return refuse("host-silent", fmt.Sprintf("%s does not answer%s, and could run the VM", h.ID, silence(q.Sighting, h.ID)))
+		}
+	}
+	for _, h := range q.Sighting.Hosts {
+		if h.State.Active() {
+			return refuse("runs", fmt.Sprintf("%s has the VM already (%s)", h.Host, h.State))
+		}
+	}
+	p := cluster.NewPlacement(q.Snapshot)
+	v, known := p.VMIndex(a.VM)
+	to, hostKnown := p.HostIndex(a.To)
+	if !known || !hostKnown {
+		return refuse("not-seen", fmt.Sprintf("Prometheus does not know the VM, or does not know %s", a.To))
+	}
+	if at := p.HostOf(a.VM); at != "" {
+		return refuse("runs", fmt.Sprintf("Prometheus has the VM on %s", at))
+	}
+	if _, why := p.Obstacle(v, to, q.Policy.Limits.Mandatory()); why != "" {
+		return refuse("no-fit", why)
+	}
+	return pass(fmt.Sprintf("%s runs nowhere and fits on %s", a.Name, a.To))
+}
+
+// running wants the VM to run where it is thought to, and nowhere else.
+func running(q Question) cluster.Verdict {
+	if v := seen(q, cluster.VMRunning); !v.Pass {
+		return v
+	}
+	return pass(fmt.Sprintf("%s runs on %s", q.Rec.Action.Name, q.Rec.Action.From))
+}
+
+// resumable wants the VM to be paused where it is thought to be, and to be nowhere else.
+func resumable(q Question) cluster.Verdict {
+	if v := seen(q, cluster.VMPaused); !v.Pass {
+		return v
+	}
+	return pass(fmt.Sprintf("%s is paused on %s", q.Rec.Action.Name, q.Rec.Action.From))
+}
+
+// storable wants the VM to run where it is thought to, some of its disks not to be in the pool yet, and the host to have the pool.
+func storable(q Question) cluster.Verdict {
+	a := q.Rec.Action
+	if v := running(q); !v.Pass {
+		return v
+	}
+	for _, h := range q.Sighting.Hosts {
+		if h.Host == a.From && len(h.Elsewhere) == 0 {
+			return refuse("there-already", fmt.Sprintf("every disk of %s is in %s", a.Name, a.Pool))
+		}
+	}
+	return pass(fmt.Sprintf("%s runs on %s", a.Name, a.From))
+}
+
+// maintainable wants the host to be one that is known.
+func maintainable(q Question) cluster.Verdict {
+	a := q.Rec.Action
+	h, known := q.Snapshot.Host(a.From)
+	switch {
+	case a.VM != "" || a.From == "":
+		return refuse("unknown-action", "maintenance is of a host")
+	case !known:
+		return refuse("not-seen", "Prometheus knows no host "+a.From)
+	case h.State == cluster.HostMaintenance:
+		return refuse("there-already", a.From+" is in maintenance")
+	}
+	return pass(fmt.Sprintf("%s is %s", a.From, h.State))
+}
+
+// seen looks at the hypervisors' own words: the VM must be in that state where it is thought to be.
+func seen(q Question, want cluster.VMState) cluster.Verdict {
+	a := q.Rec.Action
+	if a.VM == "" || a.From == "" {
+		return refuse("unknown-action", "it names no VM or no host")
+	}
+	if a.To != "" {
+		if _, _, answered := q.Sighting.On(a.To); q.Sighting.VM == a.VM && !answered {
+			return refuse("target-silent", fmt.Sprintf("%s does not answer%s", a.To, silence(q.Sighting, a.To)))
+		}
+	}
+	if v := knows(q, a.From); !v.Pass {
+		return v
 	}
 	for _, h := range q.Sighting.Hosts {
 		if h.Host != a.From && h.State.Active() {
 			return refuse("moved", fmt.Sprintf("%s has the VM (%s); somebody moved it", h.Host, h.State))
 		}
 	}
-	if state != cluster.VMRunning {
-		return refuse("not-running", fmt.Sprintf("the VM is %s on %s", state, a.From))
+	if state, _, _ := q.Sighting.On(a.From); state != want {
+		return refuse("not-"+want.String(), fmt.Sprintf("the VM is %s on %s", state, a.From))
 	}
 	return pass("")
+}
+
+// knows wants the host to know the VM by its UUID and its name: whoever thought of the action knew both, and where one of them
+// is another's now the wrong VM would be touched.
+func knows(q Question, host string) cluster.Verdict {
+	a := q.Rec.Action
+	if q.Sighting.VM != a.VM {
+		return refuse("not-seen", "the hypervisors were not asked about this VM")
+	}
+	for _, h := range q.Sighting.Hosts {
+		if h.Host != host {
+			continue
+		}
+		if a.Kind == cluster.Start && !h.Defined {
+			return refuse("not-defined", fmt.Sprintf("%s does not know the VM", host))
+		}
+		if (h.State.Active() || h.Defined) && a.Name != "" && h.Name != a.Name {
+			return refuse("renamed", fmt.Sprintf("%s calls the VM %q, and it was %q", host, h.Name, a.Name))
+		}
+		return pass("")
+	}
+	return refuse("source-silent", fmt.Sprintf("%s does not answer%s", host, silence(q.Sighting, host)))
 }
 
 func silence(s cluster.Sighting, host string) string {

@@ -1,5 +1,5 @@
-// Package hypervisor moves VMs between libvirt hosts and says where they are. It does what it is
-// told: whether a move is wise or allowed was decided before it is called.
+// Package hypervisor acts on VMs of libvirt hosts and says how they stand. It does what it is
+// told: whether an action is wise or allowed was decided before it is called.
 package hypervisor
 
 import (
@@ -35,7 +35,7 @@ type Host struct {
 	URI, MigrationURI string
 }
 
-// Options say how to migrate.
+// Options say how to act.
 type Options struct {
 	TLS TLS
 	// BandwidthBytesPerSecond caps the stream; 0 leaves it to the hypervisor.
@@ -49,6 +49,10 @@ type Options struct {
 	AutoConverge bool
 	// Connections is over how many connections the stream is spread; 0 or 1 for one.
 	Connections int
+	// StorageTimeout is after how long copying the disks of a VM is given up.
+	StorageTimeout time.Duration
+	// ShutdownTimeout is how long a guest may take to shut down.
+	ShutdownTimeout time.Duration
 }
 
 // progressInterval is the time from one look at a running migration to the next.
@@ -109,16 +113,16 @@ func (d *Driver) host(name string) (*host, Options, error) {
 	return h, d.opts, nil
 }
 
-// Look asks the hosts about the VM, side by side.
-func (d *Driver) Look(ctx context.Context, vm string, hosts []string) cluster.Sighting {
+// Look asks the hosts about the action's VM, side by side.
+func (d *Driver) Look(ctx context.Context, a cluster.Action, hosts []string) cluster.Sighting {
 	answers := make([]cluster.SightingHost, len(hosts))
 	errs := make([]error, len(hosts))
 	var wg sync.WaitGroup
 	for i, name := range hosts {
-		wg.Go(func() { answers[i], errs[i] = d.lookAt(ctx, vm, name) })
+		wg.Go(func() { answers[i], errs[i] = d.lookAt(ctx, a, name) })
 	}
 	wg.Wait()
-	s := cluster.Sighting{VM: vm}
+	s := cluster.Sighting{VM: a.VM}
 	for i, name := range hosts {
 		if errs[i] != nil {
 			s.Silent = append(s.Silent, cluster.Gap{Subject: cluster.HostSubject(name), Reason: errs[i].Error()})
@@ -129,7 +133,7 @@ func (d *Driver) Look(ctx context.Context, vm string, hosts []string) cluster.Si
 	return s
 }
 
-func (d *Driver) lookAt(ctx context.Context, vm, name string) (cluster.SightingHost, error) {
+func (d *Driver) lookAt(ctx context.Context, a cluster.Action, name string) (cluster.SightingHost, error) {
 	h, _, err := d.host(name)
 	if err != nil {
 		return cluster.SightingHost{}, err
@@ -137,7 +141,7 @@ func (d *Driver) lookAt(ctx context.Context, vm, name string) (cluster.SightingH
 	// The result is read only when Call returns no error, after which nobody writes to it any more.
 	seen := &cluster.SightingHost{Host: name, State: cluster.VMShutoff}
 	err = h.conn.Call(ctx, "look for the VM on "+name, func(c *libvirt.Connect) error {
-		dom, err := c.LookupDomainByUUIDString(vm)
+		dom, err := c.LookupDomainByUUIDString(a.VM)
 		if missing(err) {
 			return nil
 		}
@@ -145,19 +149,29 @@ func (d *Driver) lookAt(ctx context.Context, vm, name string) (cluster.SightingH
 			return err
 		}
 		defer free(dom)
+		if seen.Name, err = dom.GetName(); err != nil {
+			return err
+		}
+		if seen.Defined, err = dom.IsPersistent(); err != nil && !missing(err) {
+			return err
+		}
 		// The job first: when it ends between the two questions, the state is that of afterwards.
 		if seen.Job, err = busy(dom); err != nil && !missing(err) {
 			return err
 		}
 		state, _, err := dom.GetState()
 		if missing(err) {
+			*seen = cluster.SightingHost{Host: name, State: cluster.VMShutoff}
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		seen.State = virt.State(state)
-		return nil
+		if !seen.State.Active() {
+			return nil
+		}
+		return lookAtDisks(c, dom, a, seen)
 	})
 	if err != nil {
 		return cluster.SightingHost{}, err
@@ -177,23 +191,39 @@ func busy(dom *libvirt.Domain) (bool, error) {
 	return job.Type == libvirt.DOMAIN_JOB_BOUNDED || job.Type == libvirt.DOMAIN_JOB_UNBOUNDED, nil
 }
 
-// Abort asks the host that the VM leaves to give the migration up.
+// Abort asks the host that the VM is on to give the migration or the copying of its disks up.
 func (d *Driver) Abort(ctx context.Context, a cluster.Action) error {
 	from, _, err := d.host(a.From)
 	if err != nil {
 		return err
 	}
+	if a.Kind == cluster.MoveStorage {
+		return from.conn.Call(ctx, "give up copying the disks of "+a.Name, func(c *libvirt.Connect) error { return abandon(c, a) })
+	}
 	return d.abort(ctx, from, a)
+}
+
+// Act does what the action says and returns when libvirt says that the attempt is over. When ctx ends, Act returns and
+// the hosts go on by themselves.
+func (d *Driver) Act(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+	switch a.Kind {
+	case cluster.Migrate:
+		return d.migrate(ctx, a, progress)
+	case cluster.MoveStorage:
+		return d.moveStorage(ctx, a, progress)
+	case cluster.Start, cluster.Shutdown, cluster.Reset, cluster.Suspend, cluster.Resume:
+		return d.power(ctx, a)
+	case cluster.KindNone, cluster.Maintenance:
+	}
+	return fmt.Errorf("no hypervisor can %s", a.Kind)
 }
 
 func (d *Driver) abort(ctx context.Context, from *host, a cluster.Action) error {
 	return d.onDomain(ctx, from, "abort the migration of "+a.Name, a.VM, (*libvirt.Domain).AbortJob)
 }
 
-// Migrate moves the VM live, from host to host without passing through the server, and returns when
-// libvirt says that the attempt is over. After the timeout the attempt is aborted. When ctx ends,
-// Migrate returns and the hosts go on by themselves.
-func (d *Driver) Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+// migrate moves the VM live, from host to host without passing through the server. After the timeout the attempt is aborted.
+func (d *Driver) migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
 	from, opts, err := d.host(a.From)
 	if err != nil {
 		return err
@@ -211,7 +241,7 @@ func (d *Driver) Migrate(ctx context.Context, a cluster.Action, progress func(cl
 	over := make(chan error, 1)
 	go func() {
 		over <- from.conn.Call(ctx, "migrate "+a.Name+" to "+a.To, func(c *libvirt.Connect) error {
-			return migrate(c, a.VM, to.MigrationURI, opts, encrypted && opts.TLS != TLSOff)
+			return migrateTo(c, a.VM, to.MigrationURI, opts, encrypted && opts.TLS != TLSOff)
 		})
 	}()
 	return d.follow(ctx, from, a, opts, progress, over)
@@ -243,7 +273,7 @@ func (d *Driver) follow(ctx context.Context, from *host, a cluster.Action, o Opt
 	}
 }
 
-func migrate(c *libvirt.Connect, vm, uri string, o Options, encrypted bool) error {
+func migrateTo(c *libvirt.Connect, vm, uri string, o Options, encrypted bool) error {
 	dom, err := c.LookupDomainByUUIDString(vm)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func TestWhatCannotBegin(t *testing.T) {
 		{"nowhere", "a", "host nowhere is not in the configuration"},
 		{"clear", "a", "migrate web1 to a: Domain not found"},
 	} {
-		if err := d.Migrate(context.Background(), move(c.from, c.to), noProgress); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := d.Act(context.Background(), move(c.from, c.to), noProgress); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("from %s to %s: %v, want %q", c.from, c.to, err, c.want)
 		}
 	}
@@ -44,7 +44,7 @@ func TestALookTellsSilenceFromAbsence(t *testing.T) {
 	defer d.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	s := d.Look(ctx, move("a", "dead").VM, []string{"a", "dead", "nowhere"})
+	s := d.Look(ctx, move("a", "dead"), []string{"a", "dead", "nowhere"})
 	if state, job, answered := s.On("a"); !answered || state != cluster.VMShutoff || job {
 		t.Errorf("a: %v %v %v", state, job, answered)
 	}

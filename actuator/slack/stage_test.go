@@ -107,19 +107,20 @@ func (w *world) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, err
 	return snap, nil
 }
 
-func (w *world) Look(_ context.Context, vm string, hosts []string) cluster.Sighting {
+func (w *world) Look(_ context.Context, a cluster.Action, hosts []string) cluster.Sighting {
+	vm := a.VM
 	seen := cluster.Sighting{VM: vm}
 	for _, h := range hosts {
 		state := cluster.VMShutoff
 		if w.where(vm) == h {
 			state = cluster.VMRunning
 		}
-		seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: state})
+		seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: state, Name: "name-" + vm})
 	}
 	return seen
 }
 
-func (w *world) Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+func (w *world) Act(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
 	progress(cluster.Progress{TotalBytes: 100, RemainingBytes: 60})
 	w.mu.Lock()
 	slow, fails := w.slow, w.fails

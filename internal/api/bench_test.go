@@ -75,19 +75,19 @@ func (c *city) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, erro
 	return s, nil
 }
 
-func (c *city) Look(_ context.Context, vm string, hosts []string) cluster.Sighting {
-	seen := cluster.Sighting{VM: vm}
+func (c *city) Look(_ context.Context, a cluster.Action, hosts []string) cluster.Sighting {
+	seen := cluster.Sighting{VM: a.VM}
 	for i, h := range hosts {
 		state := cluster.VMShutoff
 		if i == 0 { // the host that it is to leave
 			state = cluster.VMRunning
 		}
-		seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: state})
+		seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: state, Name: a.Name})
 	}
 	return seen
 }
 
-func (c *city) Migrate(ctx context.Context, _ cluster.Action, _ func(cluster.Progress)) error {
+func (c *city) Act(ctx context.Context, _ cluster.Action, _ func(cluster.Progress)) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

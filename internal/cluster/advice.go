@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -28,24 +27,6 @@ type Evidence struct {
 	Unit  string  `json:"unit,omitempty"`
 	// Query is the PromQL that gave the value or, where it is computed, the numbers under it.
 	Query string `json:"query,omitempty"`
-}
-
-// Action is one change to the world.
-type Action struct {
-	Kind Kind `json:"kind"`
-	// VM is the UUID, Name what people call it.
-	VM   string `json:"vm"`
-	Name string `json:"name,omitempty"`
-	From string `json:"from"`
-	To   string `json:"to"`
-}
-
-func (a Action) String() string {
-	name := a.Name
-	if name == "" {
-		name = a.VM
-	}
-	return fmt.Sprintf("%s %s from %s to %s", a.Kind, name, a.From, a.To)
 }
 
 // Recommendation is advice: what to do, why, what it should bring, and until when it may be taken.
@@ -75,11 +56,17 @@ type Recommendation struct {
 	PredictedDowntimeSeconds float64 `json:"predicted_downtime_seconds,omitempty"`
 	// Gain is what the action brings less what it costs, in points of the score on the two hosts.
 	Gain float64 `json:"gain"`
+	// Run and Step say which step of which run of a runbook it is, where it is one.
+	Run  string `json:"run,omitempty"`
+	Step int    `json:"step,omitempty"`
 	// DependsOn lists recommendations without which this one is not legal.
 	DependsOn []string  `json:"depends_on,omitempty"`
 	Made      time.Time `json:"made"`
 	Expires   time.Time `json:"expires"`
 }
+
+// Asked tells whether a person or a runbook asks for it, rather than a planner.
+func (r Recommendation) Asked() bool { return r.Policy == r.Action.Kind.Policy() }
 
 // Candidate is a host that a VM could go to, or could not.
 type Candidate struct {
@@ -184,8 +171,15 @@ type Sighting struct {
 type SightingHost struct {
 	Host  string  `json:"host"`
 	State VMState `json:"state"`
-	// Job tells that a migration, backup or another long operation is under way.
+	// Defined tells that the host has the VM's definition, so that it could start there.
+	Defined bool `json:"defined,omitempty"`
+	// Name is what the host calls the VM; empty where it does not know it.
+	Name string `json:"name,omitempty"`
+	// Job tells that a migration, backup, block copy or another long operation is under way.
 	Job bool `json:"job,omitempty"`
+	// Elsewhere are the VM's disks that are not in the pool that the action is to move them to. It is told where
+	// that was asked for.
+	Elsewhere []string `json:"elsewhere,omitempty"`
 }
 
 // On returns what the host said of the VM; answered is false when it said nothing at all.

@@ -97,6 +97,8 @@ type Measurement struct {
 	// StealRatioBefore and StealRatioAfter are the moved VM's own waiting.
 	StealRatioBefore Number `json:"steal_ratio_before,omitzero"`
 	StealRatioAfter  Number `json:"steal_ratio_after,omitzero"`
+	// State is how the VM stood.
+	State VMState `json:"state,omitzero"`
 }
 
 // EntryKind says what a journal entry records. There is no entry of the zero kind.
@@ -120,10 +122,15 @@ const (
 	EntryLifted
 	// EntryTrust is a kind of action that has earned or lost trust.
 	EntryTrust
+	// EntryProposed opens a case that no planner advises, EntryWithdrawn closes it when it is not wanted any more.
+	EntryProposed
+	EntryWithdrawn
+	// EntryRun is how a run of a runbook stands; it is about no single recommendation.
+	EntryRun
 )
 
 func entryKinds() []string {
-	return []string{"none", "approved", "rejected", "refused", "intent", "outcome", "measured", "seconded", "snoozed", "ordered", "lifted", "trust"}
+	return []string{"none", "approved", "rejected", "refused", "intent", "outcome", "measured", "seconded", "snoozed", "ordered", "lifted", "trust", "proposed", "withdrawn", "run"}
 }
 
 func (k EntryKind) String() string { return nameOf(entryKinds(), k) }
@@ -143,7 +150,7 @@ type Entry struct {
 	At   time.Time `json:"at"`
 	Kind EntryKind `json:"kind"`
 	// ID is the recommendation's or, for an order, the order's. The recommendation itself stands in the entries that carry the
-	// case forward on their own: approved, rejected, refused and intent.
+	// case forward on their own, which are all but outcome and measured.
 	ID             string          `json:"id"`
 	Recommendation *Recommendation `json:"recommendation,omitempty"`
 	Approval       *Approval       `json:"approval,omitempty"`
@@ -152,11 +159,12 @@ type Entry struct {
 	Measured       *Measurement    `json:"measured,omitempty"`
 	Order          *Order          `json:"order,omitempty"`
 	Trust          *TrustChange    `json:"trust,omitempty"`
+	Run            *Run            `json:"run,omitempty"`
 }
 
 // AboutCase tells whether the entry is about a recommendation.
 func (e Entry) AboutCase() bool {
-	return e.Kind != EntryOrdered && e.Kind != EntryLifted && e.Kind != EntryTrust
+	return e.Kind != EntryOrdered && e.Kind != EntryLifted && e.Kind != EntryTrust && e.Kind != EntryRun
 }
 
 // Apply carries a case forward by one journal entry. The journal replayed from its start gives
@@ -202,8 +210,10 @@ func (c *Case) Apply(e Entry) error {
 		c.State = stateOf(e.Outcome)
 	case EntryMeasured:
 		c.Measured = e.Measured
-	case EntrySeconded, EntrySnoozed: // it stays open
-	case EntryOrdered, EntryLifted, EntryTrust:
+	case EntryWithdrawn:
+		c.State = CaseWithdrawn
+	case EntrySeconded, EntrySnoozed, EntryProposed: // it stays open
+	case EntryOrdered, EntryLifted, EntryTrust, EntryRun:
 		return fmt.Errorf("journal entry %d (%s) is about no recommendation", e.Seq, e.Kind)
 	case EntryNone:
 		return fmt.Errorf("journal entry %d has no kind", e.Seq)

@@ -171,30 +171,6 @@ func (l *Level) UnmarshalText(b []byte) error {
 	return parseName("automation level", levels(), string(b), l)
 }
 
-// Kind is what an action does. There is no action of the zero kind.
-type Kind uint8
-
-// The kinds of action.
-const (
-	KindNone Kind = iota
-	Migrate
-	// Start is to start a VM that runs nowhere. It stands in plans of what would be; nobody does it yet.
-	Start
-)
-
-func kinds() []string { return []string{"none", "migrate", "start"} }
-
-// Kinds lists the names of the kinds of action that are carried out.
-func Kinds() []string { return []string{Migrate.String()} }
-
-func (k Kind) String() string { return nameOf(kinds(), k) }
-
-// MarshalText writes the kind's name.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-// UnmarshalText reads a kind's name.
-func (k *Kind) UnmarshalText(b []byte) error { return parseName("action kind", kinds(), string(b), k) }
-
 // Result is how an action ended. The zero result is unknown: look again, never try again.
 type Result uint8
 

@@ -84,7 +84,7 @@ func (o Order) Covers(r Recommendation, at time.Time) bool {
 	if !o.Until.IsZero() && !at.Before(o.Until) || o.Policy != "" && o.Policy != r.Policy {
 		return false
 	}
-	return slices.Contains([]string{"cluster", HostSubject(r.Action.From), HostSubject(r.Action.To), VMSubject(r.Action.VM)}, o.Subject)
+	return o.Subject == "cluster" || slices.Contains(r.Action.Subjects(), o.Subject)
 }
 
 // Orders are those in force.
@@ -129,7 +129,3 @@ func (o Orders) Maintenance(host string, at time.Time) *Order {
 	}
 	return nil
 }
-
-// Policies lists the planners whose recommendations can be acted on: the kinds of action that automation levels
-// and approvals in advance are given for.
-func Policies() []string { return []string{"rules", "evacuate", "quarantine", "balance"} }

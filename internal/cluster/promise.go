@@ -60,6 +60,9 @@ func (c Case) Promise() (p Promise, known bool) {
 		p.DowntimeErrorSeconds = Known(c.Outcome.Job.DowntimeSeconds - r.PredictedDowntimeSeconds)
 	}
 	p.Kept, p.Why = true, "as promised"
+	if want := r.Action.Leaves(); r.Asked() && c.Measured.State != want && want != VMUnknown {
+		p.Kept, p.Why = false, fmt.Sprintf("the VM was %s afterwards, and %s was promised", c.Measured.State, want)
+	}
 	for _, e := range c.Measured.Effects {
 		off := math.Abs(e.After - e.Before)
 		p.UtilisationError = Known(max(p.UtilisationError.Value, off))

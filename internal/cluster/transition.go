@@ -19,7 +19,7 @@ type Transition struct {
 // Event is what happens to a case: a kind of entry, with its outcome where that decides.
 type Event string
 
-// The events. All but the last three stand in the journal.
+// The events. All but the last three stand in the journal, and EventWithdrawn does where no planner advised it.
 const (
 	// EventApproved and EventRejected are a person's words.
 	EventApproved Event = "approved"
@@ -38,6 +38,8 @@ const (
 	// EventSeconded is the first yes of two, EventSnoozed a "not now".
 	EventSeconded Event = "seconded"
 	EventSnoozed  Event = "snoozed"
+	// EventProposed is that a person or a runbook asks for it.
+	EventProposed Event = "proposed"
 
 	EventExpires   Event = "expires"
 	EventWithdrawn Event = "withdrawn"
@@ -63,6 +65,7 @@ func Transitions() []Transition {
 		{Event: EventMeasured, From: CaseDone, To: CaseDone},
 		{Event: EventSeconded, From: CaseOpen, To: CaseOpen},
 		{Event: EventSnoozed, From: CaseOpen, To: CaseOpen},
+		{Event: EventProposed, From: CaseOpen, To: CaseOpen},
 
 		{Event: EventExpires, From: CaseOpen, To: CaseExpired},
 		{Event: EventWithdrawn, From: CaseOpen, To: CaseWithdrawn},
@@ -96,7 +99,11 @@ func EventOf(e Entry) Event {
 		return EventSeconded
 	case EntrySnoozed:
 		return EventSnoozed
-	case EntryNone, EntryOrdered, EntryLifted, EntryTrust:
+	case EntryProposed:
+		return EventProposed
+	case EntryWithdrawn:
+		return EventWithdrawn
+	case EntryNone, EntryOrdered, EntryLifted, EntryTrust, EntryRun:
 	}
 	return ""
 }

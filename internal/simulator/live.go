@@ -43,15 +43,19 @@ func (l *Live) Loads() time.Time {
 	return l.cluster.loadTime()
 }
 
-// Look says what the hosts would say of a VM, now.
-func (l *Live) Look(ctx context.Context, vm string, hosts []string) cluster.Sighting {
+// Look says what the hosts would say of the action's VM, now.
+func (l *Live) Look(ctx context.Context, a cluster.Action, hosts []string) cluster.Sighting {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cluster.Look(ctx, vm, hosts)
+	return l.cluster.Look(ctx, a.VM, hosts)
 }
 
-// Migrate moves a VM and returns when that is over, or when ctx ends and the migration goes on by itself.
-func (l *Live) Migrate(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+// Act moves a VM and returns when that is over, or when ctx ends and the migration goes on by itself. Simulated hosts do
+// nothing else.
+func (l *Live) Act(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+	if a.Kind != cluster.Migrate {
+		return fmt.Errorf("simulated hosts cannot %s", a.Kind)
+	}
 	l.mu.Lock()
 	err := l.cluster.Migrate(a.VM, a.To)
 	l.mu.Unlock()
@@ -73,7 +77,7 @@ func (l *Live) Migrate(ctx context.Context, a cluster.Action, progress func(clus
 		case <-stepped:
 		}
 	}
-	if on := l.Look(ctx, a.VM, []string{a.To}).RunsOn(); on != a.To {
+	if on := l.Look(ctx, a, []string{a.To}).RunsOn(); on != a.To {
 		return fmt.Errorf("migrate: the simulated migration to %s failed", a.To)
 	}
 	return nil

@@ -17,7 +17,7 @@ func begun(t *testing.T, text string) (*Live, cluster.Action, <-chan error) {
 	live, a := NewLive(c), cluster.Action{Kind: cluster.Migrate, VM: c.vms[0].id, Name: "a", From: "h1", To: "h2"}
 	ended, running := make(chan error, 1), make(chan struct{}, 100)
 	go func() {
-		ended <- live.Migrate(t.Context(), a, func(cluster.Progress) { running <- struct{}{} })
+		ended <- live.Act(t.Context(), a, func(cluster.Progress) { running <- struct{}{} })
 	}()
 	<-running
 	return live, a, ended
@@ -35,7 +35,7 @@ func TestALiveMigrationEndsWhenTheClusterHasMovedOn(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if on := live.Look(t.Context(), a.VM, []string{"h1", "h2"}).RunsOn(); on != "h2" {
+	if on := live.Look(t.Context(), a, []string{"h1", "h2"}).RunsOn(); on != "h2" {
 		t.Errorf("it runs on %q", on)
 	}
 	if p, err := live.Completed(t.Context(), a.VM, "h2"); err != nil || p.TransferredBytes == 0 || p.ElapsedSeconds < 5 {
@@ -46,7 +46,7 @@ func TestALiveMigrationEndsWhenTheClusterHasMovedOn(t *testing.T) {
 func TestALiveMigrationThatFailsSaysSo(t *testing.T) {
 	live, a, ended := begun(t, "migration: {failure_ratio: 1}"+two)
 	live.Step(live.Now().Add(time.Minute))
-	if err := <-ended; err == nil || live.Look(t.Context(), a.VM, []string{"h1", "h2"}).RunsOn() != "h1" {
+	if err := <-ended; err == nil || live.Look(t.Context(), a, []string{"h1", "h2"}).RunsOn() != "h1" {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -69,11 +69,11 @@ func TestWhoStopsWaitingLeavesTheMigrationAlone(t *testing.T) {
 	c := start(t, two)
 	live, a := NewLive(c), cluster.Action{VM: c.vms[0].id, From: "h1", To: "h2"}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := live.Migrate(ctx, a, func(cluster.Progress) { cancel() }); !errors.Is(err, context.Canceled) {
+	if err := live.Act(ctx, a, func(cluster.Progress) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
 	live.Step(live.Now().Add(time.Minute))
-	if on := live.Look(t.Context(), a.VM, []string{"h2"}).RunsOn(); on != "h2" {
+	if on := live.Look(t.Context(), a, []string{"h2"}).RunsOn(); on != "h2" {
 		t.Errorf("it runs on %q", on)
 	}
 }

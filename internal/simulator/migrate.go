@@ -128,9 +128,9 @@ func (c *Cluster) Look(_ context.Context, id string, hosts []string) cluster.Sig
 		switch {
 		case v == nil:
 		case v.at == at:
-			seen.State, seen.Job = cluster.VMRunning, v.moving != nil
+			seen.State, seen.Name, seen.Job = cluster.VMRunning, v.name, v.moving != nil
 		case v.moving != nil && v.moving.to == at:
-			seen.State, seen.Job = cluster.VMPaused, true
+			seen.State, seen.Name, seen.Job = cluster.VMPaused, v.name, true
 		}
 		s.Hosts = append(s.Hosts, seen)
 	}

@@ -121,7 +121,7 @@ func TestAMigrationCutOffFailsAndIsNotRepeatedBlindly(t *testing.T) {
 			if fresh.Recommendation.Action.Name != a.Name {
 				continue
 			}
-			if err := s.approve(fresh.Recommendation.ID); err == nil || !strings.Contains(err.Error(), "failures: moving this VM failed 1 times") {
+			if err := s.approve(fresh.Recommendation.ID); err == nil || !strings.Contains(err.Error(), "failures: this failed 1 times") {
 				return errOr(err, "it was let through")
 			}
 			return nil

@@ -1,0 +1,328 @@
+package hypervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"libvirt.org/go/libvirt"
+	"libvirt.org/go/libvirtxml"
+)
+
+// disk is a disk of a VM that can be copied: one with an image of its own.
+type disk struct {
+	target, source, format string
+	// copying is the image that a copy of it goes to, empty where none is made.
+	copying string
+	// mirrored tells that the copy is the same as the original and kept so.
+	mirrored bool
+}
+
+// disks reads the disks from the definition that the VM runs with. Discs and floppies do not move with it.
+func disks(dom *libvirt.Domain) ([]disk, error) {
+	text, err := dom.GetXMLDesc(0)
+	if err != nil {
+		return nil, err
+	}
+	var def libvirtxml.Domain
+	if err := def.Unmarshal(text); err != nil {
+		return nil, fmt.Errorf("read the definition: %w", err)
+	}
+	if def.Devices == nil {
+		return nil, nil
+	}
+	var list []disk
+	for _, one := range def.Devices.Disks {
+		if one.Device == "cdrom" || one.Device == "floppy" || one.Target == nil {
+			continue
+		}
+		d := disk{target: one.Target.Dev, source: path(one.Source), format: "raw"}
+		if one.Driver != nil && one.Driver.Type != "" {
+			d.format = one.Driver.Type
+		}
+		if one.Mirror != nil {
+			d.copying, d.mirrored = path(one.Mirror.Source), one.Mirror.Ready == "yes"
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// path is the image or device behind a source, empty for what has no path on the host.
+func path(s *libvirtxml.DomainDiskSource) string {
+	switch {
+	case s == nil:
+	case s.File != nil:
+		return s.File.File
+	case s.Block != nil:
+		return s.Block.Dev
+	case s.Volume != nil:
+		return s.Volume.Pool + "/" + s.Volume.Volume
+	}
+	return ""
+}
+
+// lookAtDisks notes block jobs and, where the action is to move the disks, which are not where they should be.
+func lookAtDisks(c *libvirt.Connect, dom *libvirt.Domain, a cluster.Action, seen *cluster.SightingHost) error {
+	list, err := disks(dom)
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		seen.Job = seen.Job || d.copying != "" || blockJob(dom, d)
+		if a.Kind != cluster.MoveStorage {
+			continue
+		}
+		in, err := poolOf(c, d.source)
+		if err != nil {
+			return err
+		}
+		if in != a.Pool {
+			seen.Elsewhere = append(seen.Elsewhere, d.target)
+		}
+	}
+	return nil
+}
+
+// blockJob tells whether the hypervisor works on the disk. Those that know no such jobs have none.
+func blockJob(dom *libvirt.Domain, d disk) bool {
+	job, err := dom.GetBlockJobInfo(d.target, 0)
+	return err == nil && job.Type != libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN
+}
+
+// poolOf names the pool that an image is in, "" for none.
+func poolOf(c *libvirt.Connect, image string) (string, error) {
+	if pool, _, named := strings.Cut(image, "/"); named && pool != "" {
+		return pool, nil // the definition names pool and volume
+	}
+	vol, err := c.LookupStorageVolByPath(image)
+	if errors.Is(err, libvirt.ERR_NO_STORAGE_VOL) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer vol.Free() //nolint:errcheck // it frees our handle only
+	pool, err := vol.LookupPoolByVolume()
+	if err != nil {
+		return "", err
+	}
+	defer pool.Free() //nolint:errcheck // the same
+	return pool.GetName()
+}
+
+// moveStorage copies every disk that is not in the pool yet into it while the VM runs and, when all copies are the same as
+// their originals, has the VM use the copies. The originals stay. When something fails before that, the copies are removed.
+func (d *Driver) moveStorage(ctx context.Context, a cluster.Action, progress func(cluster.Progress)) error {
+	h, o, err := d.host(a.From)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.StorageTimeout)
+	defer cancel()
+	begun := time.Now()
+	err = h.conn.Call(ctx, "begin to copy the disks of "+a.Name, func(c *libvirt.Connect) error { return copyDisks(c, a, o) })
+	if err == nil {
+		err = d.awaitMirrors(ctx, h, a, begun, progress)
+	}
+	if err == nil {
+		err = h.conn.Call(ctx, "have "+a.Name+" use the copies", func(c *libvirt.Connect) error { return pivot(c, a) })
+	}
+	if err == nil || context.Cause(ctx) == context.Canceled {
+		return err
+	}
+	clean, stop := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer stop()
+	return errors.Join(err, d.Abort(clean, a))
+}
+
+// copyDisks makes an image in the pool for each disk and begins to copy.
+func copyDisks(c *libvirt.Connect, a cluster.Action, o Options) error {
+	dom, err := c.LookupDomainByUUIDString(a.VM)
+	if err != nil {
+		return err
+	}
+	defer free(dom)
+	list, err := disks(dom)
+	if err != nil {
+		return err
+	}
+	pool, err := c.LookupStoragePoolByName(a.Pool)
+	if err != nil {
+		return fmt.Errorf("find the pool: %w", err)
+	}
+	defer pool.Free() //nolint:errcheck // it frees our handle only
+	var plan []copied
+	var need uint64
+	for _, one := range list {
+		in, err := poolOf(c, one.source)
+		if err != nil {
+			return err
+		}
+		if in == a.Pool {
+			continue
+		}
+		if one.source == "" {
+			return fmt.Errorf("disk %s has no image on the host that could be copied", one.target)
+		}
+		size, err := dom.GetBlockInfo(one.target, 0)
+		if err != nil {
+			return fmt.Errorf("ask how large disk %s is: %w", one.target, err)
+		}
+		need += size.Capacity
+		plan = append(plan, copied{one, size.Capacity})
+	}
+	if info, err := pool.GetInfo(); err != nil {
+		return fmt.Errorf("ask how much room the pool has: %w", err)
+	} else if need > info.Available {
+		return fmt.Errorf("pool %s has %.1f GiB free and the disks can come to %.1f", a.Pool, float64(info.Available)/(1<<30), float64(need)/(1<<30))
+	}
+	for _, one := range plan {
+		if err := one.begin(pool, dom, a, o); err != nil {
+			return fmt.Errorf("disk %s: %w", one.target, err)
+		}
+	}
+	return nil
+}
+
+// copied is a disk and its size in bytes.
+type copied struct {
+	disk
+	capacity uint64
+}
+
+func (d copied) begin(pool *libvirt.StoragePool, dom *libvirt.Domain, a cluster.Action, o Options) error {
+	def := libvirtxml.StorageVolume{
+		Name:     fmt.Sprintf("%s-%s-%d.%s", a.Name, d.target, time.Now().Unix(), d.format),
+		Capacity: &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: d.capacity},
+		Target:   &libvirtxml.StorageVolumeTarget{Format: &libvirtxml.StorageVolumeTargetFormat{Type: d.format}},
+	}
+	if d.format == "qcow2" {
+		def.Allocation = &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: 0}
+	}
+	text, err := def.Marshal()
+	if err != nil {
+		return err
+	}
+	vol, err := pool.StorageVolCreateXML(text, 0)
+	if err != nil {
+		return fmt.Errorf("make the image: %w", err)
+	}
+	defer vol.Free() //nolint:errcheck // it frees our handle only
+	image, err := vol.GetPath()
+	if err != nil {
+		return err
+	}
+	info, err := vol.GetInfo()
+	if err != nil {
+		return err
+	}
+	to := libvirtxml.DomainDisk{Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: d.format}, Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: image}}}
+	if info.Type == libvirt.STORAGE_VOL_BLOCK {
+		to.Source = &libvirtxml.DomainDiskSource{Block: &libvirtxml.DomainDiskSourceBlock{Dev: image}}
+	}
+	if text, err = to.Marshal(); err != nil {
+		return err
+	}
+	params := &libvirt.DomainBlockCopyParameters{}
+	if o.BandwidthBytesPerSecond > 0 {
+		params.BandwidthSet, params.Bandwidth = true, uint64(o.BandwidthBytesPerSecond)
+	}
+	// The job lives as long as the process of the VM: that is what libvirt asks for where the VM has a definition.
+	if err := dom.BlockCopy(d.target, text, params, libvirt.DOMAIN_BLOCK_COPY_REUSE_EXT|libvirt.DOMAIN_BLOCK_COPY_TRANSIENT_JOB); err != nil {
+		return errors.Join(fmt.Errorf("begin to copy: %w", err), vol.Delete(0))
+	}
+	return nil
+}
+
+// awaitMirrors waits until every copy is the same as its original.
+func (d *Driver) awaitMirrors(ctx context.Context, h *host, a cluster.Action, begun time.Time, progress func(cluster.Progress)) error {
+	poll := time.NewTicker(progressInterval)
+	defer poll.Stop()
+	for {
+		type state struct {
+			done, all uint64
+			ready     bool
+		}
+		now := &state{ready: true}
+		err := d.onDomain(ctx, h, "look how far the disks of "+a.Name+" are copied", a.VM, func(dom *libvirt.Domain) error {
+			list, err := disks(dom)
+			if err != nil {
+				return err
+			}
+			for _, one := range list {
+				if one.copying == "" {
+					continue
+				}
+				job, err := dom.GetBlockJobInfo(one.target, 0)
+				if err != nil {
+					return err
+				}
+				now.done, now.all = now.done+job.Cur, now.all+job.End
+				now.ready = now.ready && one.mirrored
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		progress(cluster.Progress{ElapsedSeconds: time.Since(begun).Seconds(), TotalBytes: int64(now.all), TransferredBytes: int64(now.done), RemainingBytes: int64(now.all - now.done)})
+		if now.ready {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("copy the disks of %s: not done in time: %w", a.Name, ctx.Err())
+		}
+	}
+}
+
+// pivot has the VM use the copies.
+func pivot(c *libvirt.Connect, a cluster.Action) error {
+	return mirrored(c, a, func(dom *libvirt.Domain, d disk) error {
+		return dom.BlockJobAbort(d.target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+	})
+}
+
+// abandon ends the copying and removes the copies.
+func abandon(c *libvirt.Connect, a cluster.Action) error {
+	return mirrored(c, a, func(dom *libvirt.Domain, d disk) error {
+		if err := dom.BlockJobAbort(d.target, 0); err != nil {
+			return err
+		}
+		vol, err := c.LookupStorageVolByPath(d.copying)
+		if err != nil {
+			return fmt.Errorf("the copy %s is left over: %w", d.copying, err)
+		}
+		defer vol.Free() //nolint:errcheck // it frees our handle only
+		return vol.Delete(0)
+	})
+}
+
+func mirrored(c *libvirt.Connect, a cluster.Action, f func(*libvirt.Domain, disk) error) error {
+	dom, err := c.LookupDomainByUUIDString(a.VM)
+	if err != nil {
+		return err
+	}
+	defer free(dom)
+	list, err := disks(dom)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, d := range list {
+		if d.copying != "" {
+			if err := f(dom, d); err != nil {
+				errs = append(errs, fmt.Errorf("disk %s: %w", d.target, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
