@@ -9,6 +9,9 @@ import (
 // capability refuses what the hypervisor is known to be unable to do.
 func capability(q Question) cluster.Verdict {
 	a := q.Rec.Action
+	if len(a.Hosts()) == 0 {
+		return refuse("unknown-action", "it names no host, so nobody can tell what that can do")
+	}
 	for _, id := range a.Hosts() {
 		h, known := q.Snapshot.Host(id)
 		if !known {

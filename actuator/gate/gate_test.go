@@ -181,7 +181,7 @@ func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
 		}, gate: "budget", reason: "spent", detail: "h2"},
 		"cluster busy":       {spoil: inFlight(gate.Parallel{Cluster: 1}, cluster.Action{VM: "v7", From: "h3", To: "h4"}), gate: "concurrency", reason: "busy", detail: "may be at once"},
 		"target busy":        {spoil: inFlight(gate.Parallel{Host: 1}, cluster.Action{VM: "v7", From: "h2", To: "h4"}), gate: "concurrency", reason: "busy", detail: "h2"},
-		"link busy":          {spoil: inFlight(gate.Parallel{Link: 1, Host: 9}, cluster.Action{VM: "v7", From: "h1", To: "h2"}), gate: "concurrency", reason: "busy", detail: "from h1 to h2"},
+		"link busy":          {spoil: inFlight(gate.Parallel{Link: 1, Host: 9}, cluster.Action{Kind: cluster.Migrate, VM: "v7", From: "h1", To: "h2"}), gate: "concurrency", reason: "busy", detail: "from h1 to h2"},
 		"VM busy":            {spoil: inFlight(gate.Parallel{}, cluster.Action{VM: "v1", From: "h1", To: "h3"}), gate: "concurrency", reason: "busy", detail: "same VM"},
 		"rejected since":     {spoil: func(q *gate.Question) { q.Rejected = &cluster.Approval{Who: "bob", At: q.Now} }, gate: "rejection", reason: "rejected", detail: "bob", retry: 24 * time.Hour},
 		"failed once":        {spoil: failed(5 * time.Minute), gate: "failures", reason: "cool-down", retry: 10 * time.Minute},

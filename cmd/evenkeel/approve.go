@@ -162,6 +162,8 @@ func progress(c cluster.Case) string {
 	switch {
 	case c.Outcome != nil:
 		return fmt.Sprintf("%s, runs on %s, %.1f s %s", c.State, orDash(c.Outcome.RunsOn), c.Outcome.Finished.Sub(c.Outcome.Started).Seconds(), c.Outcome.Reason)
+	case c.State == cluster.CaseRunning && c.Progress.TotalBytes == 0:
+		return c.State.String()
 	case c.State == cluster.CaseRunning:
 		return fmt.Sprintf("%s %s copied", bar(c.Progress.Ratio()), percent(c.Progress.Ratio()))
 	}

@@ -121,6 +121,7 @@ func driverOptions(c config.Config) hypervisor.Options {
 		TLS: tls[c.Migration.TLS], BandwidthBytesPerSecond: float64(c.Migration.Bandwidth),
 		Timeout: time.Duration(c.Migration.Timeout), AllowUnsafe: c.Migration.AllowUnsafe,
 		AutoConverge: c.Migration.AutoConverge, Connections: c.Migration.Connections,
+		StorageTimeout: time.Duration(c.Migration.StorageTimeout), ShutdownTimeout: time.Duration(c.Automation.ShutdownTimeout),
 	}
 }
 

@@ -41,6 +41,7 @@ type Desk interface {
 	Reject(id string, word cluster.Approval) (cluster.Case, error)
 	Snooze(id string, word cluster.Approval, until time.Time) (cluster.Case, error)
 	Gates(ctx context.Context, id string) ([]cluster.Verdict, error)
+	Request(ctx context.Context, r cluster.Recommendation, word cluster.Approval) (cluster.Case, error)
 	Orders() cluster.Orders
 	Order(o cluster.Order) error
 	Lift(o cluster.Order) error
@@ -149,6 +150,7 @@ func (s *Server) routes() []route {
 		{"POST", recommendation + "/approve", Approver, s.approve},
 		{"POST", recommendation + "/reject", Approver, s.reject},
 		{"POST", recommendation + "/snooze", Approver, s.snooze},
+		{"POST", "/api/v1/actions", Operator, s.ask},
 		{"GET", "/api/v1/orders", Viewer, reads(s.orders)},
 		{"POST", "/api/v1/orders", Operator, s.order},
 		{"DELETE", "/api/v1/orders", Operator, s.lift},

@@ -130,6 +130,13 @@ func (h *house) Gates(_ context.Context, id string) ([]cluster.Verdict, error) {
 	return []cluster.Verdict{{Gate: "level", Pass: true}}, err
 }
 
+func (h *house) Request(_ context.Context, r cluster.Recommendation, a cluster.Approval) (cluster.Case, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said = append(h.said, strings.Join([]string{"request", r.Action.String(), a.Who, a.Via, a.Reason}, " "))
+	return cluster.Case{Recommendation: r, State: cluster.CaseApproved, Approval: &a, Updated: a.At}, h.decide
+}
+
 func (h *house) Orders() cluster.Orders { return h.standing }
 
 func (h *house) Order(o cluster.Order) error {

@@ -236,6 +236,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200},
 		{"GET /api/v1/recommendations", "?state=all", "", 200}, {"GET /api/v1/recommendations/{id}", "", "", 200}, {"GET /api/v1/recommendations/{id}/gates", "", "", 200},
 		{"POST /api/v1/recommendations/{id}/approve", "", "", 200}, {"POST /api/v1/recommendations/{id}/reject", "", "", 200},
+		{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "web1", "to": "h2", "reason": "x"}`, 200},
 		{"POST /api/v1/recommendations/{id}/snooze", "", `{"until": "2099-01-01T00:00:00Z"}`, 200}, {"GET /api/v1/orders", "", "", 200},
 		{"POST /api/v1/orders", "", `{"kind": "pause", "subject": "cluster", "reason": "x", "until": "2099-01-01T00:00:00Z"}`, 200},
 		{"DELETE /api/v1/orders", "", `{"kind": "pause", "subject": "cluster"}`, 200}, {"GET /api/v1/history", "", "", 200}, {"GET /api/v1/effects", "", "", 200},
@@ -245,7 +246,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	nothing := analyzer.Judge([]cluster.Snapshot{{At: at()}}, analyzer.Policy{})
 	empty := &house{board: &nothing, judged: &nothing, cases: []cluster.Case{}, promises: []cluster.Promise{}, trusted: []trust.Standing{}}
 	for _, q := range good {
-		if !strings.Contains(q.route, "{id}") && !strings.Contains(q.route, "explain") && !strings.Contains(q.path, "200") {
+		if !strings.Contains(q.route, "{id}") && !strings.Contains(q.route, "explain") && !strings.Contains(q.route, "actions") && !strings.Contains(q.path, "200") {
 			a.ask(empty, nil, secret, q)
 		}
 	}
@@ -257,6 +258,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		question{"POST /api/v1/recommendations/{id}/approve", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/approve", "", "", 404},
 		question{"POST /api/v1/recommendations/{id}/reject", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/reject", "", "", 404},
 		question{"POST /api/v1/recommendations/{id}/snooze", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/snooze", "", `{"until": "2099-01-01T00:00:00Z"}`, 404},
+		question{"POST /api/v1/actions", "", "{", 400}, question{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "nobody", "to": "h2"}`, 409},
 		question{"POST /api/v1/orders", "", "{", 400}, question{"DELETE /api/v1/orders", "", "{", 400}, question{"GET /api/v1/history", "?limit=0", "", 400}, question{"GET /api/v1/effects", "?limit=0", "", 400},
 		question{"GET /api/v1/journal/verify", "?head=12", "", 400}, question{"POST /-/reload", "", "", 400})
 	for cause, status := range map[error]int{errNotOpen(): 409, errNotFound(): 404, errDisk(): 503} {

@@ -23,6 +23,14 @@ func bodies() []string {
 	list := []string{"", "null", "{}", "[]", `"x"`, "1", "{", "{} {}", `{"who": "root"}`, `{"Reason": "x"}`, `{"reason": 1}`, `{"reason": null}`, `{"reason": ""}`, `{"reason": "before the backup"}`,
 		`{"reason": "` + strings.Repeat("é", 1000) + `"}`, `{"reason": "` + strings.Repeat("é", 1001) + `"}`, "{" + end + "}", "{" + end + `, "reason": "later"}`,
 		`{"until": "tomorrow"}`, `{"until": null}`, `{"until": 5}`, `{"reason": "x", "until": ""}`}
+	for _, action := range []string{
+		`"kind": "migrate", "vm": "web1", "to": "h2"`, `"kind": "migrate", "vm": "1111", "to": ""`, `"kind": "migrate", "vm": "web1"`, `"kind": "migrate", "to": "h2"`, `"kind": "migrate", "vm": "", "to": "h2"`,
+		`"kind": "start", "vm": "web1"`, `"kind": "start", "vm": "web1", "to": "h1"`, `"kind": "start", "vm": "web1", "to": null`, `"kind": "start", "vm": "web1", "pool": "p"`,
+		`"kind": "shutdown", "vm": "web1"`, `"kind": "reset", "vm": "web1"`, `"kind": "suspend", "vm": "web1", "reason": "x"`, `"kind": "resume", "vm": "web1", "to": "h2"`, `"kind": "resume", "vm": 1`,
+		`"kind": "move-storage", "vm": "web1", "pool": "fast"`, `"kind": "move-storage", "vm": "web1"`, `"kind": "move-storage", "vm": "web1", "pool": ""`, `"kind": "maintenance", "vm": "web1"`, `"kind": "none", "vm": "web1"`,
+	} {
+		list = append(list, "{"+action+"}", "{"+action+`, "sudo": true}`)
+	}
 	for _, order := range []string{
 		`"kind": "pause"`, `"subject": "cluster"`, `"kind": "pause", "subject": "cluster"`, `"kind": "pause", "subject": "host/h1"`, `"kind": "pause", "subject": "vm/web1"`,
 		`"kind": "pause", "subject": ""`, `"kind": "pause", "subject": "rack/r1"`, `"kind": "pause", "subject": "host/"`, `"kind": "pause", "subject": 1`,

@@ -80,11 +80,13 @@ func entries() map[Event]Entry {
 		EventMeasured:       {Kind: EntryMeasured, Measured: &Measurement{}},
 		EventSeconded:       {Kind: EntrySeconded, Recommendation: &rec, Approval: &Approval{Who: "carol"}},
 		EventSnoozed:        {Kind: EntrySnoozed, Recommendation: &rec, Approval: &Approval{Who: "dave"}},
+		EventProposed:       {Kind: EntryProposed, Recommendation: &rec},
+		EventWithdrawn:      {Kind: EntryWithdrawn, Recommendation: &rec},
 	}
 }
 
 func TestEveryKindOfEntryIsAnEvent(t *testing.T) {
-	seen := map[EntryKind]bool{EntryNone: true, EntryOrdered: true, EntryLifted: true, EntryTrust: true} // none of a case
+	seen := map[EntryKind]bool{EntryNone: true, EntryOrdered: true, EntryLifted: true, EntryTrust: true, EntryRun: true} // none of a case
 	for event, e := range entries() {
 		seen[e.Kind] = true
 		if got := EventOf(e); got != event {

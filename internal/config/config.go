@@ -136,8 +136,10 @@ type Automation struct {
 	MinHealthyHosts float64 `yaml:"min_healthy_hosts"`
 	Storm           Storm   `yaml:"storm"`
 	// ForeignMoves is how many migrations a day others may make before another scheduler is suspected; 0 for no limit.
-	ForeignMoves int      `yaml:"foreign_moves"`
-	Freezes      []Freeze `yaml:"freezes"`
+	ForeignMoves int `yaml:"foreign_moves"`
+	// ShutdownTimeout is how long a guest may take to shut down.
+	ShutdownTimeout Duration `yaml:"shutdown_timeout"`
+	Freezes         []Freeze `yaml:"freezes"`
 }
 
 // Earn is what it takes for a kind of action to be trusted.
@@ -184,6 +186,8 @@ type Migration struct {
 	AutoConverge bool `yaml:"auto_converge"`
 	// Connections is over how many connections one migration is spread.
 	Connections int `yaml:"connections"`
+	// StorageTimeout is after how long copying the disks of a VM to another pool is given up.
+	StorageTimeout Duration `yaml:"storage_timeout"`
 	// Parallel is how many may be under way at once.
 	Parallel Parallel `yaml:"parallel"`
 }
@@ -290,8 +294,8 @@ func Default() Config {
 		Automation: Automation{Level: AutomationLevel{Level: cluster.LevelManual},
 			Earn: Earn{Actions: 20, Quality: 0.8, Window: Duration(90 * 24 * time.Hour)}, LowRisk: []string{"rules"},
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
-			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5},
-		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
+			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5, ShutdownTimeout: Duration(5 * time.Minute)},
+		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, StorageTimeout: Duration(4 * time.Hour), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
 		API:       API{Anonymous: "viewer"},
 		Journal:   Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}

@@ -91,6 +91,7 @@ func (c Config) checkTimes(p *problems) {
 		{"analysis.horizon", c.Analysis.Horizon, time.Minute},
 		{"stability.cool_down", c.Stability.CoolDown, 0}, {"stability.cool_down_max", c.Stability.CoolDownMax, 0},
 		{"automation.failure_cool_down", c.Automation.FailureCoolDown, 0}, {"automation.rejection_cool_down", c.Automation.RejectionCoolDown, 0}, {"migration.timeout", c.Migration.Timeout, time.Second},
+		{"migration.storage_timeout", c.Migration.StorageTimeout, time.Second}, {"automation.shutdown_timeout", c.Automation.ShutdownTimeout, time.Second},
 		{"automation.storm.window", c.Automation.Storm.Window, time.Minute}, {"automation.earn.window", c.Automation.Earn.Window, time.Hour},
 		{"journal.retention", c.Journal.Retention, 24 * time.Hour},
 	} {

@@ -67,7 +67,7 @@ func TestALiveMigrationCanBeAborted(t *testing.T) {
 
 func TestWhoStopsWaitingLeavesTheMigrationAlone(t *testing.T) {
 	c := start(t, two)
-	live, a := NewLive(c), cluster.Action{VM: c.vms[0].id, From: "h1", To: "h2"}
+	live, a := NewLive(c), cluster.Action{Kind: cluster.Migrate, VM: c.vms[0].id, From: "h1", To: "h2"}
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := live.Act(ctx, a, func(cluster.Progress) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
