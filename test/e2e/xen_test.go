@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
 // Two real Xen hosts stand beside the lab: Xen, Debian's Domain-0 and libvirt's libxl driver.
@@ -137,6 +139,45 @@ func TestRealXen(t *testing.T) {
 	t.Run("a page", func(t *testing.T) { xenTells(t, ids) })
 	t.Run("a migration", func(t *testing.T) { xenMigrates(t, ids["live4"]) })
 	t.Run("a reboot", func(t *testing.T) { xenReboots(t, ids["para3"]) })
+	t.Run("what a person asks for", xenActs)
+}
+
+// xenActs asks evenkeel for each kind of action that libvirt can do on Xen, and for those that it cannot, which is said before.
+func xenActs(t *testing.T) {
+	text := "cluster: xen\nhosts:\n"
+	for host := 1; host <= xenHosts; host++ {
+		text += fmt.Sprintf("  - {name: xen%d, uri: %q, migration_uri: %q, exporter: %q}\n", host, xenURI(t, host), fmt.Sprintf("xen+tcp://xen%d/system", host), xenPort(host))
+	}
+	text += "scrape: {interval: 3s, timeout: 3s}\nanalysis: {interval: 3s, window: 15s, max_data_age: 15s, migration_threshold: 1}\nmigration: {tls: off, timeout: 3m}\nautomation: {shutdown_timeout: 90s}\n"
+	s := server(t, text)
+	is := func(host int, vm, want string) {
+		t.Helper()
+		if got, err := virsh(host, "domstate", vm); err != nil || got != want {
+			t.Errorf("%s on host %d is %q (%v), want %s", vm, host, got, err, want)
+		}
+	}
+	s.knows("live4", cluster.VMRunning)
+	for _, refused := range [][]string{
+		{"libvirt cannot reset a domain on Xen", "vm", "reset", "live4"}, {"libvirt cannot copy the disks of a running domain on Xen", "migrate", "live4", "--storage", "default"},
+		{"it is a paravirtual guest", "migrate", "para3", "--to", "xen1"},
+	} {
+		if out, err := s.cli(refused[1:]...); err == nil || !strings.Contains(out, refused[0]) {
+			t.Errorf("%v: %v %s", refused[1:], err, out)
+		}
+	}
+	mustCLI(t, s, "vm", "suspend", "live4")
+	is(2, "live4", "paused")
+	s.knows("live4", cluster.VMPaused)
+	mustCLI(t, s, "vm", "resume", "live4")
+	s.knows("live4", cluster.VMRunning)
+	t.Log(mustCLI(t, s, "migrate", "live4", "--to", "xen1"))
+	is(1, "live4", "running")
+	s.knows("live4", cluster.VMRunning)
+	t.Log(mustCLI(t, s, "vm", "shutdown", "live4"))
+	is(1, "live4", "shut off")
+	s.knows("live4", cluster.VMShutoff)
+	t.Log(mustCLI(t, s, "vm", "start", "live4"))
+	is(1, "live4", "running")
 }
 
 // What Xen gives is there, what it cannot give is absent, and the documentation says which is which.
