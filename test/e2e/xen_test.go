@@ -148,7 +148,7 @@ func xenActs(t *testing.T) {
 	for host := 1; host <= xenHosts; host++ {
 		text += fmt.Sprintf("  - {name: xen%d, uri: %q, migration_uri: %q, exporter: %q}\n", host, xenURI(t, host), fmt.Sprintf("xen+tcp://xen%d/system", host), xenPort(host))
 	}
-	text += "scrape: {interval: 3s, timeout: 3s}\nanalysis: {interval: 3s, window: 15s, max_data_age: 15s, migration_threshold: 1}\nmigration: {tls: off, timeout: 3m}\nautomation: {shutdown_timeout: 90s}\n"
+	text += "shared_storage: [vms]\nscrape: {interval: 3s, timeout: 3s}\nanalysis: {interval: 3s, window: 15s, max_data_age: 15s, migration_threshold: 1}\nmigration: {tls: off, timeout: 3m}\nautomation: {shutdown_timeout: 90s}\n"
 	s := server(t, text)
 	is := func(host int, vm, want string) {
 		t.Helper()
