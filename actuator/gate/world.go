@@ -91,7 +91,7 @@ func startable(q Question) cluster.Verdict {
 	if at := p.HostOf(a.VM); at != "" {
 		return refuse("runs", fmt.Sprintf("Prometheus has the VM on %s", at))
 	}
-	if _, why := p.Obstacle(v, to, q.Policy.Limits.Mandatory()); why != "" {
+	if _, why := p.Unfit(v, to, q.Policy.Limits.Mandatory()); why != "" {
 		return refuse("no-fit", why)
 	}
 	return pass(fmt.Sprintf("%s runs nowhere and fits on %s", a.Name, a.To))

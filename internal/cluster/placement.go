@@ -215,11 +215,17 @@ func (p *Placement) Obstacle(v, h int, l Limits) (constraint, why string) {
 	if p.place[v] == h {
 		return "there already", "it is there already"
 	}
+	if c, why := p.reach.obstacle(v, h, p.snap); why != "" && p.usable[h] {
+		return c, why
+	}
+	return p.Unfit(v, h, l)
+}
+
+// Unfit is Obstacle but for what the VM must reach there: for a host that has the VM's definition, and so
+// knows better than we whether that is there.
+func (p *Placement) Unfit(v, h int, l Limits) (constraint, why string) {
 	if !p.usable[h] {
 		return "host state", p.snap.Hosts[h].ID + " is " + p.snap.Hosts[h].State.String() + " or could not be seen"
-	}
-	if c, why := p.reach.obstacle(v, h, p.snap); why != "" {
-		return c, why
 	}
 	if c, why := p.overfull(v, h, l); why != "" {
 		return c, why
