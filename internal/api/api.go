@@ -51,6 +51,11 @@ type Desk interface {
 	Counts() map[cluster.CaseState]int
 }
 
+// Watch says what has become of the hosts.
+type Watch interface {
+	Hosts() []cluster.HostWatch
+}
+
 // Status is a server in a few words.
 type Status struct {
 	Version string `json:"version"`
@@ -125,6 +130,7 @@ type Server struct {
 	level  cluster.Level
 	reload func() error
 	ledger Ledger
+	watch  Watch
 	limits limiters
 }
 
@@ -143,6 +149,7 @@ func (s *Server) routes() []route {
 	const recommendation = "/api/v1/recommendations/{id}"
 	return []route{
 		{"GET", "/api/v1/status", Viewer, reads(s.status)},
+		{"GET", "/api/v1/hosts", Viewer, reads(s.hosts)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
 		{"GET", recommendation, Viewer, reads(s.recommendation)},
@@ -206,6 +213,24 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		st.LastError = err.Error()
 	}
 	answer(w, st)
+}
+
+// SetWatch says who looks after the hosts.
+func (s *Server) SetWatch(watch Watch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = watch
+}
+
+func (s *Server) hosts(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	watch := s.watch
+	s.mu.Unlock()
+	if watch == nil {
+		fail(w, http.StatusNotFound, errors.New("nobody looks after the hosts here"), nil)
+		return
+	}
+	answer(w, watch.Hosts())
 }
 
 func (s *Server) showBoard(w http.ResponseWriter, _ *http.Request) {

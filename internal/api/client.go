@@ -47,6 +47,11 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return get[Status](ctx, c, "/api/v1/status", nil)
 }
 
+// Hosts asks what has become of each host.
+func (c *Client) Hosts(ctx context.Context) ([]cluster.HostWatch, error) {
+	return get[[]cluster.HostWatch](ctx, c, "/api/v1/hosts", nil)
+}
+
 // Board asks for the newest judgement.
 func (c *Client) Board(ctx context.Context) (analyzer.Judgement, error) {
 	return get[analyzer.Judgement](ctx, c, "/api/v1/board", nil)

@@ -30,6 +30,7 @@ type Config struct {
 	Limits        Limits     `yaml:"limits"`
 	Automation    Automation `yaml:"automation"`
 	Migration     Migration  `yaml:"migration"`
+	Failures      Failures   `yaml:"failures"`
 	API           API        `yaml:"api"`
 	Journal       Journal    `yaml:"journal"`
 	Slack         *Slack     `yaml:"slack"`
@@ -200,6 +201,18 @@ type Parallel struct {
 	Link int `yaml:"link"`
 }
 
+// Failures says when a host that falls silent is anything but alive.
+type Failures struct {
+	// Interval is the time from one look at the hosts to the next; each witness has as long to answer.
+	Interval Duration `yaml:"interval"`
+	// Confirm is for how long a host must have been silent.
+	Confirm Duration `yaml:"confirm"`
+	// MaxSilent is the share of hosts above which so many silent at once are taken for a fault of the observer.
+	MaxSilent float64 `yaml:"max_silent"`
+	// MaxHeartbeatAge is how old a host's stamp on shared storage may be.
+	MaxHeartbeatAge Duration `yaml:"max_heartbeat_age"`
+}
+
 // Journal says how long what was decided and done is kept at hand.
 type Journal struct {
 	// Retention is after how long entries move out to the archive beside the journal.
@@ -296,6 +309,7 @@ func Default() Config {
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5, ShutdownTimeout: Duration(5 * time.Minute)},
 		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, StorageTimeout: Duration(4 * time.Hour), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
+		Failures:  Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(15 * time.Second)},
 		API:       API{Anonymous: "viewer"},
 		Journal:   Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}

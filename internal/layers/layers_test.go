@@ -37,11 +37,14 @@ func house() map[string]room {
 		"analyzer/plan":     {level: 1, why: "judgement: what would help"},
 		"analyzer/forecast": {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
 		"actuator/gate":     {level: 1, why: "judgement: may we, now"},
+		"actuator/verdict":  {level: 1, why: "judgement: what has become of a host"},
 		"actuator/trust":    {level: 1, why: "judgement: how far a kind of action is trusted to happen by itself"},
 
 		"exporter": {level: 2, why: "frame of the metric families"},
 		"analyzer": {level: 2, knows: []string{"analyzer/detect", "analyzer/plan"}, why: "the loop and the board"},
 		"actuator": {level: 2, knows: []string{"actuator/gate", "actuator/trust"}, why: "the loop and the inbox"},
+
+		"actuator/watch": {level: 2, knows: []string{"actuator/verdict"}, why: "the loop that looks after the hosts"},
 
 		"internal/virt":       {level: 3, why: "libvirt connections with deadlines, under the two rooms that speak libvirt"},
 		"exporter/libvirt":    {level: 3, knows: []string{"internal/virt"}, why: "adapter: reads libvirt"},

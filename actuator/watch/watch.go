@@ -1,0 +1,277 @@
+// Package watch looks after the hosts every other second: it asks the witnesses, has them judged and says what has become of each.
+// It looks and tells; it turns nothing off and starts nothing.
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/verdict"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Prometheus says what it holds about whether hosts live.
+type Prometheus interface {
+	Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error)
+}
+
+// Hypervisor says whether a host's libvirt answers; refused is a machine that answers that nothing listens there.
+type Hypervisor interface {
+	Probe(ctx context.Context, host string) (answers, refused bool)
+}
+
+// Power says whether a host has power.
+type Power interface {
+	Status(ctx context.Context, host string) cluster.PowerReport
+}
+
+// Policy is what the operator decided about watching.
+type Policy struct {
+	Hosts []string
+	// Interval is the time from one look to the next; each witness has as long to answer.
+	Interval time.Duration
+	// MaxScrapeAge is how old the newest reading of an exporter may be, MaxHeartbeatAge how old a stamp.
+	MaxScrapeAge, MaxHeartbeatAge time.Duration
+	Verdict                       verdict.Policy
+}
+
+const (
+	// powerTimeout is how long a BMC may take to answer, powerAgain the pause between questions to one.
+	powerTimeout, powerAgain = 15 * time.Second, 3 * time.Second
+	// powerCounts is for how long an answer counts.
+	powerCounts = 20 * time.Second
+)
+
+// Watch is the loop and what it last saw. It is safe for concurrent use.
+type Watch struct {
+	prometheus Prometheus
+	hypervisor Hypervisor
+	power      Power
+	log        *slog.Logger
+
+	mu     sync.Mutex
+	policy Policy
+	hosts  map[string]*host
+	began  time.Time
+}
+
+// host is what is remembered of one.
+type host struct {
+	heard    time.Time
+	evidence verdict.Evidence
+	finding  verdict.Finding
+	since    time.Time
+	// state is what the BMC said, at asked; asking tells that an answer is awaited.
+	state  cluster.PowerState
+	asked  time.Time
+	asking bool
+}
+
+// New returns a watch that has not looked yet.
+func New(prom Prometheus, hv Hypervisor, power Power, p Policy, log *slog.Logger, reg prometheus.Registerer) *Watch {
+	w := &Watch{prometheus: prom, hypervisor: hv, power: power, log: log, policy: p, hosts: map[string]*host{}}
+	reg.MustRegister(collector{w})
+	return w
+}
+
+// SetPolicy replaces the policy from the next look on.
+func (w *Watch) SetPolicy(p Policy) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.policy = p
+}
+
+// Run looks until ctx ends.
+func (w *Watch) Run(ctx context.Context) error {
+	w.mu.Lock()
+	w.began = time.Now() // what was not heard before counts from here: a grace for a server that has just started
+	w.mu.Unlock()
+	for {
+		begun := time.Now()
+		w.look(ctx)
+		w.mu.Lock()
+		pause := w.policy.Interval - time.Since(begun)
+		w.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(pause, 0)):
+		}
+	}
+}
+
+// look asks all witnesses once, each with a deadline, and judges.
+func (w *Watch) look(ctx context.Context) {
+	w.mu.Lock()
+	p := w.policy
+	w.mu.Unlock()
+	bounded, cancel := context.WithTimeout(ctx, p.Interval)
+	defer cancel()
+	libvirt := make([]verdict.Sign, len(p.Hosts))
+	var signs []cluster.HostSigns
+	var unread error
+	var wg sync.WaitGroup
+	wg.Go(func() { signs, unread = w.prometheus.Signs(bounded, time.Now()) })
+	for i, name := range p.Hosts {
+		wg.Go(func() { libvirt[i] = w.probe(bounded, name) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return // what fell silent because we end proves nothing
+	}
+	if unread != nil {
+		w.log.Warn("Prometheus cannot be asked about the hosts", "err", unread)
+	}
+	for _, silent := range w.judge(p, signs, unread == nil, libvirt, time.Now()) {
+		go w.askPower(ctx, silent)
+	}
+}
+
+func (w *Watch) probe(ctx context.Context, name string) verdict.Sign {
+	answers, refused := w.hypervisor.Probe(ctx, name)
+	switch {
+	case answers:
+		return verdict.Yes
+	case refused:
+		return verdict.Refused
+	}
+	return verdict.No
+}
+
+// judge takes what the witnesses said, and returns the hosts whose BMC should be asked.
+func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []verdict.Sign, now time.Time) (ask []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	evidence := make([]verdict.Evidence, len(p.Hosts))
+	for i, name := range p.Hosts {
+		h := w.hosts[name]
+		if h == nil {
+			h = &host{heard: w.began, since: now}
+			w.hosts[name] = h
+		}
+		e := verdict.Evidence{Host: name, Libvirt: libvirt[i]}
+		if at := slices.IndexFunc(signs, func(s cluster.HostSigns) bool { return s.Host == name }); read && at >= 0 {
+			e.Exporter = young(now.Sub(signs[at].SeenAt), p.MaxScrapeAge)
+			if age := signs[at].HeartbeatAgeSeconds; age.Known {
+				e.Heartbeat = young(time.Duration(age.Value*float64(time.Second)), p.MaxHeartbeatAge)
+			}
+		} else if read {
+			e.Exporter = verdict.No
+		}
+		if !e.Silent() {
+			h.heard = now
+		} else if ask = append(ask, name); now.Sub(h.asked) < powerCounts && h.asked.After(h.heard) {
+			e.Power = powerSign(h.state)
+		}
+		e.Since = now.Sub(h.heard)
+		h.evidence, evidence[i] = e, e
+	}
+	for i, f := range verdict.Judge(evidence, p.Verdict) {
+		h := w.hosts[p.Hosts[i]]
+		if f.Verdict != h.finding.Verdict {
+			if h.finding.Verdict != "" || f.Verdict != verdict.Alive {
+				w.log.Warn("a host's verdict changed", "host", f.Host, "from", string(h.finding.Verdict), "to", string(f.Verdict), "reason", f.Reason)
+			}
+			h.since = now
+		}
+		h.finding = f
+	}
+	for name := range w.hosts {
+		if !slices.Contains(p.Hosts, name) {
+			delete(w.hosts, name)
+		}
+	}
+	return ask
+}
+
+func young(age, limit time.Duration) verdict.Sign {
+	if age <= limit {
+		return verdict.Yes
+	}
+	return verdict.No
+}
+
+func powerSign(s cluster.PowerState) verdict.Sign {
+	switch s {
+	case cluster.PowerOn:
+		return verdict.Yes
+	case cluster.PowerOff:
+		return verdict.No
+	case cluster.PowerUnknown:
+	}
+	return verdict.Unknown
+}
+
+// askPower asks a silent host's BMC, one question at a time.
+func (w *Watch) askPower(ctx context.Context, name string) {
+	w.mu.Lock()
+	h := w.hosts[name]
+	if h == nil || h.asking || time.Since(h.asked) < powerAgain {
+		w.mu.Unlock()
+		return
+	}
+	h.asking = true
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, powerTimeout)
+	defer cancel()
+	report := w.power.Status(ctx, name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h.asking, h.asked, h.state = false, time.Now(), report.State
+}
+
+// Hosts says what has become of each, by name.
+func (w *Watch) Hosts() []cluster.HostWatch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := make([]cluster.HostWatch, 0, len(w.hosts))
+	for name, h := range w.hosts {
+		e := h.evidence
+		one := cluster.HostWatch{Host: name, Verdict: string(h.finding.Verdict), Reason: h.finding.Reason, Since: h.since,
+			Exporter: e.Exporter.String(), Libvirt: e.Libvirt.String(), Heartbeat: e.Heartbeat.String(), Neighbours: e.Neighbours.String(), Power: e.Power.String()}
+		if h.heard.After(w.began) {
+			one.HeardAt = h.heard
+		}
+		list = append(list, one)
+	}
+	slices.SortFunc(list, func(a, b cluster.HostWatch) int { return strings.Compare(a.Host, b.Host) })
+	return list
+}
+
+// collector publishes the verdicts.
+type collector struct{ watch *Watch }
+
+func verdictDesc() *prometheus.Desc {
+	return prometheus.NewDesc("evenkeel_host_verdict", "What has become of the host (1 for the verdict that it has, 0 for the others).", []string{"host", "verdict"}, nil)
+}
+
+func silenceDesc() *prometheus.Desc {
+	return prometheus.NewDesc("evenkeel_host_silent_seconds", "For how long neither exporter nor libvirt of the host has given a sign of life.", []string{"host"}, nil)
+}
+
+// Describe is part of prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- verdictDesc()
+	ch <- silenceDesc()
+}
+
+// Collect is part of prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	c.watch.mu.Lock()
+	defer c.watch.mu.Unlock()
+	for name, h := range c.watch.hosts {
+		for _, v := range verdict.All() {
+			value := 0.0
+			if h.finding.Verdict == v {
+				value = 1
+			}
+			ch <- prometheus.MustNewConstMetric(verdictDesc(), prometheus.GaugeValue, value, name, string(v))
+		}
+		ch <- prometheus.MustNewConstMetric(silenceDesc(), prometheus.GaugeValue, h.evidence.Since.Seconds(), name)
+	}
+}

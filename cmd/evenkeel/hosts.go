@@ -1,0 +1,38 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newHosts() *cobra.Command {
+	var ask clientFlags
+	cmd := &cobra.Command{
+		Use:   "hosts",
+		Short: "Show what has become of each host, since when, and what the witnesses say",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := ask.client()
+			if err != nil {
+				return err
+			}
+			hosts, err := client.Hosts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return ask.print(cmd.OutOrStdout(), hosts, func(t *table) {
+				t.row("HOST", "VERDICT", "SINCE", "HEARD", "EXPORTER", "LIBVIRT", "HEARTBEAT", "POWER", "")
+				for _, h := range hosts {
+					heard := "never"
+					if !h.HeardAt.IsZero() {
+						heard = time.Since(h.HeardAt).Truncate(time.Second).String() + " ago"
+					}
+					t.row(h.Host, h.Verdict, clock(h.Since), heard, h.Exporter, h.Libvirt, h.Heartbeat, h.Power, h.Reason)
+				}
+			})
+		},
+	}
+	ask.register(cmd.Flags())
+	return cmd
+}
