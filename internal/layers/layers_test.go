@@ -49,10 +49,12 @@ func house() map[string]room {
 		"exporter/heartbeat":  {level: 3, why: "adapter: stamps on shared storage"},
 		"actuator/hypervisor": {level: 3, knows: []string{"internal/virt"}, why: "adapter: migrates through libvirt"},
 		"analyzer/promql":     {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
+		"actuator/fence":      {level: 3, knows: []string{"internal/secret"}, why: "adapter: turns hosts off and on through fence agents and Redfish"},
 		"actuator/journal":    {level: 3, why: "adapter: bbolt"},
 		"actuator/slack":      {level: 3, why: "adapter: Slack"},
 		"internal/engine":     {level: 3, why: "adapter: the embedded Prometheus"},
-		"internal/config":     {level: 3, why: "adapter: the configuration file"},
+		"internal/secret":     {level: 3, why: "files that hold secrets, under the rooms that read them"},
+		"internal/config":     {level: 3, knows: []string{"internal/secret"}, why: "adapter: the configuration file"},
 		"internal/simulator":  {level: 3, why: "adapter: a cluster that does not exist, on a virtual clock"},
 		"internal/rehearsal":  {level: 3, knows: []string{"analyzer", "actuator/gate", "internal/simulator"}, why: "runs the analyzer and the gates against the simulator"},
 		"internal/api":        {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
@@ -160,6 +162,8 @@ func TestTheRulesCatchOffenders(t *testing.T) {
 		{"exporter/libvirt", module + "internal/command", true},
 		{"actuator/slack", module + "actuator", true},
 		{"test/slackfake", module + "actuator/slack", true},
+		{"actuator/fence", module + "internal/secret", false},
+		{"actuator", module + "actuator/fence", true},
 	}
 	for _, c := range cases {
 		if got := forbidden(house()[c.room], c.path) != ""; got != c.bad {
