@@ -57,6 +57,7 @@ func hostIs(power, system string) error {
 }
 
 func TestFencingAHost(t *testing.T) {
+	home(t) // no guest may be on the host that goes
 	fence := fencing(t, bmc)
 	defer lab(t, "revive", "host3")
 	want := func(state string, args ...string) {
@@ -90,6 +91,7 @@ func TestFencingAHost(t *testing.T) {
 }
 
 func TestFencingPastADarkBMC(t *testing.T) {
+	home(t)
 	defer lab(t, "revive", "host3")
 	out, err := fencing(t, nobody, bmc)("off", "host3", "--yes", "-o", "json")
 	if err != nil {
