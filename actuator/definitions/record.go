@@ -67,6 +67,9 @@ func newest(b *bbolt.Bucket, vm string) (k, v []byte) {
 	return k, v
 }
 
+// bound is what is authenticated with the XML.
+func bound(k, text []byte) []byte { return bytes.Join([][]byte{k, text}, nil) }
+
 func (s *Store) sealed(k []byte, d cluster.Definition) ([]byte, error) {
 	text, err := json.Marshal(note{d.Name, d.Host, d.At})
 	if err != nil {
@@ -74,7 +77,7 @@ func (s *Store) sealed(k []byte, d cluster.Definition) ([]byte, error) {
 	}
 	v := binary.BigEndian.AppendUint32(nil, uint32(len(text)))
 	v = append(v, text...)
-	return s.seal.Seal(v, nil, []byte(d.XML), bytes.Join([][]byte{k, text}, nil)), nil
+	return s.seal.Seal(v, nil, []byte(d.XML), bound(k, text)), nil
 }
 
 // unseal reads a version. The error names its VM; with it comes what the key says.
@@ -91,7 +94,7 @@ func (s *Store) unseal(k, v []byte) (cluster.Definition, error) {
 	if json.Unmarshal(text, &n) == nil {
 		d.Name, d.Host, d.At = n.Name, n.Host, n.At
 	}
-	xml, err := s.seal.Open(nil, nil, rest, bytes.Join([][]byte{k, text}, nil))
+	xml, err := s.seal.Open(nil, nil, rest, bound(k, text))
 	if err != nil {
 		return bad(errors.New("it was changed or cut off, or belongs to another key; bring the file back from a backup, or use another version"))
 	}
