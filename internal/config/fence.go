@@ -61,7 +61,7 @@ var agentName = regexp.MustCompile(`^(/[^\n]*/)?fence_[A-Za-z0-9_-]+$`)
 
 // secretOptions are options of agents that hold secrets.
 func secretOptions() []string {
-	return []string{"password", "passwd", "snmp_priv_passwd", "secret_key", "apikey", "token", "hexadecimal_kg"}
+	return []string{"password", "passwd", "snmp_priv_passwd", "secret_key", "apikey", "token", "community", "hexadecimal_kg"}
 }
 
 func (c Config) checkFences(p *problems) {
