@@ -58,6 +58,8 @@ type Host struct {
 	// IdleWatts and PeakWatts are what it draws when nothing runs on it and when its CPUs are busy.
 	IdleWatts float64 `yaml:"idle_watts"`
 	PeakWatts float64 `yaml:"peak_watts"`
+	// Fence are the ways to turn it off, in the order in which they are tried.
+	Fence []Fence `yaml:"fence"`
 }
 
 // Reserve is what is kept for every host itself, and of the cluster for failures.
@@ -346,6 +348,7 @@ func (c *Config) readable(path string) error {
 			errs = append(errs, fmt.Errorf("%s: api.tokens[%d].file: %w", path, i, err))
 		}
 	}
+	errs = append(errs, c.readFences(path, resolve))
 	if c.Slack != nil {
 		for key, file := range c.Slack.files() {
 			if *file == "" {

@@ -11,6 +11,10 @@ import (
 )
 
 func TestEveryKeyIsRead(t *testing.T) {
+	// A checkout leaves files as the umask says, and passwords of BMCs are not for everybody.
+	if err := os.Chmod(filepath.Join("testdata", "bmc.password"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c, err := Load(filepath.Join("testdata", "good.yml"))
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +48,13 @@ func TestEveryKeyIsRead(t *testing.T) {
 		if got := begins.Next(from).UTC().Format(time.RFC3339); got != want {
 			t.Errorf("the freeze begins at %s, want %s", got, want)
 		}
+	}
+	strip, bmc := c.Hosts[0].Fence[1], c.Hosts[1].Fence[0]
+	if strip.Agent != "/opt/site/fence_strip" || strip.Options["plug"] != "3" || filepath.Base(strip.Secrets()["snmp_priv_passwd"]) != "bmc.password" || strip.Secrets()["snmp_priv_passwd"] == "bmc.password" {
+		t.Errorf("fence: %+v", strip)
+	}
+	if bmc.Redfish != "https://bmc2" || bmc.Username != "admin" || bmc.System != "1" || filepath.Base(bmc.CAFile) != "ca.pem" || bmc.Retries != 3 || time.Duration(bmc.Timeout) != time.Minute || !c.Hosts[1].Fence[1].Insecure {
+		t.Errorf("fence: %+v", bmc)
 	}
 	rules := c.ClusterRules()
 	if len(rules) != 2 || rules[0].Kind != cluster.VMVMAntiAffinity || rules[1].Strength != cluster.Should {

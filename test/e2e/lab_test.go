@@ -431,6 +431,12 @@ func (s *instance) cli(args ...string) (string, error) {
 	return string(out), err
 }
 
+// command runs the binary without a server.
+func command(args ...string) (string, error) {
+	out, err := exec.Command(binary(), args...).CombinedOutput()
+	return string(out), err
+}
+
 func decode[T any](t *testing.T, text string) T {
 	t.Helper()
 	var v T

@@ -117,6 +117,17 @@ func faults() []fault {
 		{"what was not acknowledged stays", "actuator/journal/journal.go", "if err := dropAfter(b, j.Head().Seq); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
 		{"what a crash left is never cleared up", "actuator/journal/compact.go", "if err := j.clearUp(ctx, from); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal"},
 		{"a case takes any entry", "internal/cluster/case.go", "if err := c.permits(e); err != nil {", "if err := c.permits(e); err != nil && false {", "./internal/cluster"},
+		// A host is off when a status says so, and no definition is lost or told.
+		{"a command that went well is off", "actuator/fence/turn.go", "\t\tif err == nil && state == to {\n\t\t\treturn nil\n", "\t\tif err == nil || state == to {\n\t\t\treturn nil\n", "./actuator/fence"},
+		{"an exit status is off", "actuator/fence/agent.go", `case o.code == exitOff && said == "STATUS: OFF":`, "case o.code == exitOff:", "./actuator/fence"},
+		{"a host that another method sees on is off", "actuator/fence/turn.go", "if r.said[b.level] != cluster.PowerOn {", "if true {", "./actuator/fence"},
+		{"a host that goes down is off", "actuator/fence/redfish.go", "case redfish.OffPowerState:\n\t\t\tstate = cluster.PowerOff\n\t\tcase redfish.OnPowerState, redfish.PoweringOnPowerState, redfish.PoweringOffPowerState,", "case redfish.OffPowerState, redfish.PoweringOffPowerState:\n\t\t\tstate = cluster.PowerOff\n\t\tcase redfish.OnPowerState, redfish.PoweringOnPowerState,", "./actuator/fence"},
+		{"an agent's children live on", "actuator/fence/run.go", "syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what", "error(nil) // what", "./actuator/fence"},
+		{"errors tell passwords", "actuator/fence/redact.go", "text = strings.ReplaceAll(text, f, hidden)", "_ = f", "./actuator/fence"},
+		{"a password for everybody is used", "internal/secret/secret.go", "mode&0o007 != 0", "false", "./actuator/fence"},
+		{"a definition passes for another VM's", "actuator/definitions/record.go", "return bytes.Join([][]byte{k, text}, nil)", "return text", "./actuator/definitions"},
+		{"any key begins a store anew", "actuator/definitions/definitions.go", "return s.fits(keyFile)", "return nil", "./actuator/definitions"},
+		{"what cannot be read is written over", "actuator/definitions/put.go", "d.Version = was.Version + 1", "d.Version = max(was.Version, 1)", "./actuator/definitions"},
 		// The snapshot.
 		{"use is lost across a migration", "analyzer/promql/queries.go", "`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$rate]))) + `", "`max by (vm) (rate(evenkeel_vm_cpu_seconds_total[$rate])) + `", "./analyzer/promql"},
 		{"silent hosts are forgotten", "analyzer/promql/queries.go", "last_over_time(evenkeel_vm_info[$memory])", "evenkeel_vm_info", "./analyzer/promql"},
