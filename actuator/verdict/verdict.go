@@ -23,9 +23,10 @@ const (
 	Refused
 )
 
-func signs() []string { return []string{"unknown", "yes", "no", "refused"} }
+// Signs lists the words of all signs.
+func Signs() []string { return []string{"unknown", "yes", "no", "refused"} }
 
-func (s Sign) String() string { return signs()[s] }
+func (s Sign) String() string { return Signs()[s] }
 
 // Evidence is what is known of one host at one instant.
 type Evidence struct {

@@ -52,7 +52,7 @@ func newApprove() *cobra.Command {
 				fmt.Fprintf(out, "%s %s  %s\n", said, id, c.Recommendation.Action)
 			}
 			if wait {
-				refused = errors.Join(refused, watch(cmd.Context(), client, approved, out))
+				refused = errors.Join(refused, follow(cmd.Context(), client, approved, out))
 			}
 			return errors.Join(refused, printCases(cmd, ask, client, approved))
 		},
@@ -128,8 +128,8 @@ func chosen(ctx context.Context, client *api.Client, ids []string, all bool) ([]
 	return ids, nil
 }
 
-// watch shows the progress of cases until all have ended.
-func watch(ctx context.Context, client *api.Client, ids []string, out io.Writer) error {
+// follow shows the progress of cases until all have ended.
+func follow(ctx context.Context, client *api.Client, ids []string, out io.Writer) error {
 	var bad error
 	for _, id := range ids {
 		last := ""

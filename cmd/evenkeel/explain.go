@@ -81,11 +81,11 @@ func drawCandidates(t *table, list []cluster.Candidate) {
 	}
 	t.line("other hosts:")
 	for _, c := range list {
-		t.row("  "+c.Host, verdict(c), c.Reason)
+		t.row("  "+c.Host, weighed(c), c.Reason)
 	}
 }
 
-func verdict(c cluster.Candidate) string {
+func weighed(c cluster.Candidate) string {
 	switch {
 	case c.Constraint == "" && c.Gain.Known:
 		return fmt.Sprintf("%+.2f points", c.Gain.Value)

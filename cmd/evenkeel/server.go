@@ -17,9 +17,11 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/fence"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/journal"
 	"github.com/evenkeel/evenkeel/actuator/slack"
+	"github.com/evenkeel/evenkeel/actuator/watch"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/promql"
 	"github.com/evenkeel/evenkeel/internal/api"
@@ -73,6 +75,7 @@ func newServer() *cobra.Command {
 // driver is what acts, and is told anew where and how when the configuration changes.
 type driver interface {
 	actuator.Hypervisor
+	watch.Hypervisor
 	Configure(hosts []hypervisor.Host, o hypervisor.Options)
 	Close()
 }
@@ -89,6 +92,8 @@ type server struct {
 	journal  *journal.Journal
 	actuator *actuator.Actuator
 	slack    *slack.Slack // nil where none is configured
+	watch    *watch.Watch
+	fencer   *fence.Fencer
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
 	id       string
@@ -106,6 +111,10 @@ type swappable struct{ current atomic.Pointer[promql.Source] }
 
 func (s *swappable) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
 	return s.current.Load().Snapshot(ctx, at)
+}
+
+func (s *swappable) Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error) {
+	return s.current.Load().Signs(ctx, at)
 }
 
 func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
@@ -156,11 +165,14 @@ func (s *server) build(c config.Config) error {
 	if err != nil {
 		return err
 	}
+	s.fencer = fence.New(fenceHosts(c))
+	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
 	}
 	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
 	s.api.SetLedger(s.journal)
+	s.api.SetWatch(s.watch)
 	return s.apply(c)
 }
 
@@ -190,6 +202,8 @@ func (s *server) apply(c config.Config) error {
 	s.kept.Store(&kept)
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))
+	s.fencer.Configure(fenceHosts(c))
+	s.watch.SetPolicy(watchPolicy(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))
 	s.actuator.SetPolicy(s.actuatorPolicy(c))
 	s.retention.Store(int64(c.Journal.Retention))
@@ -297,6 +311,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	add(s.analyzer.Run)
 	add(s.actuator.Run)
+	add(s.watch.Run)
 	if s.slack != nil {
 		add(s.slack.Run)
 	}

@@ -94,7 +94,7 @@ func (f *askFlags) ask(cmd *cobra.Command, a api.ActionRequest) error {
 	}
 	fmt.Fprintf(out, "approved %s  %s\n", id, c.Recommendation.Action)
 	if !f.detach {
-		err = watch(cmd.Context(), client, []string{id}, out)
+		err = follow(cmd.Context(), client, []string{id}, out)
 	}
 	return errors.Join(err, printCases(cmd, f.clientFlags, client, []string{id}))
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/trust"
+	"github.com/evenkeel/evenkeel/actuator/verdict"
+	"github.com/evenkeel/evenkeel/actuator/watch"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
@@ -78,6 +80,16 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 			continue // a configuration with such a freeze is not loaded
 		}
 		p.Gate.Freezes = append(p.Gate.Freezes, gate.Freeze{Name: f.Name, Schedule: begins, Duration: time.Duration(f.Duration), Kinds: f.Kinds, ApprovedPass: f.ApprovedPass})
+	}
+	return p
+}
+
+func watchPolicy(c config.Config) watch.Policy {
+	p := watch.Policy{Interval: time.Duration(c.Failures.Interval), MaxHeartbeatAge: time.Duration(c.Failures.MaxHeartbeatAge),
+		MaxScrapeAge: time.Duration(2*c.Scrape.Interval + c.Scrape.Timeout),
+		Verdict:      verdict.Policy{MaxSilent: c.Failures.MaxSilent, Confirm: time.Duration(c.Failures.Confirm)}}
+	for _, h := range c.Hosts {
+		p.Hosts = append(p.Hosts, h.Name)
 	}
 	return p
 }

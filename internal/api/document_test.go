@@ -16,6 +16,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/actuator/trust"
+	"github.com/evenkeel/evenkeel/actuator/verdict"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
@@ -100,7 +101,7 @@ func TestTheWordsOfTheDocumentAreThoseOfTheProgram(t *testing.T) {
 		"HostState": names[cluster.HostState](), "VMState": cluster.VMStates(), "RuleKind": names[cluster.RuleKind](), "RuleStrength": names[cluster.RuleStrength](),
 		"FaultKind": names[cluster.FaultKind](), "Level": names[cluster.Level](), "Role": api.Roles(), "ActionKind": cluster.Kinds(), "Policy": cluster.Policies(),
 		"Detector": detect.Names(), "Gate": gate.Names(), "CaseState": cluster.CaseStates(), "Result": cluster.Results(), "OrderKind": names[cluster.OrderKind](),
-		"EntryKind": append([]string{"none"}, names[cluster.EntryKind]()...), "FlawKind": names[cluster.FlawKind](),
+		"EntryKind": append([]string{"none"}, names[cluster.EntryKind]()...), "FlawKind": names[cluster.FlawKind](), "Sign": verdict.Signs(),
 	}
 	doc := described(t)
 	got := map[string][]string{}
@@ -133,7 +134,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
-		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](),
+		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -230,7 +231,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200},
@@ -292,6 +293,13 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	}
 }
 
+// watched is what is seen of one host.
+type watched struct{}
+
+func (watched) Hosts() []cluster.HostWatch {
+	return []cluster.HostWatch{{Host: "h1", Verdict: "isolated", Reason: "it is cut off", Since: at(), HeardAt: at(), Exporter: "no", Libvirt: "refused", Heartbeat: "yes", Neighbours: "unknown", Power: "yes"}}
+}
+
 // answers holds answers against the document, and remembers which statuses it saw.
 type answers struct {
 	t    *testing.T
@@ -307,6 +315,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	a.t.Helper()
 	s, _ := serve(a.t, h, func() error { return reload })
 	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr})
+	s.SetWatch(watched{})
 	for _, q := range questions {
 		a.one(s, token, q)
 	}
@@ -349,6 +358,7 @@ func (a *answers) one(s http.Handler, token string, q question) {
 func (a *answers) guards() {
 	s, _ := serve(a.t, full(), nil)
 	a.one(s, secret, question{"GET /api/v1/journal/verify", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
 	s.Configure(api.Access{Tokens: []api.Token{{Name: "eve", Secret: secret, Role: api.Viewer}}}, cluster.LevelManual)
 	for _, r := range api.Routes() {
 		a.one(s, "", question{r.Method + " " + r.Path, "", "", 401})

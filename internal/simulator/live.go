@@ -83,6 +83,14 @@ func (l *Live) Act(ctx context.Context, a cluster.Action, progress func(cluster.
 	return nil
 }
 
+// Probe tells whether a host answers.
+func (l *Live) Probe(_ context.Context, name string) (answers, refused bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := l.cluster.hostAt(name)
+	return at >= 0 && l.cluster.hosts[at].state != cluster.HostDown && l.cluster.hosts[at].state != cluster.HostStandby, false
+}
+
 // Abort gives a migration up; the VM stays where it is.
 func (l *Live) Abort(ctx context.Context, a cluster.Action) error {
 	l.mu.Lock()

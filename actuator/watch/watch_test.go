@@ -1,0 +1,243 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/verdict"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// lab is three hosts, whose witnesses say what a test has them say.
+type lab struct {
+	mu        sync.Mutex
+	libvirt   map[string]string // "" answers, "silent" hangs, "refused" is refused
+	exporter  map[string]bool   // gone
+	heartbeat map[string]float64
+	power     map[string]cluster.PowerState
+	slow      time.Duration // how long a BMC takes
+	blind     error
+	asked     int
+}
+
+func newLab() *lab {
+	return &lab{libvirt: map[string]string{}, exporter: map[string]bool{}, heartbeat: map[string]float64{}, power: map[string]cluster.PowerState{}}
+}
+
+func (l *lab) with(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+}
+
+func (l *lab) Signs(_ context.Context, at time.Time) ([]cluster.HostSigns, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var signs []cluster.HostSigns
+	for _, h := range []string{"h1", "h2", "h3"} {
+		one := cluster.HostSigns{Host: h}
+		if !l.exporter[h] {
+			one.SeenAt = at.Add(-time.Second)
+		}
+		if age, ok := l.heartbeat[h]; ok {
+			one.HeartbeatAgeSeconds = cluster.Known(age)
+		}
+		signs = append(signs, one)
+	}
+	return signs, l.blind
+}
+
+func (l *lab) Probe(ctx context.Context, host string) (bool, bool) {
+	l.mu.Lock()
+	how := l.libvirt[host]
+	l.mu.Unlock()
+	if how == "silent" {
+		<-ctx.Done()
+	}
+	return how == "", how == "refused"
+}
+
+func (l *lab) Status(ctx context.Context, host string) cluster.PowerReport {
+	l.mu.Lock()
+	slow := l.slow
+	l.asked++
+	l.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return cluster.PowerReport{}
+	case <-time.After(slow):
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return cluster.PowerReport{State: l.power[host]}
+}
+
+func (l *lab) silence(host string) {
+	l.with(func() { l.libvirt[host], l.exporter[host] = "silent", true })
+}
+
+func watching(t *testing.T, l *lab) (*Watch, *prometheus.Registry) {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	w := New(l, l, l, Policy{Hosts: []string{"h1", "h2", "h3"}, Interval: 2 * time.Second, MaxScrapeAge: 10 * time.Second, MaxHeartbeatAge: 15 * time.Second,
+		Verdict: verdict.Policy{MaxSilent: 0.5, Confirm: 4 * time.Second}}, slog.New(slog.DiscardHandler), reg)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute) // questions to BMCs end by themselves
+	})
+	time.Sleep(3 * time.Second)
+	return w, reg
+}
+
+func of(w *Watch, host string) string {
+	for _, h := range w.Hosts() {
+		if h.Host == host {
+			return h.Verdict
+		}
+	}
+	return "not watched"
+}
+
+func TestAHostThatFallsSilentIsJudgedByItsWitnesses(t *testing.T) {
+	for name, c := range map[string]struct {
+		befalls func(*lab)
+		want    string
+	}{
+		"nothing":           {func(*lab) {}, "alive"},
+		"the exporter dies": {func(l *lab) { l.with(func() { l.exporter["h2"] = true }) }, "exporter-lost"},
+		"libvirtd dies":     {func(l *lab) { l.with(func() { l.libvirt["h2"] = "refused" }) }, "libvirt-lost"},
+		"libvirtd hangs":    {func(l *lab) { l.with(func() { l.libvirt["h2"] = "silent" }) }, "libvirt-lost"},
+		"its power is cut":  {func(l *lab) { l.silence("h2"); l.with(func() { l.power["h2"] = cluster.PowerOff }) }, "dead"},
+		"it hangs": {func(l *lab) {
+			l.silence("h2")
+			l.with(func() { l.power["h2"], l.heartbeat["h2"] = cluster.PowerOn, 60 })
+		}, "hung"},
+		"its network is cut": {func(l *lab) {
+			l.silence("h2")
+			l.with(func() { l.power["h2"], l.heartbeat["h2"] = cluster.PowerOn, 1 })
+		}, "isolated"},
+		"its BMC is dark as well": {func(l *lab) { l.silence("h2"); l.with(func() { l.heartbeat["h2"] = 60 }) }, "unproven"},
+		"most fall silent":        {func(l *lab) { l.silence("h2"); l.silence("h3") }, "blind"},
+		"Prometheus dies":         {func(l *lab) { l.with(func() { l.blind = errors.New("no route") }) }, "alive"},
+		"only its heartbeat ends": {func(l *lab) { l.with(func() { l.heartbeat["h2"] = 60 }) }, "alive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab()
+				w, reg := watching(t, l)
+				if got := of(w, "h2"); got != "alive" {
+					t.Fatalf("before it is %s", got)
+				}
+				c.befalls(l)
+				time.Sleep(20 * time.Second)
+				if got := of(w, "h2"); got != c.want {
+					t.Errorf("it is %s, want %s: %+v", got, c.want, w.Hosts())
+				}
+				if got := of(w, "h1"); got != "alive" {
+					t.Errorf("another host is %s", got)
+				}
+				want := "# HELP evenkeel_host_verdict What has become of the host (1 for the verdict that it has, 0 for the others).\n# TYPE evenkeel_host_verdict gauge\n"
+				if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "evenkeel_host_verdict"); err == nil || !strings.Contains(err.Error(), `evenkeel_host_verdict{host="h2",verdict="`+c.want+`"} 1`) {
+					t.Errorf("the metric says otherwise: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestAPowerCutIsCertainWithinSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		l.slow = time.Second
+		w, _ := watching(t, l)
+		l.silence("h2")
+		l.with(func() { l.power["h2"] = cluster.PowerOff })
+		begun := time.Now()
+		for of(w, "h2") != "dead" {
+			if time.Since(begun) > 10*time.Second {
+				t.Fatalf("after %s it is %s", time.Since(begun), of(w, "h2"))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		l.with(func() { l.libvirt["h2"], l.exporter["h2"], l.power["h2"] = "", false, cluster.PowerOn })
+		time.Sleep(3 * time.Second)
+		if got := of(w, "h2"); got != "alive" {
+			t.Errorf("back again it is %s", got)
+		}
+	})
+}
+
+func TestAHangingBMCHoldsUpNobodyAndIsAskedOneQuestionAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		l.slow = time.Hour
+		w, _ := watching(t, l)
+		l.silence("h2")
+		time.Sleep(40 * time.Second)
+		l.with(func() {
+			if l.asked < 2 || l.asked > 4 {
+				t.Errorf("it was asked %d times in 40 s", l.asked)
+			}
+		})
+		l.with(func() { l.exporter["h1"] = true })
+		time.Sleep(5 * time.Second)
+		if got := of(w, "h1"); got != "exporter-lost" {
+			t.Errorf("meanwhile another host is %s", got)
+		}
+	})
+}
+
+// What a BMC said of a host before it was heard for the last time is about another life.
+func TestAnOldWordOfTheBMCDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		w, _ := watching(t, l)
+		l.silence("h2")
+		l.with(func() { l.power["h2"] = cluster.PowerOff })
+		time.Sleep(10 * time.Second)
+		l.with(func() { l.libvirt["h2"], l.exporter["h2"], l.slow = "", false, time.Hour })
+		time.Sleep(4 * time.Second)
+		l.silence("h2")
+		time.Sleep(8 * time.Second)
+		if got := of(w, "h2"); got != "unproven" {
+			t.Errorf("it is %s by the word of before", got)
+		}
+	})
+}
+
+func TestAServerThatHasJustStartedWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		l.silence("h2")
+		w, _ := watching(t, l)
+		if got := of(w, "h2"); got != "alive" {
+			t.Errorf("after 3 s it is %s", got)
+		}
+		if h := w.Hosts()[1]; !h.HeardAt.IsZero() {
+			t.Errorf("it was heard at %s", h.HeardAt)
+		}
+		time.Sleep(5 * time.Second)
+		if got := of(w, "h2"); got != "unproven" {
+			t.Errorf("then it is %s", got)
+		}
+		w.SetPolicy(Policy{Hosts: []string{"h1"}, Interval: time.Second, MaxScrapeAge: time.Minute})
+		time.Sleep(5 * time.Second)
+		if got := of(w, "h2"); got != "not watched" {
+			t.Errorf("taken out of the configuration it is %s", got)
+		}
+	})
+}
