@@ -51,6 +51,7 @@ func house() map[string]room {
 		"analyzer/promql":     {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
 		"actuator/journal":    {level: 3, why: "adapter: bbolt"},
 		"actuator/slack":      {level: 3, why: "adapter: Slack"},
+		"actuator/runbook":    {level: 3, why: "adapter: Alertmanager's notifications to runs of runbooks"},
 		"internal/engine":     {level: 3, why: "adapter: the embedded Prometheus"},
 		"internal/config":     {level: 3, why: "adapter: the configuration file"},
 		"internal/simulator":  {level: 3, why: "adapter: a cluster that does not exist, on a virtual clock"},
@@ -159,6 +160,8 @@ func TestTheRulesCatchOffenders(t *testing.T) {
 		{"internal/command", module + "analyzer", true},
 		{"exporter/libvirt", module + "internal/command", true},
 		{"actuator/slack", module + "actuator", true},
+		{"actuator/runbook", module + "actuator", true},
+		{"actuator/runbook", module + "actuator/slack", true},
 		{"test/slackfake", module + "actuator/slack", true},
 	}
 	for _, c := range cases {
