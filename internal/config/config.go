@@ -33,6 +33,9 @@ type Config struct {
 	API           API        `yaml:"api"`
 	Journal       Journal    `yaml:"journal"`
 	Slack         *Slack     `yaml:"slack"`
+	// Alertmanager may begin Runbooks.
+	Alertmanager Alertmanager `yaml:"alertmanager"`
+	Runbooks     []Runbook    `yaml:"runbooks"`
 	Rules         []Rule     `yaml:"rules"`
 }
 
@@ -330,6 +333,12 @@ func (c *Config) readable(path string) error {
 		resolve(&t.File)
 		if _, err := t.Read(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: api.tokens[%d].file: %w", path, i, err))
+		}
+	}
+	if a := &c.Alertmanager; a.TokenFile != "" {
+		resolve(&a.TokenFile)
+		if _, err := a.ReadToken(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: alertmanager.token_file: %w", path, err))
 		}
 	}
 	if c.Slack != nil {
