@@ -36,7 +36,7 @@ type Config struct {
 	// Alertmanager may begin Runbooks.
 	Alertmanager Alertmanager `yaml:"alertmanager"`
 	Runbooks     []Runbook    `yaml:"runbooks"`
-	Rules         []Rule     `yaml:"rules"`
+	Rules        []Rule       `yaml:"rules"`
 }
 
 // Host is one virtualisation host.
