@@ -31,9 +31,8 @@ func FuzzNotification(f *testing.F) {
 }
 
 func TestTheFingerprintIsAlertmanagers(t *testing.T) {
-	// As Alertmanager 0.25 gave it for an alert with these labels.
 	a := alert{Labels: map[string]string{"alertname": "VMDown", "vm": "v1"}}
-	if b := (alert{Labels: map[string]string{"vm": "v1", "alertname": "VMDown"}}); a.fingerprint() != b.fingerprint() {
-		t.Error("the order of labels matters")
+	if got := a.fingerprint(); got != "c189b7796e1bcea3" { // Debian's Alertmanager 0.25 says so
+		t.Errorf("it is %s", got)
 	}
 }
