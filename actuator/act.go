@@ -153,25 +153,33 @@ func (a *Actuator) snapshot(ctx context.Context, at time.Time) (cluster.Snapshot
 // overlay brings a snapshot up to date with what we did ourselves since its data were scraped, and
 // with what may be happening: an action of unknown outcome takes room on its target.
 func (a *Actuator) overlay(s *cluster.Snapshot, rec cluster.Recommendation, now time.Time, click bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	places := map[string]int{}
-	for id, c := range a.cases {
-		done := c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < a.policy.Gate.MaxDataAge
-		granted := click && c.State == cluster.CaseApproved && slices.Contains(rec.DependsOn, id)
-		if id == rec.ID || !done && !granted && !uncertain(*c) {
-			continue
-		}
-		if len(places) == 0 {
-			for i := range s.VMs {
-				places[s.VMs[i].ID] = i
-			}
-		}
-		act := c.Recommendation.Action
-		if i, there := places[act.VM]; there {
-			foresee(&s.VMs[i], act, uncertain(*c))
+	fresh := a.currentPolicy().Gate.MaxDataAge
+	since := a.List(func(c cluster.Case) bool {
+		done := c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < fresh
+		granted := click && c.State == cluster.CaseApproved && slices.Contains(rec.DependsOn, c.Recommendation.ID)
+		return c.Recommendation.ID != rec.ID && (done || granted || uncertain(c))
+	})
+	if len(since) == 0 {
+		return
+	}
+	places := make(map[string]int, len(s.VMs))
+	for i := range s.VMs {
+		places[s.VMs[i].ID] = i
+	}
+	slices.SortStableFunc(since, func(x, y cluster.Case) int { return ended(x).Compare(ended(y)) })
+	for _, c := range since {
+		if i, there := places[c.Recommendation.Action.VM]; there {
+			foresee(&s.VMs[i], c.Recommendation.Action, uncertain(c))
 		}
 	}
+}
+
+// ended is when the action was over or, while it is not, when it changed last.
+func ended(c cluster.Case) time.Time {
+	if c.Outcome != nil {
+		return c.Outcome.Finished
+	}
+	return c.Updated
 }
 
 // foresee brings a VM up to date with an action that is done, or that may be.

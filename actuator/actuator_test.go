@@ -37,6 +37,7 @@ type stage struct {
 	gaps     []cluster.Gap
 	hang     chan struct{} // what appending waits for
 	demand   map[string]float64
+	states   map[string]cluster.VMState // of VMs that do not run
 	// migrate is what a migration does; by default it takes 5 s and succeeds.
 	migrate func(ctx context.Context, a cluster.Action) error
 	entries [][]byte
@@ -45,7 +46,7 @@ type stage struct {
 }
 
 func newStage() *stage {
-	s := &stage{at: map[string]string{"v1": "h1", "v2": "h1"}, job: map[string]bool{}, silent: map[string]bool{}}
+	s := &stage{at: map[string]string{"v1": "h1", "v2": "h1"}, job: map[string]bool{}, silent: map[string]bool{}, states: map[string]cluster.VMState{}}
 	s.migrate = func(ctx context.Context, a cluster.Action) error {
 		if pause(ctx, 5*time.Second); ctx.Err() != nil {
 			return ctx.Err()
@@ -61,6 +62,14 @@ func (s *stage) with(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change()
+}
+
+// state is how the VM stands. The caller holds mu.
+func (s *stage) state(vm string) cluster.VMState {
+	if st, ok := s.states[vm]; ok {
+		return st
+	}
+	return cluster.VMRunning
 }
 
 // moves lists the VMs whose migrations were begun, in order.
@@ -129,7 +138,7 @@ func (s *stage) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, err
 		snap.Hosts = append(snap.Hosts, cluster.Host{ID: h, State: cluster.HostUp, CPUCores: 4, MemoryBytes: 16 << 30})
 	}
 	for _, v := range []string{"v1", "v2"} {
-		snap.VMs = append(snap.VMs, cluster.VM{ID: v, Name: "name-" + v, Host: s.at[v], State: cluster.VMRunning, VCPUs: 1, CPUDemandCores: max(1, s.demand[v]), MemoryBytes: 1 << 30, Movable: true})
+		snap.VMs = append(snap.VMs, cluster.VM{ID: v, Name: "name-" + v, Host: s.at[v], State: s.state(v), VCPUs: 1, CPUDemandCores: max(1, s.demand[v]), MemoryBytes: 1 << 30, Movable: true})
 	}
 	return snap, s.blind
 }
@@ -145,7 +154,7 @@ func (s *stage) Look(ctx context.Context, a cluster.Action, hosts []string) clus
 		case s.silent[h] || s.lost == vm:
 			seen.Silent = append(seen.Silent, cluster.Gap{Subject: cluster.HostSubject(h), Reason: "no route"})
 		case s.at[vm] == h:
-			seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: cluster.VMRunning, Job: s.job[vm], Name: "name-" + vm})
+			seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: s.state(vm), Defined: true, Job: s.job[vm], Name: "name-" + vm})
 		default:
 			seen.Hosts = append(seen.Hosts, cluster.SightingHost{Host: h, State: cluster.VMShutoff})
 		}
@@ -160,6 +169,12 @@ func (s *stage) Act(ctx context.Context, a cluster.Action, progress func(cluster
 		panic("a migration begins without an intent in the journal")
 	}
 	migrate := s.migrate
+	if a.Kind != cluster.Migrate {
+		migrate = func(context.Context, cluster.Action) error {
+			s.with(func() { s.states[a.VM] = a.Leaves() })
+			return nil
+		}
+	}
 	s.mu.Unlock()
 	progress(cluster.Progress{TotalBytes: 100, RemainingBytes: 60})
 	return migrate(ctx, a)

@@ -44,6 +44,8 @@ type Policy struct {
 	// ForeignMoves is how many migrations a day others may make before another scheduler is suspected; 0 for no
 	// limit.
 	ForeignMoves float64
+	// Server is this server's ID, by which it knows itself among those that Prometheus sees.
+	Server string
 	// Freezes are times in which nothing is done.
 	Freezes []Freeze
 }
@@ -134,6 +136,7 @@ func All() []Gate {
 		{Name: "capability", Check: capability},
 		{Name: "world", Check: world},
 		{Name: "job", Check: job},
+		{Name: "leader", Check: leader},
 		{Name: "scheduler", Check: scheduler},
 		{Name: "failures", Check: failures},
 		{Name: "storm", Check: storm},
@@ -147,7 +150,7 @@ func All() []Gate {
 // come while the world is looked at. They see no snapshot, so levels of hosts and VMs do not count.
 func Forehand() []Gate {
 	return slices.DeleteFunc(All(), func(g Gate) bool {
-		return slices.Contains([]string{"freshness", "hosts", "capability", "world", "job", "scheduler"}, g.Name)
+		return slices.Contains([]string{"freshness", "hosts", "capability", "world", "job", "leader", "scheduler"}, g.Name)
 	})
 }
 

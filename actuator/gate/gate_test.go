@@ -164,6 +164,9 @@ func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
 			q.Approval, q.Policy.Level, q.Policy.ForeignMoves = nil, cluster.LevelFull, 5
 			q.Snapshot.OwnMovesLastDay, q.Snapshot.VMs[1].MovesLastDay = cluster.Known(1), 7
 		}, gate: "scheduler", reason: "second-scheduler", detail: "6 times"},
+		"another server": {spoil: func(q *gate.Question) {
+			q.Policy.Server, q.Snapshot.Servers = "one", []string{"one", "two"}
+		}, gate: "leader", reason: "another-server", detail: "two; this one is one"},
 		"own moves not known": {spoil: func(q *gate.Question) {
 			q.Approval, q.Policy.Level, q.Policy.ForeignMoves = nil, cluster.LevelFull, 5
 		}, gate: "scheduler", reason: "unknown"},
@@ -440,7 +443,7 @@ func TestLawWhatPassesIsSafe(t *testing.T) {
 }
 
 func TestNoGatePassesAnEmptyQuestionButThoseAboutThePastAndWhatIsNotForbidden(t *testing.T) {
-	free := []string{"failures", "rejection", "pause", "snooze", "freeze", "scheduler", "storm", "budget", "concurrency"}
+	free := []string{"failures", "rejection", "pause", "snooze", "freeze", "leader", "scheduler", "storm", "budget", "concurrency"}
 	for _, v := range gate.Ask(gate.All(), gate.Question{}) {
 		if v.Pass && !slices.Contains(free, v.Gate) {
 			t.Errorf("gate %s lets an empty question through", v.Gate)

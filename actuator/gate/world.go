@@ -44,7 +44,7 @@ func migratable(q Question) cluster.Verdict {
 		return refuse("moved", fmt.Sprintf("Prometheus has the VM on %s, the advice on %s; a newer recommendation will follow", orNowhere(at), a.From))
 	}
 	limits := q.Policy.Limits
-	if q.Rec.Priority == 1 {
+	if q.Rec.Priority == 1 || q.Rec.Asked() { // who asks for it knows what they want of the CPU
 		limits = limits.Mandatory()
 	}
 	if why := p.Illegal(a.VM, a.To, limits); why != "" {
@@ -122,6 +122,9 @@ func storable(q Question) cluster.Verdict {
 	for _, h := range q.Sighting.Hosts {
 		if h.Host == a.From && len(h.Elsewhere) == 0 {
 			return refuse("there-already", fmt.Sprintf("every disk of %s is in %s", a.Name, a.Pool))
+		}
+		if h.Host == a.From && h.Obstacle != "" {
+			return refuse("no-fit", h.Obstacle)
 		}
 	}
 	return pass(fmt.Sprintf("%s runs on %s", a.Name, a.From))

@@ -87,6 +87,11 @@ func lookAtDisks(c *libvirt.Connect, dom *libvirt.Domain, a cluster.Action, seen
 			seen.Elsewhere = append(seen.Elsewhere, d.target)
 		}
 	}
+	if a.Kind == cluster.MoveStorage && len(seen.Elsewhere) > 0 && !seen.Job {
+		if _, err := plan(c, dom, list, a); err != nil {
+			seen.Obstacle = err.Error()
+		}
+	}
 	return nil
 }
 
@@ -153,42 +158,63 @@ func copyDisks(c *libvirt.Connect, a cluster.Action, o Options) error {
 	if err != nil {
 		return err
 	}
+	copies, err := plan(c, dom, list, a)
+	if err != nil {
+		return err
+	}
 	pool, err := c.LookupStoragePoolByName(a.Pool)
 	if err != nil {
-		return fmt.Errorf("find the pool: %w", err)
+		return err
 	}
 	defer pool.Free() //nolint:errcheck // it frees our handle only
-	var plan []copied
-	var need uint64
-	for _, one := range list {
-		in, err := poolOf(c, one.source)
-		if err != nil {
-			return err
-		}
-		if in == a.Pool {
-			continue
-		}
-		if one.source == "" {
-			return fmt.Errorf("disk %s has no image on the host that could be copied", one.target)
-		}
-		size, err := dom.GetBlockInfo(one.target, 0)
-		if err != nil {
-			return fmt.Errorf("ask how large disk %s is: %w", one.target, err)
-		}
-		need += size.Capacity
-		plan = append(plan, copied{one, size.Capacity})
-	}
-	if info, err := pool.GetInfo(); err != nil {
-		return fmt.Errorf("ask how much room the pool has: %w", err)
-	} else if need > info.Available {
-		return fmt.Errorf("pool %s has %.1f GiB free and the disks can come to %.1f", a.Pool, float64(info.Available)/(1<<30), float64(need)/(1<<30))
-	}
-	for _, one := range plan {
+	for _, one := range copies {
 		if err := one.begin(pool, dom, a, o); err != nil {
 			return fmt.Errorf("disk %s: %w", one.target, err)
 		}
 	}
 	return nil
+}
+
+// plan lists the disks that are to be copied. The error says why that cannot be: there is no such pool, or it has too little room.
+func plan(c *libvirt.Connect, dom *libvirt.Domain, list []disk, a cluster.Action) ([]copied, error) {
+	pool, err := c.LookupStoragePoolByName(a.Pool)
+	if errors.Is(err, libvirt.ERR_NO_STORAGE_POOL) {
+		return nil, fmt.Errorf("%s has no storage pool %q", a.From, a.Pool)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the pool: %w", err)
+	}
+	defer pool.Free() //nolint:errcheck // it frees our handle only
+	var copies []copied
+	var need uint64
+	for _, one := range list {
+		in, err := poolOf(c, one.source)
+		if err != nil {
+			return nil, err
+		}
+		if in == a.Pool {
+			continue
+		}
+		if one.source == "" {
+			return nil, fmt.Errorf("disk %s has no image on the host that could be copied", one.target)
+		}
+		size, err := dom.GetBlockInfo(one.target, 0)
+		if err != nil {
+			return nil, fmt.Errorf("ask how large disk %s is: %w", one.target, err)
+		}
+		need += size.Capacity
+		copies = append(copies, copied{one, size.Capacity})
+	}
+	info, err := pool.GetInfo()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("ask how much room the pool has: %w", err)
+	case info.State != libvirt.STORAGE_POOL_RUNNING:
+		return nil, fmt.Errorf("pool %s of %s is not active", a.Pool, a.From)
+	case need > info.Available:
+		return nil, fmt.Errorf("pool %s has %.1f GiB free and the disks can come to %.1f", a.Pool, float64(info.Available)/(1<<30), float64(need)/(1<<30))
+	}
+	return copies, nil
 }
 
 // copied is a disk and its size in bytes.

@@ -48,6 +48,10 @@ func build(r raw, o Options, at time.Time) cluster.Snapshot {
 	if len(r.ownMoves) == 1 {
 		s.OwnMovesLastDay = cluster.Known(float64(r.ownMoves[0].Value))
 	}
+	for _, server := range r.servers {
+		s.Servers = append(s.Servers, label(server, "server"))
+	}
+	slices.Sort(s.Servers)
 	return s
 }
 

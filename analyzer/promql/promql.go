@@ -99,7 +99,7 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 		{q.vmMovable, &r.vmMovable}, {q.vmTied, &r.vmTied},
 		{q.hostControlCPU, &r.hostControlCPU}, {q.hostPressure, &r.hostPressure},
 		{q.hostMemoryPressure, &r.hostMemoryPressure}, {q.hostIOPressure, &r.hostIOPressure}, {q.hostModels, &r.hostModels}, {q.hostMaintenance, &r.hostMaintenance},
-		{q.vmBalloon, &r.vmBalloon}, {q.vmSwap, &r.vmSwap}, {q.vmArrived, &r.vmArrived}, {q.vmMoves, &r.vmMoves}, {q.ownMoves, &r.ownMoves},
+		{q.vmBalloon, &r.vmBalloon}, {q.vmSwap, &r.vmSwap}, {q.vmArrived, &r.vmArrived}, {q.vmMoves, &r.vmMoves}, {q.ownMoves, &r.ownMoves}, {q.servers, &r.servers},
 		{q.lastSeconds, &r.lastSeconds}, {q.lastDowntime, &r.lastDowntime}, {q.lastBytes, &r.lastBytes},
 		{q.vmSettings, &r.vmSettings}, {q.vmTags, &r.vmTags}, {q.vmDirty, &r.vmDirty}, {q.vmJobs, &r.vmJobs}, {q.vmAnswers, &r.vmAnswers},
 	} {
@@ -150,7 +150,7 @@ type raw struct {
 	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                model.Vector
 	hostMemoryPressure, hostIOPressure                            model.Vector
 	hostModels, hostMaintenance                                   model.Vector
-	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves               model.Vector
+	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves, servers      model.Vector
 	lastSeconds, lastDowntime, lastBytes                          model.Vector
 	faults                                                        []model.Vector
 	day                                                           past

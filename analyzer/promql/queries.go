@@ -29,7 +29,7 @@ type queries struct {
 	hostControlCPU, hostPressure                                     string
 	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                   string
 	hostMemoryPressure, hostIOPressure, hostModels, hostMaintenance  string
-	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves                  string
+	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves, servers         string
 	lastSeconds, lastDowntime, lastBytes                             string
 	vmHours, vmCPUPeak, vmMemoryPeak, vmIO                           string
 }
@@ -46,7 +46,7 @@ func newQueries(o Options) queries {
 	short := max(4*o.ScrapeInterval, (window / 5).Truncate(time.Second), time.Second)
 	step := max(time.Second, (window / demandSteps).Truncate(time.Second))
 	words := strings.NewReplacer("$window", model.Duration(window).String(), "$memory", memory, "$half", model.Duration(half).String(),
-		"$short", model.Duration(short).String(), "$step", model.Duration(step).String(), "$p", strconv.FormatFloat(o.Percentile, 'g', -1, 64))
+		"$short", model.Duration(short).String(), "$step", model.Duration(step).String(), "$p", strconv.FormatFloat(o.Percentile, 'g', -1, 64), "$cluster", strconv.Quote(o.Cluster))
 	q := words.Replace
 	over := func(expression string) string { return q(strings.ReplaceAll(expression, "$rate", "$window")) }
 	memoryOver := q
@@ -111,6 +111,7 @@ func newQueries(o Options) queries {
 		vmArrived:    q(`max by (vm) (max_over_time(evenkeel_vm_arrived_timestamp_seconds[6h]))`),
 		vmMoves:      q(`sum by (vm) (changes(evenkeel_vm_arrived_timestamp_seconds[1d]) + (min_over_time(evenkeel_vm_arrived_timestamp_seconds[1d]) > bool (time() - 86400)))`),
 		ownMoves:     q(`sum(increase(evenkeel_actions_total{kind="migrate",result="done"}[1d]))`),
+		servers:      q(`max by (server) (evenkeel_server_info{cluster=$cluster})`),
 		lastSeconds:  q(`max by (vm, instance) (evenkeel_vm_last_migration_seconds)`),
 		lastDowntime: q(`max by (vm, instance) (evenkeel_vm_last_migration_downtime_seconds)`),
 		lastBytes:    q(`max by (vm, instance) (evenkeel_vm_last_migration_transferred_bytes)`),

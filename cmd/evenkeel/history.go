@@ -60,6 +60,9 @@ func drawEnded(t *table, c cluster.Case) {
 	} else if c.State != cluster.CaseDone {
 		measured = "-"
 	}
-	t.row(clock(c.Updated), r.ID, r.Action.String(), c.State.String(), who, took,
-		fmt.Sprintf("%.0f / %.0f / %s", r.Before.Score, promised, measured), reason)
+	score := fmt.Sprintf("%.0f / %.0f / %s", r.Before.Score, promised, measured)
+	if r.Action.Kind != cluster.Migrate {
+		score = "-" // it promises nothing of the score
+	}
+	t.row(clock(c.Updated), r.ID, r.Action.String(), c.State.String(), who, took, score, reason)
 }

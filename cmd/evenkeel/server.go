@@ -93,6 +93,7 @@ type server struct {
 	runbooks *runbook.Room
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
+	id       string
 	// kept are the hosts that the configuration keeps in maintenance.
 	kept      atomic.Pointer[map[string]bool]
 	retention atomic.Int64 // of the journal, as a time.Duration
@@ -122,6 +123,10 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
 	s.registry.MustRegister(s.reloads, maintenance{s})
 	s.reloads.WithLabelValues("failure").Set(0)
+	if s.id, err = identity(f.storage); err != nil {
+		return nil, err
+	}
+	s.registry.MustRegister(serverInfo(c.Cluster, s.id))
 	if s.journal, err = journal.Open(filepath.Join(f.storage, "journal.db")); err != nil {
 		return nil, err
 	}
@@ -149,7 +154,7 @@ func (s *server) build(c config.Config) error {
 		}
 	}
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
-	s.actuator, err = actuator.New(s.analyzer, &s.source, s.driver, s.journal, actuatorPolicy(c), s.log.With("room", "actuator"), s.registry)
+	s.actuator, err = actuator.New(s.analyzer, &s.source, s.driver, s.journal, s.actuatorPolicy(c), s.log.With("room", "actuator"), s.registry)
 	if err != nil {
 		return err
 	}
@@ -195,11 +200,18 @@ func (s *server) apply(c config.Config) error {
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))
-	s.actuator.SetPolicy(actuatorPolicy(c))
+	s.actuator.SetPolicy(s.actuatorPolicy(c))
 	s.retention.Store(int64(c.Journal.Retention))
 	s.api.Configure(access, most(c))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil
+}
+
+// actuatorPolicy is what the configuration says about acting, for this server.
+func (s *server) actuatorPolicy(c config.Config) actuator.Policy {
+	p := actuatorPolicy(c)
+	p.Gate.Server = s.id
+	return p
 }
 
 func (s *server) newSource(c config.Config) (*promql.Source, error) {

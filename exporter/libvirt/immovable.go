@@ -16,6 +16,9 @@ func immovable(def libvirtxml.Domain) []string {
 			why = append(why, reason)
 		}
 	}
+	if def.Type == "xen" && def.OS != nil && def.OS.Type != nil {
+		tied(def.OS.Type.Type == "linux" || def.OS.Type.Type == "xen", "it is a paravirtual guest, which moves while it runs only where Xen was built with shadow paging (Debian's was not)")
+	}
 	if s := def.LaunchSecurity; s != nil {
 		tied(true, "its memory is encrypted by its host")
 	}

@@ -180,6 +180,8 @@ type SightingHost struct {
 	// Elsewhere are the VM's disks that are not in the pool that the action is to move them to. It is told where
 	// that was asked for.
 	Elsewhere []string `json:"elsewhere,omitempty"`
+	// Obstacle says why the host cannot take them there: no such pool, or too little room.
+	Obstacle string `json:"obstacle,omitempty"`
 }
 
 // On returns what the host said of the VM; answered is false when it said nothing at all.

@@ -91,6 +91,7 @@ func (s *Snapshot) Sort() {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Detail, b.Detail))
 		})
 	}
+	slices.Sort(s.Servers)
 	for i := range s.VMs {
 		slices.Sort(s.VMs[i].Storage)
 		slices.Sort(s.VMs[i].Networks)

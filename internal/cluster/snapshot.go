@@ -32,6 +32,8 @@ type Snapshot struct {
 	Sources []Source `json:"sources,omitempty"`
 	// OwnMovesLastDay is how many live migrations evenkeel itself made in the 24 hours before At.
 	OwnMovesLastDay Number `json:"own_moves_last_day,omitzero"`
+	// Servers are the evenkeel servers that look after this cluster and that Prometheus sees, by ID, sorted.
+	Servers []string `json:"servers,omitempty"`
 }
 
 // Host is one virtualisation host.

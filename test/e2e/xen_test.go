@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/hypervisor"
+	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
 // Two real Xen hosts stand beside the lab: Xen, Debian's Domain-0 and libvirt's libxl driver.
@@ -137,6 +140,64 @@ func TestRealXen(t *testing.T) {
 	t.Run("a page", func(t *testing.T) { xenTells(t, ids) })
 	t.Run("a migration", func(t *testing.T) { xenMigrates(t, ids["live4"]) })
 	t.Run("a reboot", func(t *testing.T) { xenReboots(t, ids["para3"]) })
+	t.Run("what a person asks for", func(t *testing.T) { xenActs(t, ids["live4"]) })
+}
+
+// xenActs asks evenkeel for each kind of action that libvirt can do on Xen, and for those that it cannot, which is said before.
+func xenActs(t *testing.T, vm string) {
+	text := "cluster: xen\nhosts:\n"
+	for host := 1; host <= xenHosts; host++ {
+		text += fmt.Sprintf("  - {name: xen%d, uri: %q, migration_uri: %q, exporter: %q}\n", host, xenURI(t, host), fmt.Sprintf("xen+tcp://xen%d/system", host), xenPort(host))
+	}
+	text += "shared_storage: [vms]\nscrape: {interval: 3s, timeout: 3s}\nanalysis: {interval: 3s, window: 15s, max_data_age: 15s, migration_threshold: 1}\nmigration: {tls: off, timeout: 3m}\nautomation: {shutdown_timeout: 90s}\n"
+	s := server(t, text)
+	is := func(host int, vm, want string) {
+		t.Helper()
+		if got, err := virsh(host, "domstate", vm); err != nil || got != want {
+			t.Errorf("%s on host %d is %q (%v), want %s", vm, host, got, err, want)
+		}
+	}
+	s.knows("live4", cluster.VMRunning)
+	s.knows("para3", cluster.VMRunning)
+	for _, refused := range [][]string{
+		{"libvirt cannot reset a domain on Xen", "vm", "reset", "live4"}, {"libvirt cannot copy the disks of a running domain on Xen", "migrate", "live4", "--storage", "default"},
+		{"it is a paravirtual guest", "migrate", "para3", "--to", "xen1"},
+	} {
+		if out, err := s.cli(refused[1:]...); err == nil || !strings.Contains(out, refused[0]) {
+			t.Errorf("%v: %v %s", refused[1:], err, out)
+		}
+	}
+	mustCLI(t, s, "vm", "suspend", "live4")
+	is(2, "live4", "paused")
+	s.knows("live4", cluster.VMPaused)
+	mustCLI(t, s, "vm", "resume", "live4")
+	s.knows("live4", cluster.VMRunning)
+	// The exporters here read from afar and cannot see the hosts' bridges, so that no host is known to have the guest's network. The
+	// driver is told to move it all the same.
+	if out, err := s.cli("migrate", "live4", "--to", "xen1"); err == nil || !strings.Contains(out, "xen1 does not reach network xenbr0") {
+		t.Errorf("%v %s", err, out)
+	}
+	hosts := []hypervisor.Host{}
+	for host := 1; host <= xenHosts; host++ {
+		hosts = append(hosts, hypervisor.Host{Name: fmt.Sprintf("xen%d", host), URI: xenURI(t, host), MigrationURI: fmt.Sprintf("xen+tcp://xen%d/system", host)})
+	}
+	driver := hypervisor.New(hosts, hypervisor.Options{TLS: hypervisor.TLSOff, Timeout: 3 * time.Minute})
+	defer driver.Close()
+	move := cluster.Action{Kind: cluster.Migrate, VM: vm, Name: "live4", From: "xen2", To: "xen1"}
+	looked := 0
+	if err := driver.Act(ctx(), move, func(cluster.Progress) { looked++ }); err != nil || looked == 0 {
+		t.Errorf("the driver moves it: %v, %d looks at its progress", err, looked)
+	}
+	if seen := driver.Look(ctx(), move, []string{"xen1", "xen2"}); seen.RunsOn() != "xen1" || seen.Hosts[0].Name != "live4" || seen.Hosts[0].Job {
+		t.Errorf("the driver sees %+v", seen)
+	}
+	is(1, "live4", "running")
+	s.knows("live4", cluster.VMRunning)
+	t.Log(mustCLI(t, s, "vm", "shutdown", "live4"))
+	is(1, "live4", "shut off")
+	s.knows("live4", cluster.VMShutoff)
+	t.Log(mustCLI(t, s, "vm", "start", "live4"))
+	is(1, "live4", "running")
 }
 
 // What Xen gives is there, what it cannot give is absent, and the documentation says which is which.

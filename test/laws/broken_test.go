@@ -62,9 +62,15 @@ func faults() []fault {
 		{"no gate lets everything through", "actuator/gate/gate.go", "len(verdicts) > 0 &&", "", "./actuator/gate"},
 		{"expiry is inclusive", "actuator/gate/expiry.go", "!q.Now.Before(q.Rec.Expires)", "q.Now.After(q.Rec.Expires)", "./actuator/gate"},
 		{"age is not asked", "actuator/gate/freshness.go", "age < 0 || age > q.Policy.MaxDataAge", "age < 0", "./actuator/gate"},
-		{"the target's silence is consent", "actuator/gate/world.go", "answered := q.Sighting.On(a.To); !answered", "answered := q.Sighting.On(a.To); !answered && false", "./actuator/gate"},
+		{"the target's silence is consent", "actuator/gate/world.go", "q.Sighting.VM == a.VM && !answered {", "q.Sighting.VM == a.VM && !answered && false {", "./actuator/gate"},
+		{"a VM starts although a host is silent", "actuator/gate/world.go", "!answered && h.State != cluster.HostStandby", "false && !answered", "./actuator/gate"},
+		{"a VM starts twice", "actuator/gate/world.go", "if h.State.Active() {\n\t\t\treturn refuse(\"runs\"", "if false {\n\t\t\treturn refuse(\"runs\"", "./actuator/gate"},
+		{"any VM of the UUID will do", "actuator/gate/world.go", "&& h.Name != a.Name {", "&& false {", "./actuator/gate"},
+		{"who is asked is who is touched", "actuator/act.go", "if a.Kind == cluster.Start {", "if false {", "./actuator"},
+		{"what was done counts by chance", "actuator/act.go", "return ended(x).Compare(ended(y))", "return ended(y).Compare(ended(x))", "./actuator"},
+		{"a reset is believed without a word", "actuator/interpret.go", "f.result == cluster.ResultDone && said != nil", "false", "./actuator"},
 		{"a job does not matter", "actuator/gate/job.go", "if busy {", "if busy && false {", "./actuator/gate"},
-		{"a pause of a host is for one of the two", "internal/cluster/order.go", "HostSubject(r.Action.To), VMSubject", "VMSubject", "./actuator/gate"},
+		{"a pause of a host is for one of the two", "internal/cluster/action.go", "[]string{a.From, a.To}, func", "[]string{a.From, a.From}, func", "./actuator/gate"},
 		{"an approval in advance never ends", "internal/cluster/order.go", "!at.Before(o.Until) || o.Policy", "false || o.Policy", "./actuator/gate"},
 		{"the same person twice is two", "actuator/gate/approval.go", "return !s.Same(*q.Approval)", "return true", "./actuator/gate"},
 		{"two people are not needed at level full", "actuator/gate/approval.go", "\tcase two:\n", "\tcase two && l != cluster.LevelFull:\n", "./actuator/gate"},
@@ -96,6 +102,17 @@ func faults() []fault {
 		{"a pause is forgotten by a restart", "internal/cluster/order.go", "if e.Kind == EntryOrdered {\n", "if false {\n", "./actuator"},
 		{"trust that is not in the journal counts", "actuator/earn.go", "if err != nil && e.Trust.To >= e.Trust.From {", "if false {", "./actuator"},
 		{"what is depended on may come later", "actuator/order.go", "if d := waiting[before]; d != nil {", "if d := waiting[before]; d != nil && false {", "./actuator"},
+		// Runbooks.
+		{"a run is not held against what it was about", "actuator/runbook/act.go", "if err := same(snap, run); err != nil {", "if err := same(snap, run); err != nil && false {", "./actuator/runbook"},
+		{"an alert may name another VM", "actuator/runbook/identity.go", "case name != \"\" && name != vm.Name:", "case false:", "./actuator/runbook"},
+		{"a storm of alerts runs", "actuator/runbook/accept.go", "case run.By == \"\" && n > b.Alerts:", "case false:", "./actuator/runbook"},
+		{"a storm is forgotten by a restart", "actuator/runbook/runbook.go", "r.told[id] = run.Started", "r.told[id] = time.Time{}", "./actuator/runbook"},
+		{"the same alert begins anew", "actuator/runbook/accept.go", "|| known || past || seen[id]", "|| past || seen[id]", "./actuator/runbook"},
+		{"an alert that is over is acted on", "actuator/runbook/drive.go", "if !run.Resolved.IsZero() {", "if false {", "./actuator/runbook"},
+		{"what was proposed is proposed again", "actuator/runbook/runbook.go", "r.proposed[e.ID] = true", "_ = e.ID", "./actuator/runbook"},
+		{"a step is proposed before it is noted", "actuator/runbook/act.go", "run, ok := r.begin(ctx, run.ID, i, s.Kind, rec.ID)", "run, ok := r.begin(ctx, run.ID, i, s.Kind, \"\")", "./actuator/runbook"},
+		{"a label ends the quotes around it", "actuator/runbook/book.go", "`'`, `\\x27`", "`'`, `'`", "./actuator/runbook"},
+		{"the webhook takes any token", "actuator/runbook/webhook.go", "subtle.ConstantTimeCompare(want[:], got[:]) == 1", "given != \"\"", "./actuator/runbook"},
 		{"a route may change its role", "internal/api/api.go", `"/api/v1/orders", Operator, s.lift`, `"/api/v1/orders", Approver, s.lift`, "./internal/api"},
 		{"a body may be of any size", "internal/api/decode.go", "http.MaxBytesReader(w, r.Body, maxBody)", "http.MaxBytesReader(w, r.Body, 1<<20)", "./internal/api"},
 		{"a pause waits for sight of the cluster", "internal/api/orders.go", `case text == "cluster", board`, "case board", "./internal/api"},
@@ -153,7 +170,7 @@ func TestEveryPlantedFaultIsNoticed(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 			defer cancel()
 			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=40s", "-failfast", "-vet=off", f.test}                                        // one failure is enough
-			if !slices.Contains([]string{"./analyzer/promql", "./analyzer/forecast", "./analyzer", "./internal/api"}, f.test) && !strings.HasPrefix(f.test, "./exporter") { // which draw nothing and do not know the flag
+			if !slices.Contains([]string{"./analyzer/promql", "./analyzer/forecast", "./analyzer", "./internal/api", "./actuator/runbook"}, f.test) && !strings.HasPrefix(f.test, "./exporter") { // which draw nothing and do not know the flag
 				args = append(args, "-rapid.nofailfile") // what a planted fault breaks is not worth keeping
 			}
 			cmd := exec.CommandContext(ctx, "go", args...)

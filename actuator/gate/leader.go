@@ -1,0 +1,19 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// leader refuses while another server looks after the same cluster: neither knows what the other has in flight, so neither may act,
+// approved or not. It sees those servers that the Prometheus that it reads scrapes.
+func leader(q Question) cluster.Verdict {
+	others := slices.DeleteFunc(slices.Clone(q.Snapshot.Servers), func(id string) bool { return id == q.Policy.Server })
+	if len(others) > 0 {
+		return refuse("another-server", fmt.Sprintf("another server looks after this cluster too: %s; this one is %s. Stop one of them", strings.Join(others, ", "), q.Policy.Server))
+	}
+	return pass("no other server is seen")
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// identity returns the server's ID, made once and kept in the storage path, so that it is the same after a restart.
+func identity(storage string) (string, error) {
+	path := filepath.Join(storage, "server-id")
+	b, err := os.ReadFile(path)
+	if id := strings.TrimSpace(string(b)); err == nil && id != "" {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the server's ID: %w", err)
+	}
+	id := strings.ToLower(rand.Text()[:8])
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the server's ID: %w", err)
+	}
+	return id, nil
+}
+
+// serverInfo says by a metric which server looks after which cluster, so that two on one cluster see each other in Prometheus.
+func serverInfo(cluster, id string) prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_server_info", Help: "Constant 1: this server looks after this cluster."}, []string{"cluster", "server"})
+	g.WithLabelValues(cluster, id).Set(1)
+	return g
+}
