@@ -69,9 +69,9 @@ func (r *Room) admit(req *http.Request) (status int, err error) {
 	want, got := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(strings.TrimSpace(given)))
 	switch {
 	case secret == "":
-		return http.StatusNotFound, errors.New("Alertmanager's notifications are not taken here: no alertmanager.token_file is configured")
+		return http.StatusNotFound, errors.New("notifications of Alertmanager's are not taken here: no alertmanager.token_file is configured")
 	case req.Method != http.MethodPost:
-		return http.StatusMethodNotAllowed, errors.New("Alertmanager sends POST")
+		return http.StatusMethodNotAllowed, errors.New("a notification comes by POST")
 	case subtle.ConstantTimeCompare(want[:], got[:]) == 1:
 		return http.StatusOK, nil
 	case !r.strange.Allow():

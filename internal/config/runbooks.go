@@ -9,6 +9,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -94,7 +95,7 @@ func (r Runbook) Matchers() ([]*labels.Matcher, error) {
 		return nil, err
 	}
 	for _, m := range list {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			return nil, fmt.Errorf("an alert has no metric name; write {alertname=%q}", m.Value)
 		}
 	}
