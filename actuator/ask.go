@@ -81,7 +81,7 @@ func (a *Actuator) keepEmpty(c cluster.Case) error {
 	if c.Approval != nil {
 		word.Who, word.Via = c.Approval.Who, c.Approval.Via
 	}
-	return a.Order(cluster.Order{Kind: cluster.OrderMaintenance, Subject: cluster.HostSubject(r.Action.From), Word: word})
+	return a.Order(cluster.Order{Kind: cluster.OrderMaintenance, Subject: cluster.HostSubject(r.Action.From), Word: word, Until: r.Action.Until})
 }
 
 // Try asks every gate about what nobody has asked for yet. Nothing comes of it.

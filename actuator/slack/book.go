@@ -24,6 +24,8 @@ type book struct {
 
 	mu    sync.Mutex
 	plans map[string]*plan
+	// notices are what the channel is still to be told, the oldest first.
+	notices []string
 }
 
 // bookVersion is the version of the file.
@@ -31,8 +33,9 @@ const bookVersion = 1
 
 // bookFile is the file's content.
 type bookFile struct {
-	Version int    `json:"version"`
-	Plans   []plan `json:"plans"`
+	Version int      `json:"version"`
+	Plans   []plan   `json:"plans"`
+	Notices []string `json:"notices,omitempty"`
 }
 
 // openBook reads the file. What cannot be read is said in the log and left behind.
@@ -41,31 +44,32 @@ func openBook(path string, log *slog.Logger) *book {
 	if path == "" {
 		return b
 	}
-	plans, err := readBook(path)
+	f, err := readBook(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		log.Info("no earlier Slack messages are known, plans that have one already get a second", "path", path)
 	} else if err != nil {
 		log.Warn("earlier Slack messages are forgotten, plans that have one already get a second", "path", path, "err", err)
 	}
-	for i := range plans {
-		b.plans[plans[i].key()] = &plans[i]
+	for i := range f.Plans {
+		b.plans[f.Plans[i].key()] = &f.Plans[i]
 	}
+	b.notices = f.Notices
 	return b
 }
 
-func readBook(path string) ([]plan, error) {
+func readBook(path string) (bookFile, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return bookFile{}, err
 	}
 	var f bookFile
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return bookFile{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	if f.Version != bookVersion {
-		return nil, fmt.Errorf("read %s: version %d is not known here, only %d is", path, f.Version, bookVersion)
+		return bookFile{}, fmt.Errorf("read %s: version %d is not known here, only %d is", path, f.Version, bookVersion)
 	}
-	return f.Plans, nil
+	return f, nil
 }
 
 // keys lists the plans, the oldest first.
@@ -127,7 +131,7 @@ func (b *book) save() {
 	if b.path == "" {
 		return
 	}
-	f := bookFile{Version: bookVersion, Plans: []plan{}}
+	f := bookFile{Version: bookVersion, Plans: []plan{}, Notices: b.notices}
 	for _, key := range slices.Sorted(maps.Keys(b.plans)) {
 		f.Plans = append(f.Plans, *b.plans[key])
 	}

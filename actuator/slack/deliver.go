@@ -23,8 +23,11 @@ func (s *Slack) deliverAll(ctx context.Context) {
 	for pause(ctx, s.o.Every, s.news) {
 		now := time.Now()
 		due, changes := s.due(now), s.untold()
+		_, notices := s.book.firstNotice()
 		switch {
 		case now.Before(trouble.until):
+		case notices:
+			trouble, asked = s.tellNotices(ctx, trouble), now
 		case len(changes) > 0:
 			trouble, asked = s.tellTrust(ctx, changes, trouble), now
 		case len(due) > 0:

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -49,6 +50,9 @@ func draw(p plan, consoleURL string, now time.Time) message {
 		add(slack.NewActionBlock("plan", all...))
 	}
 	foot := "advised " + clock(p.Made)
+	if !slices.ContainsFunc(p.Cases, func(c cluster.Case) bool { return !c.Recommendation.Asked() }) {
+		foot = "asked for " + clock(p.Made)
+	}
 	if consoleURL != "" {
 		foot += " · <" + escape(consoleURL) + "|console>"
 	}
@@ -60,10 +64,28 @@ func section(text string) slack.Block {
 	return slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil)
 }
 
-// title is the plan in one line, as plain text.
+// weighed tells whether an action was weighed against the score: moves are, and nothing else.
+func weighed(r cluster.Recommendation) bool { return r.Action.Kind == cluster.Migrate }
+
+// title is the plan in one line, as plain text. What is asked for alone is named.
 func title(p plan) string {
+	name := orWord(p.Cluster, "cluster")
+	if !slices.ContainsFunc(p.Cases, func(c cluster.Case) bool { return weighed(c.Recommendation) }) {
+		if len(p.Cases) != 1 {
+			return fmt.Sprintf("%s: %s", name, count(len(p.Cases), "action"))
+		}
+		return fmt.Sprintf("%s: %s%s", name, p.Cases[0].Recommendation.Action, stepOf(p.Cases[0].Recommendation))
+	}
 	before, after := scores(p)
-	return fmt.Sprintf("%s: %s, score %.1f → %.1f", orWord(p.Cluster, "cluster"), count(len(p.Cases), "move"), before, after)
+	return fmt.Sprintf("%s: %s, score %.1f → %.1f", name, count(len(p.Cases), "move"), before, after)
+}
+
+// stepOf says of which run an action is a step, or nothing where it is none.
+func stepOf(r cluster.Recommendation) string {
+	if r.Run == "" {
+		return ""
+	}
+	return fmt.Sprintf(", step %d of the runbook's run %s", r.Step, r.Run)
 }
 
 // scores are the cluster's without the plan and with all of it. A plan's actions raise the score one by one.
@@ -98,8 +120,12 @@ func describe(p plan, c cluster.Case, now time.Time) string {
 		escape(cut(r.Reason, 500)),
 	}
 	lines = append(lines, effects(r.Effects)...)
-	lines = append(lines, fmt.Sprintf("about %s, guest stands still for %s · priority %d · gain %+.2f points · score %.1f → %.1f · %s",
-		seconds(r.PredictedSeconds), seconds(r.PredictedDowntimeSeconds), r.Priority, r.Gain, r.Before.Score, r.After.Score, mono(r.ID)))
+	if weighed(r) {
+		lines = append(lines, fmt.Sprintf("about %s, guest stands still for %s · priority %d · gain %+.2f points · score %.1f → %.1f · %s",
+			seconds(r.PredictedSeconds), seconds(r.PredictedDowntimeSeconds), r.Priority, r.Gain, r.Before.Score, r.After.Score, mono(r.ID)))
+	} else {
+		lines = append(lines, fmt.Sprintf("priority %d%s · %s", r.Priority, escape(stepOf(r)), mono(r.ID)))
+	}
 	if len(r.DependsOn) > 0 {
 		lines = append(lines, "only after "+escape(quoted(r.DependsOn)))
 	}
@@ -130,6 +156,9 @@ func standing(c cluster.Case, now time.Time) string {
 	case cluster.CaseApproved:
 		return ":ballot_box_with_check: approved" + by(c) + ", waits for its turn"
 	case cluster.CaseRunning:
+		if k := c.Recommendation.Action.Kind; k != cluster.Migrate && k != cluster.MoveStorage {
+			return ":arrow_forward: running" + approvedBy(c)
+		}
 		return fmt.Sprintf(":arrow_forward: running, %s copied%s", percent(c.Progress.Ratio()), approvedBy(c))
 	case cluster.CaseDone:
 		return ":white_check_mark: " + result(c) + approvedBy(c) + promised(c)
@@ -142,6 +171,9 @@ func standing(c cluster.Case, now time.Time) string {
 	case cluster.CaseExpired:
 		return ":hourglass: expired " + clock(c.Recommendation.Expires)
 	case cluster.CaseWithdrawn:
+		if c.Recommendation.Asked() {
+			return ":leftwards_arrow_with_hook: withdrawn, it is not asked for any longer"
+		}
 		return ":leftwards_arrow_with_hook: withdrawn, it is not advised any longer"
 	case cluster.CaseUnknown:
 	}

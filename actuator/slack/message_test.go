@@ -67,6 +67,33 @@ func TestEveryStateIsShown(t *testing.T) {
 	}
 }
 
+func TestWhatIsAskedForHasNoScore(t *testing.T) {
+	c := caseOf(cluster.CaseWithdrawn)
+	c.Recommendation.Policy, c.Recommendation.Action = "reset", cluster.Action{Kind: cluster.Reset, VM: "v", Name: "web1", From: "h1"}
+	if got := describe(plan{}, c, at(2)); !strings.Contains(got, "withdrawn, it is not asked for any longer") || !strings.HasSuffix(got, "\npriority 0 · `0123456789ab`") {
+		t.Error(got)
+	}
+	c.State = cluster.CaseRunning
+	if got := standing(c, at(2)); got != ":arrow_forward: running" {
+		t.Error(got)
+	}
+	c.State, c.Measured = cluster.CaseDone, &cluster.Measurement{}
+	c.Outcome = &cluster.Outcome{Result: cluster.ResultDone, RunsOn: "h1", Started: at(1), Finished: at(1).Add(2 * time.Second)}
+	if got := standing(c, at(2)); got != ":white_check_mark: done, runs on h1, took 2.0 s" {
+		t.Error(got)
+	}
+	if list := repliesOf(c); len(list) != 1 {
+		t.Errorf("%+v", list)
+	}
+	if got := title(plan{Cluster: "prod", Cases: []cluster.Case{c, c}}); got != "prod: 2 actions" {
+		t.Error(got)
+	}
+	c.Recommendation.Run, c.Recommendation.Step = "abc", 3
+	if got := title(plan{Cluster: "prod", Cases: []cluster.Case{c}}); got != "prod: reset web1 on h1, step 3 of the runbook's run abc" {
+		t.Error(got)
+	}
+}
+
 // TestAnyPlanFits holds Slack's limits against plans of any size and content.
 func TestAnyPlanFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

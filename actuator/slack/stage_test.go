@@ -174,6 +174,7 @@ type stage struct {
 	t     *testing.T
 	world *world
 	desk  *actuator.Actuator
+	clerk *slack.Slack
 	two   []string // the kinds that take two people
 	fake  *slackfake.Fake
 	o     slack.Options
@@ -230,6 +231,7 @@ func (s *stage) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.clerk = one
 	s.http = httptest.NewServer(one.Handler())
 	s.t.Cleanup(s.http.Close)
 	s.stop = s.background(one.Run)

@@ -48,7 +48,7 @@ func repliesOf(c cluster.Case) []reply {
 	if c.Outcome != nil {
 		say(c.State.String(), fmt.Sprintf("%s: %s", what(c), result(c)))
 	}
-	if c.Measured != nil {
+	if c.Measured != nil && weighed(c.Recommendation) {
 		say("measured", measured(c))
 	}
 	return list
@@ -73,7 +73,10 @@ func result(c cluster.Case) string {
 		text += ", runs on " + escape(o.RunsOn)
 	}
 	if !o.Started.IsZero() && o.Finished.After(o.Started) {
-		text += fmt.Sprintf(", took %s of %s predicted", took(o.Finished.Sub(o.Started)), seconds(c.Recommendation.PredictedSeconds))
+		text += ", took " + took(o.Finished.Sub(o.Started))
+		if weighed(c.Recommendation) {
+			text += fmt.Sprintf(" of %s predicted", seconds(c.Recommendation.PredictedSeconds))
+		}
 	}
 	if o.Job.TransferredBytes > 0 {
 		text += fmt.Sprintf(", %.0f MiB sent", float64(o.Job.TransferredBytes)/(1<<20))
@@ -91,7 +94,7 @@ func took(d time.Duration) string { return seconds(d.Seconds()) }
 
 // promised is the measured effect in a few words.
 func promised(c cluster.Case) string {
-	if c.Measured == nil {
+	if c.Measured == nil || !weighed(c.Recommendation) {
 		return ""
 	}
 	return fmt.Sprintf("\nmeasured: score %.1f, promised %.1f, before %.1f", c.Measured.Cluster.Score, c.Measured.PredictedScore, c.Recommendation.Before.Score)

@@ -12,8 +12,9 @@ func commands() map[string]string {
 		"status": "status", "board": "status", "where": "where", "snapshot": "snapshot", "plan": "plan", "explain": "explain", "place": "place",
 		"recommendations": "recommendations", "recommendation": "recommendations", "gates": "gates", "approve": "approve", "reject": "reject", "snooze": "snooze",
 		"orders": "status", "order": "pause", "lift": "resume", "history": "history", "effects": "effects", "verifyJournal": "history", "reload": "reload",
-		"ask":     "migrate",
-		"hosts":   "hosts",
+		"ask":   "migrate",
+		"hosts": "hosts",
+		"runs":  "runs", "beginRun": "runbook",
 		"openapi": "", "healthy": "", "ready": "",
 	}
 }

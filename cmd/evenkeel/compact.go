@@ -34,6 +34,9 @@ func (s *server) compactOnce(ctx context.Context, before time.Time) {
 		return
 	}
 	done, err := s.journal.Compact(ctx, before, func(e cluster.Entry) bool {
+		if e.Kind == cluster.EntryRun {
+			return s.runbooks.UnderWay(e.ID)
+		}
 		c, err := s.actuator.Case(e.ID)
 		return err == nil && (c.State.Unsettled() || c.PutOff(time.Now()))
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/fence"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/journal"
+	"github.com/evenkeel/evenkeel/actuator/runbook"
 	"github.com/evenkeel/evenkeel/actuator/slack"
 	"github.com/evenkeel/evenkeel/actuator/watch"
 	"github.com/evenkeel/evenkeel/analyzer"
@@ -94,6 +95,7 @@ type server struct {
 	slack    *slack.Slack // nil where none is configured
 	watch    *watch.Watch
 	fencer   *fence.Fencer
+	runbooks *runbook.Room
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
 	id       string
@@ -173,6 +175,10 @@ func (s *server) build(c config.Config) error {
 	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
 	s.api.SetLedger(s.journal)
 	s.api.SetWatch(s.watch)
+	if s.runbooks, err = s.newRunbooks(); err != nil {
+		return err
+	}
+	s.api.SetRunner(s.runbooks)
 	return s.apply(c)
 }
 
@@ -185,6 +191,9 @@ func (s *server) apply(c config.Config) error {
 	}
 	source, err := s.newSource(c)
 	if err != nil {
+		return err
+	}
+	if err := s.setRunbooks(c); err != nil {
 		return err
 	}
 	if s.engine != nil {
@@ -280,6 +289,7 @@ func (s *server) handler() (http.Handler, error) {
 	if s.slack != nil {
 		mux.Handle("/slack/interactivity", s.slack.Handler())
 	}
+	mux.Handle("/alertmanager/webhook", s.runbooks.Handler())
 	if s.engine != nil {
 		mux.Handle("/prometheus/", http.StripPrefix("/prometheus", s.engine.Handler()))
 		links = append(links, web.LandingLinks{Address: "/prometheus/api/v1/targets", Text: "Prometheus API (data source URL: /prometheus)"})
@@ -315,6 +325,7 @@ func (s *server) run(ctx context.Context) error {
 	if s.slack != nil {
 		add(s.slack.Run)
 	}
+	add(s.runbooks.Run)
 	add(s.compact)
 	add(s.reloadOnHangup)
 	return g.Run()

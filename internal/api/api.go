@@ -131,6 +131,7 @@ type Server struct {
 	reload func() error
 	ledger Ledger
 	watch  Watch
+	runner Runner
 	limits limiters
 }
 
@@ -161,6 +162,8 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/orders", Viewer, reads(s.orders)},
 		{"POST", "/api/v1/orders", Operator, s.order},
 		{"DELETE", "/api/v1/orders", Operator, s.lift},
+		{"GET", "/api/v1/runs", Viewer, reads(s.runs)},
+		{"POST", "/api/v1/runs", Operator, s.beginRun},
 		{"GET", "/api/v1/history", Viewer, reads(s.history)},
 		{"GET", "/api/v1/journal/verify", Viewer, reads(s.verifyJournal)},
 		{"GET", "/api/v1/effects", Viewer, reads(s.effects)},

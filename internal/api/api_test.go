@@ -186,6 +186,7 @@ func serve(t testing.TB, h *house, reload func() error) (*api.Server, *httptest.
 	s := api.New(h, h, "1.2.3", reload, slog.New(slog.DiscardHandler))
 	s.Configure(api.Access{Anonymous: api.Viewer, Certificates: map[string]api.Role{"carol": api.Approver}, Tokens: []api.Token{
 		{Name: "alice", Secret: secret, Role: api.Admin}, {Name: "bob", Secret: secret + "bob", Role: api.Approver}, {Name: "eve", Secret: secret + "eve", Role: api.Viewer}}}, cluster.LevelManual)
+	s.SetRunner(h)
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	return s, srv

@@ -101,7 +101,7 @@ func TestTheWordsOfTheDocumentAreThoseOfTheProgram(t *testing.T) {
 		"HostState": names[cluster.HostState](), "VMState": cluster.VMStates(), "RuleKind": names[cluster.RuleKind](), "RuleStrength": names[cluster.RuleStrength](),
 		"FaultKind": names[cluster.FaultKind](), "Level": names[cluster.Level](), "Role": api.Roles(), "ActionKind": cluster.Kinds(), "Policy": cluster.Policies(),
 		"Detector": detect.Names(), "Gate": gate.Names(), "CaseState": cluster.CaseStates(), "Result": cluster.Results(), "OrderKind": names[cluster.OrderKind](),
-		"EntryKind": append([]string{"none"}, names[cluster.EntryKind]()...), "FlawKind": names[cluster.FlawKind](), "Sign": verdict.Signs(),
+		"EntryKind": append([]string{"none"}, names[cluster.EntryKind]()...), "FlawKind": names[cluster.FlawKind](), "Sign": verdict.Signs(), "RunState": cluster.RunStates(),
 	}
 	doc := described(t)
 	got := map[string][]string{}
@@ -134,7 +134,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
-		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](),
+		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -241,6 +241,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"POST /api/v1/recommendations/{id}/snooze", "", `{"until": "2099-01-01T00:00:00Z"}`, 200}, {"GET /api/v1/orders", "", "", 200},
 		{"POST /api/v1/orders", "", `{"kind": "pause", "subject": "cluster", "reason": "x", "until": "2099-01-01T00:00:00Z"}`, 200},
 		{"DELETE /api/v1/orders", "", `{"kind": "pause", "subject": "cluster"}`, 200}, {"GET /api/v1/history", "", "", 200}, {"GET /api/v1/effects", "", "", 200},
+		{"GET /api/v1/runs", "", "", 200}, {"POST /api/v1/runs", "", `{"runbook": "x", "vm": "web1", "dry_run": true}`, 200},
 		{"GET /api/v1/journal/verify", "", "", 200}, {"GET /api/v1/openapi.yaml", "", "", 200}, {"POST /-/reload", "", "", 200}, {"GET /-/healthy", "", "", 200}, {"GET /-/ready", "", "", 200},
 	}
 	a.ask(full(), nil, secret, good...)
@@ -261,6 +262,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		question{"POST /api/v1/recommendations/{id}/snooze", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/snooze", "", `{"until": "2099-01-01T00:00:00Z"}`, 404},
 		question{"POST /api/v1/actions", "", "{", 400}, question{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "nobody", "to": "h2"}`, 409},
 		question{"POST /api/v1/orders", "", "{", 400}, question{"DELETE /api/v1/orders", "", "{", 400}, question{"GET /api/v1/history", "?limit=0", "", 400}, question{"GET /api/v1/effects", "?limit=0", "", 400},
+		question{"GET /api/v1/runs", "?limit=0", "", 400}, question{"POST /api/v1/runs", "", "{", 400}, question{"POST /api/v1/runs", "", `{"runbook": "nobody"}`, 404},
 		question{"GET /api/v1/journal/verify", "?head=12", "", 400}, question{"POST /-/reload", "", "", 400})
 	for cause, status := range map[error]int{errNotOpen(): 409, errNotFound(): 404, errDisk(): 503} {
 		h := full()

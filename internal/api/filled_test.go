@@ -53,6 +53,8 @@ func fill(v reflect.Value, property string) {
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0), property)
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{"alertname": "VMDown"}))
 	case reflect.String:
 		v.SetString(word(property))
 	case reflect.Bool:

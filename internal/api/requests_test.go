@@ -42,7 +42,8 @@ func bodies() []string {
 	} {
 		list = append(list, "{"+order+"}", "{"+order+", "+end+"}", "{"+order+`, "sudo": true}`)
 	}
-	return list
+	return append(list, `{"runbook": "x"}`, `{"runbook": ""}`, `{"runbook": null}`, `{"runbook": 1}`, `{"runbook": "x", "vm": null, "host": null, "dry_run": null}`, `{"runbook": "x", "dry_run": "yes"}`,
+		`{"runbook": "x", "vm": "web1", "host": "h1", "dry_run": true}`, `{"runbook": "x", "vm": 1}`, `{"runbook": "x", "force": true}`, `{"Runbook": "x"}`)
 }
 
 // TestBodiesAreRefusedAsTheDocumentSays sends what the document allows and what it forbids.

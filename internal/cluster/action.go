@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Kind is what an action does. There is no action of the zero kind.
@@ -89,6 +90,8 @@ type Action struct {
 	To   string `json:"to,omitempty"`
 	// Pool is the storage pool that disks go to.
 	Pool string `json:"pool,omitempty"`
+	// Until is when maintenance ends by itself; zero for what lasts until it is lifted.
+	Until time.Time `json:"until,omitzero"`
 }
 
 func (a Action) String() string {
@@ -104,7 +107,10 @@ func (a Action) String() string {
 	case MoveStorage:
 		return fmt.Sprintf("move the disks of %s on %s to %s", name, a.From, a.Pool)
 	case Maintenance:
-		return "put " + a.From + " into maintenance"
+		if a.Until.IsZero() {
+			return "put " + a.From + " into maintenance"
+		}
+		return "put " + a.From + " into maintenance until " + a.Until.UTC().Format(time.RFC3339)
 	case KindNone, Migrate:
 	}
 	return fmt.Sprintf("%s %s from %s to %s", a.Kind, name, a.From, a.To)

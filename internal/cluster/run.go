@@ -11,9 +11,15 @@ type Run struct {
 	// begins nothing anew.
 	ID      string `json:"id"`
 	Runbook string `json:"runbook"`
+	// Definition is a hash of what the runbook said when the run began: its steps go by number.
+	Definition string `json:"definition,omitempty"`
+	// By is who began it by hand; empty where an alert did.
+	By string `json:"by,omitempty"`
 	// Alert are the labels of the alert, Since is when it began.
 	Alert map[string]string `json:"alert"`
 	Since time.Time         `json:"since"`
+	// Resolved is when the alert was told to be over; zero as far as is known it fires.
+	Resolved time.Time `json:"resolved,omitzero"`
 	// VM is the UUID, Name and Host what it was called and where it was when the run began. They are empty where the alert is
 	// about no VM, and VM and Name where it is about a host.
 	VM   string `json:"vm,omitempty"`
@@ -53,20 +59,36 @@ const (
 	RunFailed
 	// RunRefused is a run that never began: too many at once, or an alert that does not say what it is about.
 	RunRefused
-	// RunEnded is a run whose alert was resolved before its next step began.
+	// RunEnded is a run whose alert was resolved before its next action began.
 	RunEnded
 )
 
-func runStates() []string { return []string{"running", "done", "failed", "refused", "ended"} }
+// RunStates lists the names of all states of a run.
+func RunStates() []string { return []string{"running", "done", "failed", "refused", "ended"} }
 
-func (s RunState) String() string { return nameOf(runStates(), s) }
+func (s RunState) String() string { return nameOf(RunStates(), s) }
 
 // MarshalText writes the state's name.
 func (s RunState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads a state's name.
 func (s *RunState) UnmarshalText(b []byte) error {
-	return parseName("state of a run", runStates(), string(b), s)
+	return parseName("state of a run", RunStates(), string(b), s)
+}
+
+// Subject is what the run is about as people call it.
+func (r Run) Subject() string {
+	name := r.Name
+	if name == "" {
+		name = r.VM
+	}
+	switch {
+	case name != "" && r.Host != "":
+		return name + " on " + r.Host
+	case name != "":
+		return name
+	}
+	return r.Host
 }
 
 // Runs are those known, by ID.

@@ -34,7 +34,10 @@ type Config struct {
 	API           API        `yaml:"api"`
 	Journal       Journal    `yaml:"journal"`
 	Slack         *Slack     `yaml:"slack"`
-	Rules         []Rule     `yaml:"rules"`
+	// Alertmanager may begin Runbooks.
+	Alertmanager Alertmanager `yaml:"alertmanager"`
+	Runbooks     []Runbook    `yaml:"runbooks"`
+	Rules        []Rule       `yaml:"rules"`
 }
 
 // Host is one virtualisation host.
@@ -349,6 +352,12 @@ func (c *Config) readable(path string) error {
 		}
 	}
 	errs = append(errs, c.readFences(path, resolve))
+	if a := &c.Alertmanager; a.TokenFile != "" {
+		resolve(&a.TokenFile)
+		if _, err := a.ReadToken(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: alertmanager.token_file: %w", path, err))
+		}
+	}
 	if c.Slack != nil {
 		for key, file := range c.Slack.files() {
 			if *file == "" {

@@ -56,6 +56,16 @@ func TestEveryKeyIsRead(t *testing.T) {
 	if bmc.Redfish != "https://bmc2" || bmc.Username != "admin" || bmc.System != "1" || filepath.Base(bmc.CAFile) != "ca.pem" || bmc.Retries != 3 || time.Duration(bmc.Timeout) != time.Minute || !c.Hosts[1].Fence[1].Insecure {
 		t.Errorf("fence: %+v", bmc)
 	}
+	r := c.Runbooks[0]
+	if m, err := r.Matchers(); err != nil || len(m) != 2 || r.VMLabel != "uuid" || r.HostLabel != "instance" || r.NameLabel != "domain" || !r.DryRun || r.BlastRadius != (BlastRadius{AtOnce: 2, PerHour: 6, Alerts: 4}) {
+		t.Errorf("runbook: %v %+v", err, r)
+	}
+	if len(r.Steps) != 8 || time.Duration(r.Steps[1].Wait.Timeout) != 2*time.Minute || time.Duration(r.Steps[6].Evacuate.For) != 3*time.Hour {
+		t.Errorf("steps: %+v", r.Steps)
+	}
+	if token, err := c.Alertmanager.ReadToken(); err != nil || token != "0123456789abcdef0123" {
+		t.Errorf("the webhook's token: %q %v", token, err)
+	}
 	rules := c.ClusterRules()
 	if len(rules) != 2 || rules[0].Kind != cluster.VMVMAntiAffinity || rules[1].Strength != cluster.Should {
 		t.Errorf("rules: %+v", rules)

@@ -39,6 +39,9 @@ func Parse(name string, text []byte) (Config, error) {
 	for i := range c.API.Tokens {
 		c.API.Tokens[i].Role = cmp.Or(c.API.Tokens[i].Role, "operator")
 	}
+	for i := range c.Runbooks {
+		c.Runbooks[i].fill()
+	}
 	var errs []error
 	for _, p := range c.problems() {
 		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, k.line(p.key), p.key, p.text))

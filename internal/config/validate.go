@@ -47,6 +47,7 @@ func (c Config) problems() problems {
 	c.checkAutomation(&p)
 	c.checkAccess(&p)
 	c.checkSlack(&p)
+	c.checkRunbooks(&p)
 	c.checkRules(&p)
 	return p
 }

@@ -102,6 +102,17 @@ func faults() []fault {
 		{"a pause is forgotten by a restart", "internal/cluster/order.go", "if e.Kind == EntryOrdered {\n", "if false {\n", "./actuator"},
 		{"trust that is not in the journal counts", "actuator/earn.go", "if err != nil && e.Trust.To >= e.Trust.From {", "if false {", "./actuator"},
 		{"what is depended on may come later", "actuator/order.go", "if d := waiting[before]; d != nil {", "if d := waiting[before]; d != nil && false {", "./actuator"},
+		// Runbooks.
+		{"a run is not held against what it was about", "actuator/runbook/act.go", "if err := same(snap, run); err != nil {", "if err := same(snap, run); err != nil && false {", "./actuator/runbook"},
+		{"an alert may name another VM", "actuator/runbook/identity.go", "case name != \"\" && name != vm.Name:", "case false:", "./actuator/runbook"},
+		{"alerts one by one are no storm", "actuator/runbook/accept.go", "run.By == \"\" && run.Resolved.IsZero()", "run.By != \"\" && run.Resolved.IsZero()", "./actuator/runbook"},
+		{"a storm is forgotten by a restart", "actuator/runbook/runbook.go", "r.told[id] = run.Started", "r.told[id] = run.Started.Add(-24 * time.Hour)", "./actuator/runbook"},
+		{"the same alert begins anew", "actuator/runbook/accept.go", "|| known || past || seen[id]", "|| past || seen[id]", "./actuator/runbook"},
+		{"an alert that is over is acted on", "actuator/runbook/drive.go", "if !run.Resolved.IsZero() {", "if false {", "./actuator/runbook"},
+		{"what was proposed is proposed again", "actuator/runbook/runbook.go", "r.proposed[e.ID] = true", "_ = e.ID", "./actuator/runbook"},
+		{"a step is proposed before it is noted", "actuator/runbook/act.go", "run, ok := r.begin(ctx, run.ID, i, s.Kind, rec.ID)", "run, ok := r.begin(ctx, run.ID, i, s.Kind, \"\")", "./actuator/runbook"},
+		{"a label ends the quotes around it", "actuator/runbook/book.go", "`'`, `\\x27`", "`'`, `'`", "./actuator/runbook"},
+		{"the webhook takes any token", "actuator/runbook/webhook.go", "subtle.ConstantTimeCompare(want[:], got[:]) == 1", "subtle.ConstantTimeCompare(want[:], got[:]) >= 0", "./actuator/runbook"},
 		{"a route may change its role", "internal/api/api.go", `"/api/v1/orders", Operator, s.lift`, `"/api/v1/orders", Approver, s.lift`, "./internal/api"},
 		{"a body may be of any size", "internal/api/decode.go", "http.MaxBytesReader(w, r.Body, maxBody)", "http.MaxBytesReader(w, r.Body, 1<<20)", "./internal/api"},
 		{"a pause waits for sight of the cluster", "internal/api/orders.go", `case text == "cluster", board`, "case board", "./internal/api"},
@@ -169,8 +180,8 @@ func TestEveryPlantedFaultIsNoticed(t *testing.T) {
 			overlay := plant(t, root, f)
 			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 			defer cancel()
-			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=40s", "-failfast", "-vet=off", f.test}                                        // one failure is enough
-			if !slices.Contains([]string{"./analyzer/promql", "./analyzer/forecast", "./analyzer", "./internal/api"}, f.test) && !strings.HasPrefix(f.test, "./exporter") { // which draw nothing and do not know the flag
+			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=40s", "-failfast", "-vet=off", f.test}                                                              // one failure is enough
+			if !slices.Contains([]string{"./analyzer/promql", "./analyzer/forecast", "./analyzer", "./internal/api", "./actuator/runbook"}, f.test) && !strings.HasPrefix(f.test, "./exporter") { // which draw nothing and do not know the flag
 				args = append(args, "-rapid.nofailfile") // what a planted fault breaks is not worth keeping
 			}
 			cmd := exec.CommandContext(ctx, "go", args...)
