@@ -13,6 +13,7 @@ with = dir=$$(test/install $(1)) && export PATH="$${dir:+$$dir:}$$PATH"
 # The tests on real hypervisors make namespaces, which takes root.
 EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
 PURE := ./internal/cluster/... ./analyzer/detect/... ./analyzer/plan/... ./analyzer/forecast/... ./actuator/gate/... ./actuator/trust/... ./actuator/verdict/...
+RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
 
 .PHONY: help build deb demo test check lint unit race laws deb-test e2e lab bench fuzz clean
@@ -37,11 +38,11 @@ check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
 lint:
 	@$(call with,build) && test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) tool staticcheck ./...
 
-unit: ## every test that needs no hypervisor
-	@$(call with,test) && $(GO) test $$($(GO) list ./... | grep -v /test/) ./test/checker ./test/peers
+unit: ## every test that needs no hypervisor, but for those that race runs
+	@$(call with,test) && $(GO) test $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(RACED) | sort)) ./test/checker ./test/peers
 
 race: ## the pure rooms and the loops under the race detector
-	@$(call with,test) && $(GO) test -race $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
+	@$(call with,test) && $(GO) test -race $(RACED)
 
 laws: ## break the laws on purpose: each planted fault must make its test fail
 	@$(call with,test) && $(GO) test -count=1 -timeout 15m ./test/laws

@@ -163,6 +163,9 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 		} else if read {
 			e.Exporter = verdict.No
 		}
+		if e.Exporter == verdict.No && now.Sub(w.began) < p.MaxScrapeAge {
+			e.Exporter = verdict.Unknown // Prometheus may not have had its first look yet
+		}
 		if !e.Silent() {
 			h.heard = now
 		} else if ask = append(ask, name); now.Sub(h.asked) < powerCounts && h.asked.After(h.heard) {

@@ -18,9 +18,8 @@ const (
 	nobody = "10.77.0.69"
 )
 
-// fencing writes a configuration in which host3 is fenced by Debian's fence_ipmilan at these addresses, one after the
-// other, and returns it with how to run evenkeel fence on it.
-func fencing(t *testing.T, addresses ...string) func(args ...string) (string, error) {
+// fenced is a configuration in which host3 is fenced by Debian's fence_ipmilan at these addresses, one after the other.
+func fenced(t *testing.T, text string, addresses ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	agent := filepath.Join(dir, "fence_ipmilan")
@@ -33,11 +32,16 @@ func fencing(t *testing.T, addresses ...string) func(args ...string) (string, er
 	writeFile(t, filepath.Join(dir, "password"), "hostlab\n")
 	var ways []string
 	for _, ip := range addresses {
-		ways = append(ways, fmt.Sprintf("{agent: %s, options: {ip: %s, username: admin}, password_file: password, timeout: 15s, retries: 0}", agent, ip))
+		ways = append(ways, fmt.Sprintf("{agent: %s, options: {ip: %s, username: admin}, password_file: %s, timeout: 15s, retries: 0}", agent, ip, filepath.Join(dir, "password")))
 	}
-	text := strings.Replace(config(), "name: host3,", "name: host3, fence: ["+strings.Join(ways, ", ")+"],", 1)
-	file := filepath.Join(dir, "evenkeel.yml")
-	writeFile(t, file, text)
+	return strings.Replace(text, "name: host3,", "name: host3, fence: ["+strings.Join(ways, ", ")+"],", 1)
+}
+
+// fencing returns how to run evenkeel fence on such a configuration.
+func fencing(t *testing.T, addresses ...string) func(args ...string) (string, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "evenkeel.yml")
+	writeFile(t, file, fenced(t, config(), addresses...))
 	return func(args ...string) (string, error) {
 		out, err := command(append(append([]string{"fence"}, args...), "--config.file="+file)...)
 		if strings.Contains(out, "hostlab\n") || strings.Contains(out, "password=") {
