@@ -110,7 +110,7 @@ func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.A
 }
 
 // witnesses are the hosts whose word on the VM counts before it is acted on: those that the action touches and the one that has
-// it by the snapshot; before a VM is started, all that could run it.
+// it by the snapshot; before a VM is started or resumed, all that could run it.
 func witnesses(a cluster.Action, s cluster.Snapshot) []string {
 	hosts := a.Hosts()
 	add := func(h string) {
@@ -121,7 +121,7 @@ func witnesses(a cluster.Action, s cluster.Snapshot) []string {
 	if vm, ok := s.VM(a.VM); ok {
 		add(vm.Host)
 	}
-	if a.Kind == cluster.Start {
+	if a.Kind == cluster.Start || a.Kind == cluster.Resume {
 		for _, h := range s.Hosts {
 			if h.State != cluster.HostStandby {
 				add(h.ID)

@@ -236,7 +236,11 @@ func TestInterpretOtherKinds(t *testing.T) {
 		if c.kind == cluster.Start {
 			act.From, act.To = "", "a"
 		}
-		got := interpret(cluster.Sighting{VM: "v", Hosts: says("a", c.word)}, act, c.said)
+		hosts := says("a", c.word)
+		for i := range hosts {
+			hosts[i].Copying = hosts[i].Job
+		}
+		got := interpret(cluster.Sighting{VM: "v", Hosts: hosts}, act, c.said)
 		if got.settled != c.settled || got.result != c.result || !strings.Contains(got.reason, c.reason) || c.reason == "" && got.reason != "" {
 			t.Errorf("%s, %s with %v: %+v", c.kind, c.word, c.said, got)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -68,7 +69,8 @@ func interpretReset(s cluster.Sighting, act cluster.Action, said error) finding 
 
 // interpretStorage looks where the disks are.
 func interpretStorage(s cluster.Sighting, act cluster.Action, said error) finding {
-	state, job, answered := s.On(act.From)
+	state, _, answered := s.On(act.From)
+	job := slices.ContainsFunc(s.Hosts, func(h cluster.SightingHost) bool { return h.Host == act.From && h.Copying })
 	f := finding{job: job, reason: word(act.From, state, job, answered)}
 	if state == cluster.VMRunning {
 		f.runsOn = act.From

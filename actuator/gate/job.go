@@ -13,6 +13,9 @@ func job(q Question) cluster.Verdict {
 		return pass("there is no running VM for which another job could be under way")
 	}
 	_, busy, answered := q.Sighting.On(a.From)
+	for _, h := range q.Sighting.Hosts {
+		busy = busy || h.Host == a.From && h.Copying
+	}
 	if !answered || q.Sighting.VM != a.VM {
 		return refuse("not-seen", fmt.Sprintf("nobody knows whether %s works on the VM", a.From))
 	}

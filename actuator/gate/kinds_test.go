@@ -20,6 +20,7 @@ func of(kind cluster.Kind) gate.Question {
 		q.Sighting.Hosts = append(q.Sighting.Hosts, cluster.SightingHost{Host: "h3", State: cluster.VMShutoff})
 	case cluster.Resume:
 		q.Snapshot.VMs[0].State, q.Sighting.Hosts[0].State = cluster.VMPaused, cluster.VMPaused
+		q.Sighting.Hosts = append(q.Sighting.Hosts, cluster.SightingHost{Host: "h3", State: cluster.VMShutoff})
 	case cluster.MoveStorage:
 		q.Rec.Action.Pool, q.Sighting.Hosts[0].Elsewhere = "fast", []string{"vda"}
 	case cluster.Maintenance:
@@ -63,6 +64,10 @@ func TestEachKindOfActionIsRefusedForWhatMustBeSo(t *testing.T) {
 		{"it has moved", cluster.Suspend, func(q *gate.Question) { q.Sighting.Hosts[1].State = cluster.VMRunning }, "world", "moved", "h2"},
 		{"its disks are there", cluster.MoveStorage, func(q *gate.Question) { q.Sighting.Hosts[0].Elsewhere = nil }, "world", "there-already", "fast"},
 		{"no room for its disks", cluster.MoveStorage, func(q *gate.Question) { q.Sighting.Hosts[0].Obstacle = "h1 has no storage pool \"fast\"" }, "world", "no-fit", "no storage pool"},
+		{"a block commit", cluster.Migrate, func(q *gate.Question) { q.Sighting.Hosts[0].Copying = true }, "job", "job", "block copy"},
+		{"a host is silent", cluster.Resume, func(q *gate.Question) { q.Sighting.Hosts = q.Sighting.Hosts[:2] }, "world", "host-silent", "h3 does not answer"},
+		{"it runs elsewhere", cluster.Resume, func(q *gate.Question) { q.Sighting.Hosts[2].State = cluster.VMRunning }, "world", "moved", "h3"},
+		{"in maintenance by order", cluster.Maintenance, ordered(cluster.Order{Kind: cluster.OrderMaintenance, Subject: "host/h1"}), "world", "there-already", "carol"},
 		{"a backup", cluster.MoveStorage, func(q *gate.Question) { q.Sighting.Hosts[0].Job = true }, "job", "job", "block copy"},
 		{"Xen", cluster.Reset, xen, "capability", "unable", "libvirt cannot reset"},
 		{"Xen", cluster.MoveStorage, xen, "capability", "unable", "libvirt cannot copy"},

@@ -72,10 +72,8 @@ func startable(q Question) cluster.Verdict {
 	if v := knows(q, a.To); !v.Pass {
 		return v
 	}
-	for _, h := range q.Snapshot.Hosts {
-		if _, _, answered := q.Sighting.On(h.ID); !answered && h.State != cluster.HostStandby {
-			return refuse("host-silent", fmt.Sprintf("%s does not answer%s, and could run the VM", h.ID, silence(q.Sighting, h.ID)))
-		}
+	if v := heard(q); !v.Pass {
+		return v
 	}
 	for _, h := range q.Sighting.Hosts {
 		if h.State.Active() {
@@ -97,6 +95,16 @@ func startable(q Question) cluster.Verdict {
 	return pass(fmt.Sprintf("%s runs nowhere and fits on %s", a.Name, a.To))
 }
 
+// heard wants every host of the cluster to have answered.
+func heard(q Question) cluster.Verdict {
+	for _, h := range q.Snapshot.Hosts {
+		if _, _, answered := q.Sighting.On(h.ID); !answered && h.State != cluster.HostStandby {
+			return refuse("host-silent", fmt.Sprintf("%s does not answer%s, and could run the VM", h.ID, silence(q.Sighting, h.ID)))
+		}
+	}
+	return pass("")
+}
+
 // running wants the VM to run where it is thought to, and nowhere else.
 func running(q Question) cluster.Verdict {
 	if v := seen(q, cluster.VMRunning); !v.Pass {
@@ -105,9 +113,13 @@ func running(q Question) cluster.Verdict {
 	return pass(fmt.Sprintf("%s runs on %s", q.Rec.Action.Name, q.Rec.Action.From))
 }
 
-// resumable wants the VM to be paused where it is thought to be, and to be nowhere else.
+// resumable wants the VM to be paused where it is thought to be, and every host of the cluster to say that it is nowhere else: what a
+// migration that went wrong has left paused may run on its target.
 func resumable(q Question) cluster.Verdict {
 	if v := seen(q, cluster.VMPaused); !v.Pass {
+		return v
+	}
+	if v := heard(q); !v.Pass {
 		return v
 	}
 	return pass(fmt.Sprintf("%s is paused on %s", q.Rec.Action.Name, q.Rec.Action.From))
@@ -134,6 +146,9 @@ func storable(q Question) cluster.Verdict {
 func maintainable(q Question) cluster.Verdict {
 	a := q.Rec.Action
 	h, known := q.Snapshot.Host(a.From)
+	if o := q.Orders.Maintenance(a.From, q.Now); o != nil {
+		return refuse("there-already", fmt.Sprintf("%s put %s into maintenance at %s", o.Word.Who, a.From, stamp(o.Word.At)))
+	}
 	switch {
 	case a.VM != "" || a.From == "":
 		return refuse("unknown-action", "maintenance is of a host")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,10 +17,14 @@ import (
 // disk is a disk of a VM that can be copied: one with an image of its own.
 type disk struct {
 	target, source, format string
-	// copying is the image that a copy of it goes to, empty where none is made.
+	// busy tells that the hypervisor works on it. copying is the image that a copy of it goes to, empty where none is made: a commit into
+	// the image below it looks much the same, and is none.
+	busy    bool
 	copying string
 	// mirrored tells that the copy is the same as the original and kept so.
 	mirrored bool
+	// fixed says why it cannot be copied, empty where it can.
+	fixed string
 }
 
 // disks reads the disks from the definition that the VM runs with. Discs and floppies do not move with it.
@@ -44,7 +50,18 @@ func disks(dom *libvirt.Domain) ([]disk, error) {
 			d.format = one.Driver.Type
 		}
 		if one.Mirror != nil {
-			d.copying, d.mirrored = path(one.Mirror.Source), one.Mirror.Ready == "yes"
+			d.busy = true
+			if one.Mirror.Job == "copy" {
+				d.copying, d.mirrored = path(one.Mirror.Source), one.Mirror.Ready == "yes"
+			}
+		}
+		switch {
+		case one.Shareable != nil:
+			d.fixed = "is shared with other VMs, which would go on with the old image"
+		case one.ReadOnly != nil:
+			d.fixed = "is read-only"
+		case one.Device == "lun":
+			d.fixed = "is passed through"
 		}
 		list = append(list, d)
 	}
@@ -75,7 +92,7 @@ func lookAtDisks(c *libvirt.Connect, dom *libvirt.Domain, a cluster.Action, seen
 		return err
 	}
 	for _, d := range list {
-		seen.Job = seen.Job || d.copying != "" || blockJob(dom, d)
+		seen.Copying = seen.Copying || d.busy || blockJob(dom, d)
 		if a.Kind != cluster.MoveStorage {
 			continue
 		}
@@ -87,7 +104,7 @@ func lookAtDisks(c *libvirt.Connect, dom *libvirt.Domain, a cluster.Action, seen
 			seen.Elsewhere = append(seen.Elsewhere, d.target)
 		}
 	}
-	if a.Kind == cluster.MoveStorage && len(seen.Elsewhere) > 0 && !seen.Job {
+	if a.Kind == cluster.MoveStorage && len(seen.Elsewhere) > 0 && !seen.Job && !seen.Copying {
 		if _, err := plan(c, dom, list, a); err != nil {
 			seen.Obstacle = err.Error()
 		}
@@ -132,9 +149,19 @@ func (d *Driver) moveStorage(ctx context.Context, a cluster.Action, progress fun
 	ctx, cancel := context.WithTimeout(ctx, o.StorageTimeout)
 	defer cancel()
 	begun := time.Now()
-	err = h.conn.Call(ctx, "begin to copy the disks of "+a.Name, func(c *libvirt.Connect) error { return copyDisks(c, a, o) })
+	made := make(chan map[string]string, 1) // read only when the call has ended
+	err = h.conn.Call(ctx, "begin to copy the disks of "+a.Name, func(c *libvirt.Connect) error {
+		copies, err := copyDisks(ctx, c, a, o)
+		made <- copies
+		return err
+	})
+	var copies map[string]string
+	select {
+	case copies = <-made:
+	default: // libvirt does not answer
+	}
 	if err == nil {
-		err = d.awaitMirrors(ctx, h, a, begun, progress)
+		err = d.awaitMirrors(ctx, h, a, copies, begun, progress)
 	}
 	if err == nil {
 		err = h.conn.Call(ctx, "have "+a.Name+" use the copies", func(c *libvirt.Connect) error { return pivot(c, a) })
@@ -144,11 +171,47 @@ func (d *Driver) moveStorage(ctx context.Context, a cluster.Action, progress fun
 	}
 	clean, stop := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer stop()
-	return errors.Join(err, d.Abort(clean, a))
+	return errors.Join(err, d.Abort(clean, a), h.conn.Call(clean, "remove what was copied of "+a.Name, func(c *libvirt.Connect) error { return sweep(c, a, copies) }))
 }
 
-// copyDisks makes an image in the pool for each disk and begins to copy.
-func copyDisks(c *libvirt.Connect, a cluster.Action, o Options) error {
+// copyDisks makes an image in the pool for each disk and begins to copy. It returns the images made, by disk, also with an error.
+func copyDisks(ctx context.Context, c *libvirt.Connect, a cluster.Action, o Options) (map[string]string, error) {
+	images := map[string]string{}
+	dom, err := c.LookupDomainByUUIDString(a.VM)
+	if err != nil {
+		return images, err
+	}
+	defer free(dom)
+	list, err := disks(dom)
+	if err != nil {
+		return images, err
+	}
+	copies, err := plan(c, dom, list, a)
+	if err != nil {
+		return images, err
+	}
+	pool, err := c.LookupStoragePoolByName(a.Pool)
+	if err != nil {
+		return images, err
+	}
+	defer pool.Free() //nolint:errcheck // it frees our handle only
+	for _, one := range copies {
+		if ctx.Err() != nil {
+			return images, ctx.Err() // nobody waits for it any more
+		}
+		image, err := one.begin(pool, dom, a, o)
+		if image != "" {
+			images[one.target] = image
+		}
+		if err != nil {
+			return images, fmt.Errorf("disk %s: %w", one.target, err)
+		}
+	}
+	return images, nil
+}
+
+// sweep removes images that were made and that the VM does not use.
+func sweep(c *libvirt.Connect, a cluster.Action, images map[string]string) error {
 	dom, err := c.LookupDomainByUUIDString(a.VM)
 	if err != nil {
 		return err
@@ -158,21 +221,21 @@ func copyDisks(c *libvirt.Connect, a cluster.Action, o Options) error {
 	if err != nil {
 		return err
 	}
-	copies, err := plan(c, dom, list, a)
-	if err != nil {
-		return err
-	}
-	pool, err := c.LookupStoragePoolByName(a.Pool)
-	if err != nil {
-		return err
-	}
-	defer pool.Free() //nolint:errcheck // it frees our handle only
-	for _, one := range copies {
-		if err := one.begin(pool, dom, a, o); err != nil {
-			return fmt.Errorf("disk %s: %w", one.target, err)
+	var errs []error
+	for _, image := range images {
+		if slices.ContainsFunc(list, func(d disk) bool { return d.source == image || d.copying == image }) {
+			continue
 		}
+		vol, err := c.LookupStorageVolByPath(image)
+		if errors.Is(err, libvirt.ERR_NO_STORAGE_VOL) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(vol.Delete(0), vol.Free())
+		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // plan lists the disks that are to be copied. The error says why that cannot be: there is no such pool, or it has too little room.
@@ -194,6 +257,9 @@ func plan(c *libvirt.Connect, dom *libvirt.Domain, list []disk, a cluster.Action
 		}
 		if in == a.Pool {
 			continue
+		}
+		if one.fixed != "" {
+			return nil, fmt.Errorf("disk %s %s", one.target, one.fixed)
 		}
 		if one.source == "" {
 			return nil, fmt.Errorf("disk %s has no image on the host that could be copied", one.target)
@@ -223,9 +289,13 @@ type copied struct {
 	capacity uint64
 }
 
-func (d copied) begin(pool *libvirt.StoragePool, dom *libvirt.Domain, a cluster.Action, o Options) error {
+// imageName is what the names of images begin with that are made for a disk of the VM.
+func imageName(a cluster.Action, target string) string { return a.Name + "-" + target + "-" }
+
+// begin makes an image and begins to copy the disk into it. It returns the image where one is made, also with an error.
+func (d copied) begin(pool *libvirt.StoragePool, dom *libvirt.Domain, a cluster.Action, o Options) (image string, err error) {
 	def := libvirtxml.StorageVolume{
-		Name:     fmt.Sprintf("%s-%s-%d.%s", a.Name, d.target, time.Now().Unix(), d.format),
+		Name:     fmt.Sprintf("%s%d.%s", imageName(a, d.target), time.Now().Unix(), d.format),
 		Capacity: &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: d.capacity},
 		Target:   &libvirtxml.StorageVolumeTarget{Format: &libvirtxml.StorageVolumeTargetFormat{Type: d.format}},
 	}
@@ -234,27 +304,26 @@ func (d copied) begin(pool *libvirt.StoragePool, dom *libvirt.Domain, a cluster.
 	}
 	text, err := def.Marshal()
 	if err != nil {
-		return err
+		return "", err
 	}
 	vol, err := pool.StorageVolCreateXML(text, 0)
 	if err != nil {
-		return fmt.Errorf("make the image: %w", err)
+		return "", fmt.Errorf("make the image: %w", err)
 	}
 	defer vol.Free() //nolint:errcheck // it frees our handle only
-	image, err := vol.GetPath()
-	if err != nil {
-		return err
+	if image, err = vol.GetPath(); err != nil {
+		return "", err
 	}
 	info, err := vol.GetInfo()
 	if err != nil {
-		return err
+		return image, err
 	}
 	to := libvirtxml.DomainDisk{Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: d.format}, Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: image}}}
 	if info.Type == libvirt.STORAGE_VOL_BLOCK {
 		to.Source = &libvirtxml.DomainDiskSource{Block: &libvirtxml.DomainDiskSourceBlock{Dev: image}}
 	}
 	if text, err = to.Marshal(); err != nil {
-		return err
+		return image, err
 	}
 	params := &libvirt.DomainBlockCopyParameters{}
 	if o.BandwidthBytesPerSecond > 0 {
@@ -262,13 +331,13 @@ func (d copied) begin(pool *libvirt.StoragePool, dom *libvirt.Domain, a cluster.
 	}
 	// The job lives as long as the process of the VM: that is what libvirt asks for where the VM has a definition.
 	if err := dom.BlockCopy(d.target, text, params, libvirt.DOMAIN_BLOCK_COPY_REUSE_EXT|libvirt.DOMAIN_BLOCK_COPY_TRANSIENT_JOB); err != nil {
-		return errors.Join(fmt.Errorf("begin to copy: %w", err), vol.Delete(0))
+		return image, fmt.Errorf("begin to copy: %w", err)
 	}
-	return nil
+	return image, nil
 }
 
-// awaitMirrors waits until every copy is the same as its original.
-func (d *Driver) awaitMirrors(ctx context.Context, h *host, a cluster.Action, begun time.Time, progress func(cluster.Progress)) error {
+// awaitMirrors waits until every copy is the same as its original. One that has ended before has failed.
+func (d *Driver) awaitMirrors(ctx context.Context, h *host, a cluster.Action, copies map[string]string, begun time.Time, progress func(cluster.Progress)) error {
 	poll := time.NewTicker(progressInterval)
 	defer poll.Stop()
 	for {
@@ -283,8 +352,12 @@ func (d *Driver) awaitMirrors(ctx context.Context, h *host, a cluster.Action, be
 				return err
 			}
 			for _, one := range list {
-				if one.copying == "" {
+				image, wanted := copies[one.target]
+				if !wanted {
 					continue
+				}
+				if one.copying != image {
+					return fmt.Errorf("copying disk %s ended early; is there room in %s?", one.target, a.Pool)
 				}
 				job, err := dom.GetBlockJobInfo(one.target, 0)
 				if err != nil {
@@ -332,6 +405,8 @@ func abandon(c *libvirt.Connect, a cluster.Action) error {
 	})
 }
 
+// mirrored does something to each disk that is being copied by us: into an image of the pool that bears the name that we gave. What others
+// have the hypervisor do is left alone.
 func mirrored(c *libvirt.Connect, a cluster.Action, f func(*libvirt.Domain, disk) error) error {
 	dom, err := c.LookupDomainByUUIDString(a.VM)
 	if err != nil {
@@ -344,10 +419,18 @@ func mirrored(c *libvirt.Connect, a cluster.Action, f func(*libvirt.Domain, disk
 	}
 	var errs []error
 	for _, d := range list {
-		if d.copying != "" {
-			if err := f(dom, d); err != nil {
-				errs = append(errs, fmt.Errorf("disk %s: %w", d.target, err))
-			}
+		if d.copying == "" || !strings.HasPrefix(filepath.Base(d.copying), imageName(a, d.target)) {
+			continue
+		}
+		in, err := poolOf(c, d.copying)
+		if err == nil && in != a.Pool {
+			continue
+		}
+		if err == nil {
+			err = f(dom, d)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("disk %s: %w", d.target, err))
 		}
 	}
 	return errors.Join(errs...)

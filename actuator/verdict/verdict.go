@@ -100,7 +100,7 @@ type Finding struct {
 func Judge(all []Evidence, p Policy) []Finding {
 	silent := 0
 	for _, e := range all {
-		if e.Silent() && e.Power != No {
+		if v, _ := one(e); e.Silent() && v != Dead {
 			silent++
 		}
 	}
@@ -124,8 +124,10 @@ func one(e Evidence) (Verdict, string) {
 	switch {
 	case !e.Silent():
 		return living(e)
-	case e.Power == No:
+	case e.Power == No && e.Heartbeat != Yes && e.Neighbours != Yes:
 		return Dead, "nothing is heard of it, and its BMC says that the power is off"
+	case e.Power == No:
+		return Isolated, "nothing is heard of it here and its BMC says that the power is off, but others see signs of its life: is it the BMC of another host?"
 	case e.Heartbeat == Yes:
 		return Isolated, "nothing is heard of it, and its heartbeat on the shared storage goes on: it is cut off from here"
 	case e.Neighbours == Yes:

@@ -41,8 +41,9 @@ type Policy struct {
 }
 
 const (
-	// powerTimeout is how long a BMC may take to answer, powerAgain the pause between questions to one.
-	powerTimeout, powerAgain = 15 * time.Second, 3 * time.Second
+	// powerTimeout is how long a question about a host's power may take with all the ways to ask it, each of which has a shorter time of
+	// its own; powerAgain is the pause between questions about one host.
+	powerTimeout, powerAgain = 5 * time.Minute, 3 * time.Second
 	// powerCounts is for how long an answer counts.
 	powerCounts = 20 * time.Second
 )
@@ -66,10 +67,12 @@ type host struct {
 	evidence verdict.Evidence
 	finding  verdict.Finding
 	since    time.Time
-	// state is what the BMC said, at asked; asking tells that an answer is awaited.
-	state  cluster.PowerState
-	asked  time.Time
-	asking bool
+	// known tells that it was heard since the watch began.
+	known bool
+	// state is what the BMC said at answered, having been asked at asked; asking tells that an answer is awaited.
+	state           cluster.PowerState
+	asked, answered time.Time
+	asking          bool
 }
 
 // New returns a watch that has not looked yet.
@@ -89,7 +92,7 @@ func (w *Watch) SetPolicy(p Policy) {
 // Run looks until ctx ends.
 func (w *Watch) Run(ctx context.Context) error {
 	w.mu.Lock()
-	w.began = time.Now() // what was not heard before counts from here: a grace for a server that has just started
+	w.began = time.Now()
 	w.mu.Unlock()
 	for {
 		begun := time.Now()
@@ -151,7 +154,7 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 	for i, name := range p.Hosts {
 		h := w.hosts[name]
 		if h == nil {
-			h = &host{heard: w.began, since: now}
+			h = &host{heard: now, since: now} // a grace for a host, and a server, that is new
 			w.hosts[name] = h
 		}
 		e := verdict.Evidence{Host: name, Libvirt: libvirt[i]}
@@ -167,8 +170,8 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			e.Exporter = verdict.Unknown // Prometheus may not have had its first look yet
 		}
 		if !e.Silent() {
-			h.heard = now
-		} else if ask = append(ask, name); now.Sub(h.asked) < powerCounts && h.asked.After(h.heard) {
+			h.heard, h.known = now, true
+		} else if ask = append(ask, name); now.Sub(h.answered) < powerCounts && h.asked.After(h.heard) {
 			e.Power = powerSign(h.state)
 		}
 		e.Since = now.Sub(h.heard)
@@ -214,10 +217,11 @@ func powerSign(s cluster.PowerState) verdict.Sign {
 func (w *Watch) askPower(ctx context.Context, name string) {
 	w.mu.Lock()
 	h := w.hosts[name]
-	if h == nil || h.asking || time.Since(h.asked) < powerAgain {
+	if h == nil || h.asking || time.Since(h.answered) < powerAgain {
 		w.mu.Unlock()
 		return
 	}
+	asked := time.Now()
 	h.asking = true
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, powerTimeout)
@@ -225,7 +229,7 @@ func (w *Watch) askPower(ctx context.Context, name string) {
 	report := w.power.Status(ctx, name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h.asking, h.asked, h.state = false, time.Now(), report.State
+	h.asking, h.asked, h.answered, h.state = false, asked, time.Now(), report.State
 }
 
 // Hosts says what has become of each, by name.
@@ -237,7 +241,7 @@ func (w *Watch) Hosts() []cluster.HostWatch {
 		e := h.evidence
 		one := cluster.HostWatch{Host: name, Verdict: string(h.finding.Verdict), Reason: h.finding.Reason, Since: h.since,
 			Exporter: e.Exporter.String(), Libvirt: e.Libvirt.String(), Heartbeat: e.Heartbeat.String(), Neighbours: e.Neighbours.String(), Power: e.Power.String()}
-		if h.heard.After(w.began) {
+		if h.known {
 			one.HeardAt = h.heard
 		}
 		list = append(list, one)

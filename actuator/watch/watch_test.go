@@ -97,7 +97,7 @@ func watching(t *testing.T, l *lab) (*Watch, *prometheus.Registry) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Minute) // questions to BMCs end by themselves
+		time.Sleep(10 * time.Minute) // questions to BMCs end by themselves
 	})
 	time.Sleep(3 * time.Second)
 	return w, reg
@@ -189,7 +189,7 @@ func TestAHangingBMCHoldsUpNobodyAndIsAskedOneQuestionAtATime(t *testing.T) {
 		l.silence("h2")
 		time.Sleep(40 * time.Second)
 		l.with(func() {
-			if l.asked < 2 || l.asked > 4 {
+			if l.asked != 1 {
 				t.Errorf("it was asked %d times in 40 s", l.asked)
 			}
 		})

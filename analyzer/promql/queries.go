@@ -111,7 +111,7 @@ func newQueries(o Options) queries {
 		vmArrived:    q(`max by (vm) (max_over_time(evenkeel_vm_arrived_timestamp_seconds[6h]))`),
 		vmMoves:      q(`sum by (vm) (changes(evenkeel_vm_arrived_timestamp_seconds[1d]) + (min_over_time(evenkeel_vm_arrived_timestamp_seconds[1d]) > bool (time() - 86400)))`),
 		ownMoves:     q(`sum(increase(evenkeel_actions_total{kind="migrate",result="done"}[1d]))`),
-		servers:      q(`max by (server) (evenkeel_server_info{cluster=$cluster})`),
+		servers:      q(`max by (server) (evenkeel_server_info{evenkeel_cluster=$cluster})`),
 		lastSeconds:  q(`max by (vm, instance) (evenkeel_vm_last_migration_seconds)`),
 		lastDowntime: q(`max by (vm, instance) (evenkeel_vm_last_migration_downtime_seconds)`),
 		lastBytes:    q(`max by (vm, instance) (evenkeel_vm_last_migration_transferred_bytes)`),

@@ -31,7 +31,7 @@ func identity(storage string) (string, error) {
 
 // serverInfo says by a metric which server looks after which cluster, so that two on one cluster see each other in Prometheus.
 func serverInfo(cluster, id string) prometheus.Collector {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_server_info", Help: "Constant 1: this server looks after this cluster."}, []string{"cluster", "server"})
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_server_info", Help: "Constant 1: this server looks after this cluster."}, []string{"evenkeel_cluster", "server"}) // a target may have a label cluster of its own
 	g.WithLabelValues(cluster, id).Set(1)
 	return g
 }

@@ -175,8 +175,9 @@ type SightingHost struct {
 	Defined bool `json:"defined,omitempty"`
 	// Name is what the host calls the VM; empty where it does not know it.
 	Name string `json:"name,omitempty"`
-	// Job tells that a migration, backup, block copy or another long operation is under way.
-	Job bool `json:"job,omitempty"`
+	// Job tells that a migration, backup or another long operation is under way, Copying that the hypervisor works on a disk of it.
+	Job     bool `json:"job,omitempty"`
+	Copying bool `json:"copying,omitempty"`
 	// Elsewhere are the VM's disks that are not in the pool that the action is to move them to. It is told where
 	// that was asked for.
 	Elsewhere []string `json:"elsewhere,omitempty"`

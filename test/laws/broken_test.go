@@ -66,7 +66,7 @@ func faults() []fault {
 		{"a VM starts although a host is silent", "actuator/gate/world.go", "!answered && h.State != cluster.HostStandby", "false && !answered", "./actuator/gate"},
 		{"a VM starts twice", "actuator/gate/world.go", "if h.State.Active() {\n\t\t\treturn refuse(\"runs\"", "if false {\n\t\t\treturn refuse(\"runs\"", "./actuator/gate"},
 		{"any VM of the UUID will do", "actuator/gate/world.go", "&& h.Name != a.Name {", "&& false {", "./actuator/gate"},
-		{"who is asked is who is touched", "actuator/act.go", "if a.Kind == cluster.Start {", "if false {", "./actuator"},
+		{"who is asked is who is touched", "actuator/act.go", "if a.Kind == cluster.Start || a.Kind == cluster.Resume {", "if false {", "./actuator"},
 		{"what was done counts by chance", "actuator/act.go", "return ended(x).Compare(ended(y))", "return ended(y).Compare(ended(x))", "./actuator"},
 		{"a reset is believed without a word", "actuator/interpret.go", "f.result == cluster.ResultDone && said != nil", "false", "./actuator"},
 		{"a job does not matter", "actuator/gate/job.go", "if busy {", "if busy && false {", "./actuator/gate"},
