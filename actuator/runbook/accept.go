@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,7 +54,10 @@ func (r *Room) acceptFor(b book, list []alert, left untold, group string) error 
 	slices.SortStableFunc(list, func(x, y alert) int { return x.StartsAt.Compare(y.StartsAt) })
 	for _, a := range list {
 		if a.Status == resolved {
-			if err := r.settle(runID(b.Name, a.fingerprint(), a.StartsAt), now); err != nil {
+			r.mu.Lock()
+			id := r.idOf(b.Name, a)
+			r.mu.Unlock()
+			if err := r.settle(id, now); err != nil {
 				return err
 			}
 		}
@@ -84,7 +88,7 @@ func (r *Room) fresh(b book, list []alert, now time.Time) []cluster.Run {
 	var runs []cluster.Run
 	seen := map[string]bool{}
 	for _, a := range list {
-		id := runID(b.Name, a.fingerprint(), a.StartsAt)
+		id := r.idOf(b.Name, a)
 		_, known := r.runs[id]
 		_, past := r.over[id]
 		if known && a.Status == firing {
@@ -97,6 +101,21 @@ func (r *Room) fresh(b book, list []alert, now time.Time) []cluster.Run {
 		runs = append(runs, cluster.Run{ID: id, Runbook: b.Name, Definition: b.definition, Alert: a.Labels, Since: a.StartsAt, DryRun: b.DryRun, Started: now})
 	}
 	return runs
+}
+
+// idOf names the run of an alert. Two Prometheis that watch the same do not begin an alert in the same instant, so an alert with the same
+// labels that began at about the same time, and is not over, is the same. The caller holds mu.
+func (r *Room) idOf(runbook string, a alert) string {
+	id := runID(runbook, a.fingerprint(), a.StartsAt)
+	if _, known := r.runs[id]; known {
+		return id
+	}
+	for other, run := range r.runs {
+		if run.Runbook == runbook && run.By == "" && run.Resolved.IsZero() && run.Since.Sub(a.StartsAt).Abs() < sameBeginning && maps.Equal(run.Alert, a.Labels) {
+			return other
+		}
+	}
+	return id
 }
 
 // settle notes that an alert is over.

@@ -27,7 +27,7 @@ func (r *Room) act(ctx context.Context, run cluster.Run, b book, i int) (string,
 	if err := r.mayGoOn(run, true); err != nil {
 		return "", err
 	}
-	if run.DryRun {
+	if run.DryRun || b.DryRun { // it may have been set since the run began
 		return r.rehearse(ctx, run.ID, rec, s, i)
 	}
 	run, ok := r.begin(ctx, run.ID, i, s.Kind, rec.ID)

@@ -203,6 +203,9 @@ func (r *Room) haltAt(run cluster.Run, action bool) *stop {
 	if !run.Resolved.IsZero() {
 		return &stop{cluster.RunEnded, "the alert was resolved at " + run.Resolved.UTC().Format(time.RFC3339)}
 	}
+	if told := r.told[run.ID]; action && run.By == "" && time.Since(told) > actWithin {
+		return &stop{cluster.RunFailed, fmt.Sprintf("the alert was told last at %s, which is too long ago to act on; begin it by hand if it is still so", told.UTC().Format(time.RFC3339))}
+	}
 	if n := r.standing(b, time.Now()); n > b.Alerts && run.By == "" {
 		as := cluster.RunFailed
 		if len(run.Steps) == 0 {

@@ -77,6 +77,11 @@ const (
 	patience = 2 * time.Minute
 	// recordAgain is the pause between tries while the journal takes nothing.
 	recordAgain = 5 * time.Second
+	// sameBeginning is how far apart two beginnings of one alert may lie.
+	sameBeginning = 5 * time.Minute
+	// actWithin is how long after an alert was told its runs may still act: by then it may long be over, for example when the server was
+	// down meanwhile.
+	actWithin = time.Hour
 	// forget is after how long an alert that is not told again counts as over. Alertmanager repeats one that fires every four
 	// hours where repeat_interval says nothing else.
 	forget = 6 * time.Hour

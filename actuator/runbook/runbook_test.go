@@ -479,3 +479,38 @@ func TestTheWebhookIsGuarded(t *testing.T) {
 		}
 	})
 }
+
+func TestTwoPrometheisTellOfOneAlert(t *testing.T) {
+	scene(t, cluster.LevelManual, down(), func(s *stage) {
+		since := time.Now()
+		s.accepted(alert("firing", "VMDown", "v1", since))
+		s.accepted(alert("firing", "VMDown", "v1", since.Add(15*time.Second)))
+		time.Sleep(10 * time.Second)
+		s.only()
+		s.accepted(alert("resolved", "VMDown", "v1", since.Add(15*time.Second)))
+		time.Sleep(10 * time.Second)
+		if run := s.only(); run.State != cluster.RunEnded {
+			t.Errorf("%+v", run)
+		}
+		s.accepted(alert("firing", "VMDown", "v1", since.Add(time.Minute))) // it is over, and begins again
+		time.Sleep(10 * time.Second)
+		if n := len(s.room.Runs()); n != 2 {
+			t.Errorf("there are %d runs", n)
+		}
+	})
+}
+
+func TestAnOldAlertIsNotActedOn(t *testing.T) {
+	book := down()
+	book.Steps = []runbook.Step{{Kind: runbook.Wait, Text: `up{vm="{{.vm}}"}`, For: time.Second, Timeout: 3 * time.Hour}, {Kind: runbook.Restart}}
+	scene(t, cluster.LevelFull, book, func(s *stage) {
+		s.with(func() { s.holds[`up{vm="v1"}`] = false })
+		s.accepted(alert("firing", "VMDown", "v1", time.Now()))
+		time.Sleep(2 * time.Hour)
+		s.with(func() { s.holds[`up{vm="v1"}`] = true })
+		time.Sleep(time.Minute)
+		if run := s.only(); run.State != cluster.RunFailed || s.done() != "" || !strings.Contains(run.Reason, "too long ago to act on") {
+			t.Errorf("%+v; done: %s", run, s.done())
+		}
+	})
+}

@@ -16,7 +16,7 @@ func (r *Room) notify(run cluster.Run, b book, i int) (string, error) {
 		return "", fmt.Errorf("the text cannot be filled in: %w", err)
 	}
 	text = strings.TrimSpace(text)
-	if run.DryRun {
+	if run.DryRun || b.DryRun {
 		return "would tell: " + text, nil
 	}
 	r.tell(text)
@@ -36,7 +36,7 @@ func (r *Room) await(ctx context.Context, run cluster.Run, b book, i int) (strin
 		now := time.Now()
 		holds, err := r.holds(ctx, query, now)
 		switch {
-		case run.DryRun:
+		case run.DryRun || b.DryRun:
 			return rehearsed(query, holds, err), nil
 		case !holds || err != nil:
 			since = time.Time{}
