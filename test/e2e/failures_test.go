@@ -48,7 +48,7 @@ func TestWhatBecomesOfAHostIsSaidByItsWitnesses(t *testing.T) {
 
 	third.end(syscall.SIGTERM)
 	s.becomes("exporter-lost", 20*time.Second)
-	third = exporter(t, 3, beat...)
+	exporter(t, 3, beat...)
 	s.becomes("alive", 20*time.Second)
 
 	lab(t, "kill-agent", "host3")

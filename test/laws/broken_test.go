@@ -105,7 +105,10 @@ func faults() []fault {
 		// Runbooks.
 		{"a run is not held against what it was about", "actuator/runbook/act.go", "if err := same(snap, run); err != nil {", "if err := same(snap, run); err != nil && false {", "./actuator/runbook"},
 		{"an alert may name another VM", "actuator/runbook/identity.go", "case name != \"\" && name != vm.Name:", "case false:", "./actuator/runbook"},
-		{"alerts one by one are no storm", "actuator/runbook/accept.go", "run.By == \"\" && run.Resolved.IsZero()", "run.By != \"\" && run.Resolved.IsZero()", "./actuator/runbook"},
+		{"alerts one by one are no storm", "actuator/runbook/accept.go", "run.By == \"\" && run.Resolved.IsZero() && now", "run.By != \"\" && run.Resolved.IsZero() && now", "./actuator/runbook"},
+		{"the BMC is believed against signs of life", "actuator/verdict/verdict.go", "e.Power == No && e.Heartbeat != Yes && e.Neighbours != Yes", "e.Power == No", "./actuator/verdict"},
+		{"a moment of silence is death", "actuator/verdict/verdict.go", "e.Since < p.Confirm", "false", "./actuator/verdict"},
+		{"an old word of the BMC counts", "actuator/watch/watch.go", "&& h.asked.After(h.heard)", "", "./actuator/watch"},
 		{"a storm is forgotten by a restart", "actuator/runbook/runbook.go", "r.told[id] = run.Started", "r.told[id] = run.Started.Add(-24 * time.Hour)", "./actuator/runbook"},
 		{"the same alert begins anew", "actuator/runbook/accept.go", "|| known || past || seen[id]", "|| past || seen[id]", "./actuator/runbook"},
 		{"an alert that is over is acted on", "actuator/runbook/drive.go", "if !run.Resolved.IsZero() {", "if false {", "./actuator/runbook"},
