@@ -45,7 +45,7 @@ race: ## the pure rooms and the loops under the race detector
 	@$(call with,test) && $(GO) test -race $(RACED)
 
 laws: ## break the laws on purpose: each planted fault must make its test fail
-	@$(call with,test) && $(GO) test -count=1 -timeout 15m ./test/laws
+	@$(call with,test) && $(GO) test -count=1 -parallel 3 -timeout 15m ./test/laws
 
 deb-test: build ## the Debian package, installed on a minimal Debian that boots for it
 	@$(call with,test deb) && $(GO) test $(EXEC) -count=1 -timeout 10m -v ./test/deb

@@ -183,7 +183,7 @@ func TestEveryPlantedFaultIsNoticed(t *testing.T) {
 			overlay := plant(t, root, f)
 			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 			defer cancel()
-			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=40s", "-failfast", "-vet=off", f.test}                                                              // one failure is enough
+			args := []string{"test", "-tags=libvirt_dlopen", "-overlay=" + overlay, "-timeout=80s", "-failfast", "-vet=off", f.test}                                                              // one failure is enough
 			if !slices.Contains([]string{"./analyzer/promql", "./analyzer/forecast", "./analyzer", "./internal/api", "./actuator/runbook"}, f.test) && !strings.HasPrefix(f.test, "./exporter") { // which draw nothing and do not know the flag
 				args = append(args, "-rapid.nofailfile") // what a planted fault breaks is not worth keeping
 			}
