@@ -174,68 +174,76 @@ func (d *Driver) moveStorage(ctx context.Context, a cluster.Action, progress fun
 	return errors.Join(err, d.Abort(clean, a), h.conn.Call(clean, "remove what was copied of "+a.Name, func(c *libvirt.Connect) error { return sweep(c, a, copies) }))
 }
 
-// copyDisks makes an image in the pool for each disk and begins to copy. It returns the images made, by disk, also with an error.
-func copyDisks(ctx context.Context, c *libvirt.Connect, a cluster.Action, o Options) (map[string]string, error) {
-	images := map[string]string{}
+// onDisks does something to a VM and its disks.
+func onDisks(c *libvirt.Connect, a cluster.Action, f func(*libvirt.Domain, []disk) error) error {
 	dom, err := c.LookupDomainByUUIDString(a.VM)
 	if err != nil {
-		return images, err
+		return err
 	}
 	defer free(dom)
 	list, err := disks(dom)
 	if err != nil {
-		return images, err
+		return err
 	}
-	copies, err := plan(c, dom, list, a)
-	if err != nil {
-		return images, err
-	}
-	pool, err := c.LookupStoragePoolByName(a.Pool)
-	if err != nil {
-		return images, err
-	}
-	defer pool.Free() //nolint:errcheck // it frees our handle only
-	for _, one := range copies {
-		if ctx.Err() != nil {
-			return images, ctx.Err() // nobody waits for it any more
-		}
-		image, err := one.begin(pool, dom, a, o)
-		if image != "" {
-			images[one.target] = image
-		}
+	return f(dom, list)
+}
+
+// copyDisks makes an image in the pool for each disk and begins to copy. It returns the images made, by disk, also with an error.
+func copyDisks(ctx context.Context, c *libvirt.Connect, a cluster.Action, o Options) (map[string]string, error) {
+	images := map[string]string{}
+	return images, onDisks(c, a, func(dom *libvirt.Domain, list []disk) error {
+		copies, err := plan(c, dom, list, a)
 		if err != nil {
-			return images, fmt.Errorf("disk %s: %w", one.target, err)
+			return err
 		}
-	}
-	return images, nil
+		pool, err := c.LookupStoragePoolByName(a.Pool)
+		if err != nil {
+			return err
+		}
+		defer pool.Free() //nolint:errcheck // it frees our handle only
+		for _, one := range copies {
+			if ctx.Err() != nil {
+				return ctx.Err() // nobody waits for it any more
+			}
+			image, err := one.begin(pool, dom, a, o)
+			if image != "" {
+				images[one.target] = image
+			}
+			if err != nil {
+				return fmt.Errorf("disk %s: %w", one.target, err)
+			}
+		}
+		return nil
+	})
 }
 
 // sweep removes images that were made and that the VM does not use.
 func sweep(c *libvirt.Connect, a cluster.Action, images map[string]string) error {
-	dom, err := c.LookupDomainByUUIDString(a.VM)
+	return onDisks(c, a, func(_ *libvirt.Domain, list []disk) error {
+		var errs []error
+		for _, image := range images {
+			if slices.ContainsFunc(list, func(d disk) bool { return d.source == image || d.copying == image }) {
+				continue
+			}
+			errs = append(errs, remove(c, image))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// remove deletes an image, which may be gone already.
+func remove(c *libvirt.Connect, image string) error {
+	vol, err := c.LookupStorageVolByPath(image)
+	if errors.Is(err, libvirt.ERR_NO_STORAGE_VOL) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(vol.Delete(0), vol.Free())
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("the copy %s is left over: %w", image, err)
 	}
-	defer free(dom)
-	list, err := disks(dom)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, image := range images {
-		if slices.ContainsFunc(list, func(d disk) bool { return d.source == image || d.copying == image }) {
-			continue
-		}
-		vol, err := c.LookupStorageVolByPath(image)
-		if errors.Is(err, libvirt.ERR_NO_STORAGE_VOL) {
-			continue
-		}
-		if err == nil {
-			err = errors.Join(vol.Delete(0), vol.Free())
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // plan lists the disks that are to be copied. The error says why that cannot be: there is no such pool, or it has too little room.
@@ -396,42 +404,30 @@ func abandon(c *libvirt.Connect, a cluster.Action) error {
 		if err := dom.BlockJobAbort(d.target, 0); err != nil {
 			return err
 		}
-		vol, err := c.LookupStorageVolByPath(d.copying)
-		if err != nil {
-			return fmt.Errorf("the copy %s is left over: %w", d.copying, err)
-		}
-		defer vol.Free() //nolint:errcheck // it frees our handle only
-		return vol.Delete(0)
+		return remove(c, d.copying)
 	})
 }
 
 // mirrored does something to each disk that is being copied by us: into an image of the pool that bears the name that we gave. What others
 // have the hypervisor do is left alone.
 func mirrored(c *libvirt.Connect, a cluster.Action, f func(*libvirt.Domain, disk) error) error {
-	dom, err := c.LookupDomainByUUIDString(a.VM)
-	if err != nil {
-		return err
-	}
-	defer free(dom)
-	list, err := disks(dom)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, d := range list {
-		if d.copying == "" || !strings.HasPrefix(filepath.Base(d.copying), imageName(a, d.target)) {
-			continue
+	return onDisks(c, a, func(dom *libvirt.Domain, list []disk) error {
+		var errs []error
+		for _, d := range list {
+			if d.copying == "" || !strings.HasPrefix(filepath.Base(d.copying), imageName(a, d.target)) {
+				continue
+			}
+			in, err := poolOf(c, d.copying)
+			if err == nil && in != a.Pool {
+				continue
+			}
+			if err == nil {
+				err = f(dom, d)
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("disk %s: %w", d.target, err))
+			}
 		}
-		in, err := poolOf(c, d.copying)
-		if err == nil && in != a.Pool {
-			continue
-		}
-		if err == nil {
-			err = f(dom, d)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("disk %s: %w", d.target, err))
-		}
-	}
-	return errors.Join(errs...)
+		return errors.Join(errs...)
+	})
 }

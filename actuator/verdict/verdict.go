@@ -65,7 +65,7 @@ const (
 	Isolated Verdict = "isolated"
 	// Hung is a host whose power is on and of which nothing lives. It may come back.
 	Hung Verdict = "hung"
-	// Dead is a host whose power is off, and which is silent: its VMs do not run.
+	// Dead is a host whose power is off, and which is silent: its VMs do not run. No other verdict proves that.
 	Dead Verdict = "dead"
 	// Unproven is a host of which nothing is heard and nothing proves that it is off.
 	Unproven Verdict = "unproven"
@@ -77,9 +77,6 @@ const (
 func All() []Verdict {
 	return []Verdict{Alive, ExporterLost, LibvirtLost, Isolated, Hung, Dead, Unproven, Blind}
 }
-
-// Safe tells whether the verdict proves that no VM runs on the host. No other does.
-func (v Verdict) Safe() bool { return v == Dead }
 
 // Policy is what the operator decided.
 type Policy struct {

@@ -1,0 +1,51 @@
+package promql_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+func TestSignsOfLife(t *testing.T) {
+	// h1 is read all the time, h2 was not at the last scrape; h3 is known by its stamp alone, which h1 sees as younger than h2 did.
+	url := prometheus(t, `load 15s
+  evenkeel_host_cpus{instance="h1:9177",host="h1"} 4x40
+  evenkeel_host_cpus{instance="h2:9177",host="h2"} 4x39 stale
+  evenkeel_host_heartbeat_peer_age_seconds{instance="h1:9177",host="h1",peer="h2"} 70x40
+  evenkeel_host_heartbeat_peer_age_seconds{instance="h1:9177",host="h1",peer="h3"} 2x40
+  evenkeel_host_heartbeat_peer_age_seconds{instance="h4:9177",host="h4",peer="h3"} 9x40`)
+	s, err := promql.New(url, nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(600, 0)
+	signs, err := s.Signs(context.Background(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(signs, func(a, b cluster.HostSigns) int { return strings.Compare(a.Host, b.Host) })
+	want := []cluster.HostSigns{{Host: "h1", SeenAt: at}, {Host: "h2", HeartbeatAgeSeconds: cluster.Known(70)}, {Host: "h3", HeartbeatAgeSeconds: cluster.Known(2)}}
+	if !slices.EqualFunc(signs, want, func(a, b cluster.HostSigns) bool {
+		return a.Host == b.Host && a.SeenAt.Equal(b.SeenAt) && a.HeartbeatAgeSeconds == b.HeartbeatAgeSeconds
+	}) {
+		t.Errorf("got %+v", signs)
+	}
+}
+
+func TestServersOfThisClusterAreSeen(t *testing.T) {
+	script := host("h1", 40, 1) + host("h2", 40, 1) + `
+  evenkeel_server_info{instance="a:9178",evenkeel_cluster="c",cluster="x",server="two"} 1x40
+  evenkeel_server_info{instance="b:9178",evenkeel_cluster="c",server="one"} 1x40
+  evenkeel_server_info{instance="d:9178",evenkeel_cluster="c",server="gone"} 1x39 stale
+  evenkeel_server_info{instance="e:9178",evenkeel_cluster="another",server="three"} 1x40`
+	o := options()
+	o.Cluster = "c"
+	if got := snapshot(t, o, script, 10*time.Minute).Servers; !slices.Equal(got, []string{"one", "two"}) {
+		t.Errorf("servers %v", got)
+	}
+}
