@@ -359,7 +359,7 @@ func limitOf(w http.ResponseWriter, r *http.Request, otherwise int) (limit int, 
 
 func (s *Server) where(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("vm")
-	j, ok := s.judgement(w, r)
+	j, ok := s.judgementAt(w, r, time.Now())
 	if !ok {
 		return
 	}
@@ -396,9 +396,15 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// judgement rehearses at the time that the request names, or now.
+// judgement rehearses at the time that the request names or, as a pass does, so long ago that all scrapes from before have come in: who asks
+// for that instant again gets the same.
 func (s *Server) judgement(w http.ResponseWriter, r *http.Request) (analyzer.Judgement, bool) {
-	at := time.Now().Truncate(time.Second)
+	return s.judgementAt(w, r, time.Now().Add(-s.board.Policy().Delay))
+}
+
+// judgementAt rehearses at the time that the request names, or at that second.
+func (s *Server) judgementAt(w http.ResponseWriter, r *http.Request, otherwise time.Time) (analyzer.Judgement, bool) {
+	at := otherwise.Truncate(time.Second)
 	if text := r.URL.Query().Get("at"); text != "" {
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {

@@ -421,3 +421,17 @@ func FuzzRequests(f *testing.F) {
 		}
 	})
 }
+
+// A plan of now is of an instant of which everything has come in, so that it can be had again; where a VM is, is wanted as of now.
+func TestNowIsWhatCanBeHadAgain(t *testing.T) {
+	h := &house{policy: analyzer.Policy{Delay: time.Minute}}
+	s, _ := serve(t, h, nil)
+	for path, age := range map[string]time.Duration{"plan": time.Minute, "snapshot": time.Minute, "where": 0} {
+		if got := status(t, s, "GET", "/api/v1/"+path, secret, ""); got != 200 {
+			t.Fatalf("%s answers %d", path, got)
+		}
+		if off := time.Since(h.asked) - age; off < 0 || off > 10*time.Second {
+			t.Errorf("%s asks for %s", path, h.asked)
+		}
+	}
+}
