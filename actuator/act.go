@@ -34,8 +34,16 @@ func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
 // alone tells whether the case may happen without a person's word on it, as far as that can be told without a look
 // at the world. The caller holds mu.
 func (a *Actuator) alone(c cluster.Case) bool {
-	q := gate.Question{Now: time.Now(), Policy: a.policy.Gate, Rec: c.Recommendation, Orders: a.orders, Snoozed: c.Snoozed, Earned: a.earnedLevel(c.Recommendation.Policy)}
+	q := gate.Question{Now: time.Now(), Policy: a.policy.Gate, Rec: c.Recommendation, Orders: a.orders, WatchBegan: a.watchBegan(), Snoozed: c.Snoozed, Earned: a.earnedLevel(c.Recommendation.Policy)}
 	return gate.Open(gate.Ask(gate.Forehand(), q))
+}
+
+// watchBegan is since when the hosts are watched, zero for never.
+func (a *Actuator) watchBegan() time.Time {
+	if a.recovery.Watch == nil {
+		return time.Time{}
+	}
+	return a.recovery.Watch.Began()
 }
 
 func underWay(c cluster.Case) bool { return c.State == cluster.CaseRunning }
@@ -45,7 +53,7 @@ func uncertain(c cluster.Case) bool { return underWay(c) || c.State == cluster.C
 
 // waits tells whether something that the case depends on has not ended yet, or too much is under way already.
 func (a *Actuator) waits(c cluster.Case, flying []cluster.Action) bool {
-	if gate.Crowded(a.currentPolicy().Gate.Parallel, flying, c.Recommendation.Action) != "" {
+	if gate.Crowded(a.currentPolicy().Gate, flying, c.Recommendation.Action) != "" {
 		return true
 	}
 	for _, id := range c.Recommendation.DependsOn {
@@ -103,7 +111,7 @@ func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.A
 	if rec.Action.VM != "" {
 		look, cancel := context.WithTimeout(ctx, lookTimeout)
 		defer cancel()
-		q.Sighting = a.hypervisor.Look(look, rec.Action, witnesses(rec.Action, snap))
+		q.Sighting = a.hypervisor.Look(look, rec.Action, witnesses(rec.Action, snap, q.Watch))
 	}
 	q.Now = time.Now()
 	return q
@@ -111,17 +119,20 @@ func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.A
 
 // witnesses are the hosts whose word on the VM counts before it is acted on: those that the action touches and the one that has
 // it by the snapshot; before a VM is started or resumed, all that could run it.
-func witnesses(a cluster.Action, s cluster.Snapshot) []string {
+func witnesses(a cluster.Action, s cluster.Snapshot, watch []cluster.HostWatch) []string {
 	hosts := a.Hosts()
+	silent := func(h string) bool { // to ask it would take the whole time for an answer, and not answering is what it does
+		return slices.ContainsFunc(watch, func(w cluster.HostWatch) bool { return w.Host == h && w.Libvirt == "no" })
+	}
 	add := func(h string) {
-		if h != "" && !slices.Contains(hosts, h) {
+		if h != "" && !slices.Contains(hosts, h) && !silent(h) {
 			hosts = append(hosts, h)
 		}
 	}
 	if vm, ok := s.VM(a.VM); ok {
 		add(vm.Host)
 	}
-	if a.Kind == cluster.Start || a.Kind == cluster.Resume {
+	if a.Kind == cluster.Start || a.Kind == cluster.Resume || a.Kind == cluster.Forget {
 		for _, h := range s.Hosts {
 			if h.State != cluster.HostStandby {
 				add(h.ID)
@@ -137,6 +148,13 @@ func (a *Actuator) remembered(c cluster.Case, word *cluster.Approval) gate.Quest
 	q := gate.Question{Now: now, Policy: a.currentPolicy().Gate, Rec: rec, Approval: word, Seconds: c.Seconds, Orders: a.Orders(),
 		Failures: a.failures(rec.Action), Rejected: a.rejected(rec.Action), Snoozed: a.snoozed(rec.Action), InFlight: a.inFlight()}
 	q.Begun, q.Storm = a.past(now)
+	if r := a.recovery; r.Watch != nil {
+		q.Watch, q.WatchBegan = r.Watch.Hosts(), r.Watch.Began()
+		if rec.Action.VM != "" {
+			q.LastWords, q.Kept = r.Watch.LastWords(rec.Action.VM), r.Definitions.Kept(rec.Action.VM)
+		}
+		q.Fenceable = rec.Action.Kind == cluster.Fence && r.Fencer.Can(rec.Action.From)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	q.Earned = a.earnedLevel(rec.Policy)
@@ -280,9 +298,12 @@ func (a *Actuator) begin(ctx context.Context, c cluster.Case) (intended cluster.
 func (a *Actuator) carryOut(ctx context.Context, c cluster.Case) {
 	id, action := c.Recommendation.ID, c.Recommendation.Action
 	var err error
-	if action.Kind == cluster.Maintenance {
+	switch action.Kind {
+	case cluster.Maintenance:
 		err = a.keepEmpty(c)
-	} else {
+	case cluster.Fence:
+		_, err = a.recovery.Fencer.Off(ctx, action.From)
+	default:
 		err = a.hypervisor.Act(ctx, action, func(p cluster.Progress) { a.progress(id, p) })
 	}
 	a.conclude(ctx, c, err)
@@ -339,6 +360,12 @@ func (a *Actuator) look(ctx context.Context, act cluster.Action, said error) fin
 	defer cancel()
 	if act.Kind == cluster.Maintenance {
 		return kept(a.Orders().Maintenance(act.From, time.Now()) != nil, said)
+	}
+	if act.Kind == cluster.Fence {
+		if a.recovery.Fencer == nil {
+			return finding{reason: "nothing can be asked about the power of hosts"}
+		}
+		return switched(a.recovery.Fencer.Status(ctx, act.From), said)
 	}
 	return interpret(a.hypervisor.Look(ctx, act, act.Hosts()), act, said)
 }

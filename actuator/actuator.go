@@ -50,6 +50,31 @@ type Journal interface {
 	Replay(f func(cluster.Entry) error) error
 }
 
+// Watch says what has become of the hosts, and what each said last of a VM.
+type Watch interface {
+	Hosts() []cluster.HostWatch
+	Began() time.Time
+	LastWords(vm string) []cluster.LastWord
+}
+
+// Fencer turns hosts off and says whether they are.
+type Fencer interface {
+	Off(ctx context.Context, host string) (cluster.PowerReport, error)
+	Status(ctx context.Context, host string) cluster.PowerReport
+	// Can tells whether the host has a way to be turned off.
+	Can(host string) bool
+}
+
+// Definitions tell of which VMs a definition is kept.
+type Definitions interface{ Kept(vm string) bool }
+
+// Recovery is what it takes to act on failures.
+type Recovery struct {
+	Watch       Watch
+	Fencer      Fencer
+	Definitions Definitions
+}
+
 // Policy is what the operator decided about acting.
 type Policy struct {
 	Gate gate.Policy
@@ -104,6 +129,7 @@ type Actuator struct {
 	log        *slog.Logger
 	metrics    *metrics
 	wake       chan struct{}
+	recovery   Recovery
 
 	// deciding is held while an entry is written, so that one decision follows the other. The disk
 	// may be slow or hang: whoever only reads needs mu alone.
@@ -154,6 +180,24 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 	}
 	a.metrics = newMetrics(reg, a)
 	return a, nil
+}
+
+// SetRecovery gives the actuator what it takes to act on failures, before Run. Without it the gates let none of that through.
+func (a *Actuator) SetRecovery(r Recovery) { a.recovery = r }
+
+// Nudge has the advice taken at once rather than with the next second.
+func (a *Actuator) Nudge() {
+	a.pull(time.Now())
+	a.poke()
+}
+
+// World takes a snapshot, and brings it up to date with what was done and what is under way.
+func (a *Actuator) World(ctx context.Context) (cluster.Snapshot, error) {
+	s, err := a.snapshot(ctx, time.Now())
+	if err == nil {
+		a.overlay(&s, cluster.Recommendation{}, time.Now(), false)
+	}
+	return s, err
 }
 
 // SetPolicy replaces the policy: no action begins by the old one when it has returned.

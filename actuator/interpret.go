@@ -32,9 +32,11 @@ func interpret(s cluster.Sighting, act cluster.Action, said error) finding {
 		return interpretStorage(s, act, said)
 	case cluster.Reset:
 		return interpretReset(s, act, said)
+	case cluster.Forget:
+		return interpretForgetting(s, act, said)
 	case cluster.Start, cluster.Shutdown, cluster.Suspend, cluster.Resume:
 		return interpretState(s, act, said)
-	case cluster.KindNone, cluster.Maintenance:
+	case cluster.KindNone, cluster.Maintenance, cluster.Fence:
 	}
 	return finding{settled: true, result: cluster.ResultFailed, reason: fmt.Sprintf("nobody knows how to tell what came of %q", act.Kind)}
 }
@@ -92,6 +94,36 @@ func interpretStorage(s cluster.Sighting, act cluster.Action, said error) findin
 		f.looks, f.result, f.reason = looksForFailure(said), cluster.ResultFailed, failure(said, act.Kind, fmt.Sprintf("disks %v are not in %s", elsewhere, act.Pool))
 	}
 	return f
+}
+
+// interpretForgetting looks whether the host still knows the VM.
+func interpretForgetting(s cluster.Sighting, act cluster.Action, said error) finding {
+	state, job, answered := s.On(act.From)
+	f := finding{settled: answered, looks: 1, reason: word(act.From, state, job, answered)}
+	known := slices.ContainsFunc(s.Hosts, func(h cluster.SightingHost) bool { return h.Host == act.From && (h.Defined || h.State.Active()) })
+	switch {
+	case !answered:
+	case known:
+		f.looks, f.result, f.reason = looksForFailure(said), cluster.ResultFailed, failure(said, act.Kind, act.From+" still knows it")
+	default:
+		f.result, f.reason = cluster.ResultDone, although(said, act.From+" does not know it any more")
+	}
+	return f
+}
+
+// switched tells what came of turning a host off, by the word of what switches it.
+func switched(r cluster.PowerReport, said error) finding {
+	switch r.State {
+	case cluster.PowerOff:
+		return finding{settled: true, looks: 1, result: cluster.ResultDone, reason: although(said, r.Method+" says that it is off")}
+	case cluster.PowerOn:
+		return finding{settled: true, looks: fewLooks, result: cluster.ResultFailed, reason: failure(said, cluster.Fence, r.Method+" says that it is on")}
+	case cluster.PowerUnknown:
+	}
+	if said != nil { // its own account of every way that was tried
+		return finding{settled: true, looks: 1, result: cluster.ResultFailed, reason: said.Error()}
+	}
+	return finding{reason: r.Reason}
 }
 
 // kept tells what came of putting a host into maintenance.

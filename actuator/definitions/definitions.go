@@ -155,6 +155,12 @@ func (s *Store) Get(vm string) (cluster.Definition, error) {
 	return d, nil
 }
 
+// Kept tells whether a version of the VM is kept that can be read.
+func (s *Store) Kept(vm string) bool {
+	_, err := s.Get(vm)
+	return err == nil
+}
+
 // Versions returns all versions that are kept of the VM and can be read, the newest first, and an error that names the others.
 func (s *Store) Versions(vm string) ([]cluster.Definition, error) {
 	var all []cluster.Definition

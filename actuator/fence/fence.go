@@ -129,6 +129,12 @@ func (f *Fencer) host(name string) (*host, error) {
 	return h, nil
 }
 
+// Can tells whether the host has a way to be switched.
+func (f *Fencer) Can(name string) bool {
+	_, err := f.host(name)
+	return err == nil
+}
+
 // Status asks whether the host has power: the methods in order, until one answers. The report says why when the
 // state is unknown.
 func (f *Fencer) Status(ctx context.Context, name string) cluster.PowerReport {

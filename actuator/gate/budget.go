@@ -13,6 +13,9 @@ func budget(q Question) cluster.Verdict {
 	if q.Approval != nil {
 		return pass(fmt.Sprintf("%s approved it; the budget is for what happens by itself", q.Approval.Who))
 	}
+	if q.Rec.Recovers() {
+		return pass("the budget is for what can wait")
+	}
 	a, since := q.Rec.Action, q.Now.Add(-time.Hour)
 	type limit struct {
 		what  string

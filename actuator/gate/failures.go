@@ -17,7 +17,11 @@ func failures(q Question) cluster.Verdict {
 	if n == 0 {
 		return pass("no failed attempt since its last success")
 	}
-	wait := q.Policy.FailureCoolDown << min(n-1, maxDoublings)
+	base := q.Policy.FailureCoolDown
+	if q.Rec.Recovers() {
+		base = q.Policy.RecoveryBackOff
+	}
+	wait := base << min(n-1, maxDoublings)
 	last := q.Failures[n-1]
 	if until := last.Add(wait); q.Now.Before(until) {
 		return retryAt(refuse("cool-down", fmt.Sprintf("this failed %d times in a row, last at %s; it is left alone until %s",

@@ -12,6 +12,9 @@ import (
 func freeze(q Question) cluster.Verdict {
 	for _, f := range q.Policy.Freezes {
 		end, on := f.on(q.Now)
+		if q.Rec.Recovers() && len(f.Kinds) == 0 {
+			continue // who freezes changes does not want what fails to stay down
+		}
 		if !on || len(f.Kinds) > 0 && !slices.Contains(f.Kinds, q.Rec.Policy) || f.ApprovedPass && q.Approval != nil {
 			continue
 		}

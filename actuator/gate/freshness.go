@@ -21,7 +21,11 @@ func freshness(q Question) cluster.Verdict {
 		return refuse("stale", fmt.Sprintf("the newest snapshot is %s old, the limit is %s; is Prometheus reachable?",
 			age.Round(time.Second), q.Policy.MaxDataAge))
 	}
-	for _, subject := range append([]string{"cluster"}, a.Subjects()...) {
+	subjects := []string{"cluster"}
+	if a.Kind != cluster.Fence && a.Kind != cluster.Forget { // about a host that gives no data; about a definition alone
+		subjects = append(subjects, a.Subjects()...)
+	}
+	for _, subject := range subjects {
 		if why := q.Snapshot.GapOf(subject); why != "" {
 			return refuse("gap", fmt.Sprintf("%s: %s", subject, why))
 		}

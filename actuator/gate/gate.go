@@ -35,6 +35,14 @@ type Policy struct {
 	ActionsPerHour, HostActionsPerHour int
 	// Parallel is how many actions may be under way at once.
 	Parallel Parallel
+	// Recovery bounds what is under way at once of what starts VMs and turns hosts off.
+	Recovery Parallel
+	// RecoveryBackOff is how long what failed in recovering is left alone; it doubles with every further failure in a row.
+	RecoveryBackOff time.Duration
+	// Grace is for how long after the watch began nothing is done about failures.
+	Grace time.Duration
+	// Domains are the hosts' failure domains: of one domain no two hosts are turned off at once.
+	Domains map[string]string
 	// MinHealthy is the share of hosts, 0 to 1, that must be seen and up for anything to be done.
 	MinHealthy float64
 	// StormFailures is how many actions may fail within StormWindow before nothing more is done without a new
@@ -104,6 +112,15 @@ type Question struct {
 	InFlight []cluster.Action
 	// Begun are the other actions of the last hour.
 	Begun []Begun
+	// Watch is what has become of the hosts, WatchBegan since when they are watched.
+	Watch      []cluster.HostWatch
+	WatchBegan time.Time
+	// LastWords are what each host said last of the VM.
+	LastWords []cluster.LastWord
+	// Kept tells that a definition of the VM is kept, so that it can start on a host that does not know it.
+	Kept bool
+	// Fenceable tells that the action's host has a way to be turned off.
+	Fenceable bool
 	// Storm are the times at which actions of the cluster failed, oldest first.
 	Storm []time.Time
 }
@@ -126,6 +143,7 @@ func All() []Gate {
 	return []Gate{
 		{Name: "level", Check: level},
 		{Name: "pause", Check: pause},
+		{Name: "armed", Check: armed},
 		{Name: "approval", Check: approval},
 		{Name: "rejection", Check: rejection},
 		{Name: "snooze", Check: snooze},

@@ -16,6 +16,13 @@ func healthy(q Question) cluster.Verdict {
 		}
 	}
 	all := len(q.Snapshot.Hosts)
+	if q.Rec.Recovers() { // what is proven off is no fault of the monitoring
+		for _, h := range q.Snapshot.Hosts {
+			if q.off(h.ID) {
+				all--
+			}
+		}
+	}
 	if all == 0 || float64(well) < q.Policy.MinHealthy*float64(all) {
 		return refuse("few-hosts", fmt.Sprintf("%d of %d hosts are seen and well, and %.0f %% must be; suspect the monitoring or the network first", well, all, 100*q.Policy.MinHealthy))
 	}

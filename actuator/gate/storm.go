@@ -10,6 +10,9 @@ import (
 // a person approves afterwards may go on.
 func storm(q Question) cluster.Verdict {
 	n := q.Policy.StormFailures
+	if q.Rec.Recovers() {
+		return pass("each VM that a failure stopped is tried for itself, and only so often")
+	}
 	if n <= 0 {
 		return pass("failures are not counted")
 	}

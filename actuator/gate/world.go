@@ -22,6 +22,10 @@ func world(q Question) cluster.Verdict {
 		return storable(q)
 	case cluster.Maintenance:
 		return maintainable(q)
+	case cluster.Fence:
+		return fenceable(q)
+	case cluster.Forget:
+		return forgettable(q)
 	case cluster.KindNone:
 	}
 	return refuse("unknown-action", "it is no action that anybody knows")
@@ -95,10 +99,10 @@ func startable(q Question) cluster.Verdict {
 	return pass(fmt.Sprintf("%s runs nowhere and fits on %s", a.Name, a.To))
 }
 
-// heard wants every host of the cluster to have answered.
+// heard wants every host of the cluster to have answered, but for those that are proven off and those that cannot have the VM.
 func heard(q Question) cluster.Verdict {
 	for _, h := range q.Snapshot.Hosts {
-		if _, _, answered := q.Sighting.On(h.ID); !answered && h.State != cluster.HostStandby {
+		if _, _, answered := q.Sighting.On(h.ID); !answered && h.State != cluster.HostStandby && !q.off(h.ID) && !(q.Rec.Recovers() && q.elsewhere(h.ID)) {
 			return refuse("host-silent", fmt.Sprintf("%s does not answer%s, and could run the VM", h.ID, silence(q.Sighting, h.ID)))
 		}
 	}
@@ -196,8 +200,8 @@ func knows(q Question, host string) cluster.Verdict {
 		if h.Host != host {
 			continue
 		}
-		if a.Kind == cluster.Start && !h.Defined {
-			return refuse("not-defined", fmt.Sprintf("%s does not know the VM", host))
+		if a.Kind == cluster.Start && !h.Defined && !q.Kept {
+			return refuse("not-defined", fmt.Sprintf("%s does not know the VM, and no definition of it is kept", host))
 		}
 		if (h.State.Active() || h.Defined) && a.Name != "" && h.Name != a.Name {
 			return refuse("renamed", fmt.Sprintf("%s calls the VM %q, and it was %q", host, h.Name, a.Name))

@@ -66,6 +66,19 @@ type Driver struct {
 	mu    sync.Mutex
 	hosts map[string]*host
 	opts  Options
+	kept  Definitions
+}
+
+// Definitions are what is kept of VMs, for a host that does not know them.
+type Definitions interface {
+	Get(vm string) (cluster.Definition, error)
+}
+
+// Keep has the driver define VMs from what is kept of them.
+func (d *Driver) Keep(kept Definitions) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kept = kept
 }
 
 type host struct {
@@ -213,7 +226,9 @@ func (d *Driver) Act(ctx context.Context, a cluster.Action, progress func(cluste
 		return d.moveStorage(ctx, a, progress)
 	case cluster.Start, cluster.Shutdown, cluster.Reset, cluster.Suspend, cluster.Resume:
 		return d.power(ctx, a)
-	case cluster.KindNone, cluster.Maintenance:
+	case cluster.Forget:
+		return d.forget(ctx, a)
+	case cluster.KindNone, cluster.Maintenance, cluster.Fence:
 	}
 	return fmt.Errorf("no hypervisor can %s", a.Kind)
 }

@@ -21,6 +21,11 @@ func (d *Driver) power(ctx context.Context, a cluster.Action) error {
 	}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if a.Kind == cluster.Start {
+		if err := d.define(call, h, a); err != nil {
+			return err
+		}
+	}
 	err = d.onDomain(call, h, a.String(), a.VM, func(dom *libvirt.Domain) error {
 		switch a.Kind {
 		case cluster.Start:
@@ -33,7 +38,7 @@ func (d *Driver) power(ctx context.Context, a cluster.Action) error {
 			return dom.Suspend()
 		case cluster.Resume:
 			return dom.Resume()
-		case cluster.KindNone, cluster.Migrate, cluster.MoveStorage, cluster.Maintenance:
+		case cluster.KindNone, cluster.Migrate, cluster.MoveStorage, cluster.Maintenance, cluster.Fence, cluster.Forget:
 		}
 		return fmt.Errorf("%s is no such action", a.Kind)
 	})
@@ -41,6 +46,31 @@ func (d *Driver) power(ctx context.Context, a cluster.Action) error {
 		return err
 	}
 	return d.awaitOff(ctx, h, a, o.ShutdownTimeout)
+}
+
+// define has the host know the VM as it was last where it ran, unless that was here. What the host had of it before is older.
+func (d *Driver) define(ctx context.Context, h *host, a cluster.Action) error {
+	d.mu.Lock()
+	kept := d.kept
+	d.mu.Unlock()
+	if kept == nil {
+		return nil
+	}
+	def, err := kept.Get(a.VM)
+	if err != nil || def.Host == h.Name { // where nothing is kept, what the host itself has must do
+		return nil //nolint:nilerr // and starting it says what is missing
+	}
+	err = h.conn.Call(ctx, "define "+a.Name+" on "+h.Name, func(c *libvirt.Connect) error {
+		dom, err := c.DomainDefineXML(def.XML)
+		if err == nil {
+			free(dom)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("define %s as it was on %s: %w", a.Name, def.Host, err)
+	}
+	return nil
 }
 
 // awaitOff waits until the guest has shut down.

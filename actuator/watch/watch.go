@@ -5,6 +5,7 @@ package watch
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,9 +21,9 @@ type Prometheus interface {
 	Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error)
 }
 
-// Hypervisor says whether a host's libvirt answers; refused is a machine that answers that nothing listens there.
+// Hypervisor asks a host how its VMs stand; refused is a machine that answers that nothing listens there.
 type Hypervisor interface {
-	Probe(ctx context.Context, host string) (answers, refused bool)
+	Roll(ctx context.Context, host string) (roll cluster.Roll, refused bool, err error)
 }
 
 // Power says whether a host has power.
@@ -59,11 +60,17 @@ type Watch struct {
 	policy Policy
 	hosts  map[string]*host
 	began  time.Time
+	looked time.Time
+	// rung are closed at the end of each look.
+	rung chan struct{}
 }
 
 // host is what is remembered of one.
 type host struct {
-	heard    time.Time
+	heard time.Time
+	// roll is what its libvirt said last of its VMs; it stays when the host falls silent.
+	roll     cluster.Roll
+	active   map[string]time.Time // when each VM was active there last
 	evidence verdict.Evidence
 	finding  verdict.Finding
 	since    time.Time
@@ -77,7 +84,7 @@ type host struct {
 
 // New returns a watch that has not looked yet.
 func New(prom Prometheus, hv Hypervisor, power Power, p Policy, log *slog.Logger, reg prometheus.Registerer) *Watch {
-	w := &Watch{prometheus: prom, hypervisor: hv, power: power, log: log, policy: p, hosts: map[string]*host{}}
+	w := &Watch{prometheus: prom, hypervisor: hv, power: power, log: log, policy: p, hosts: map[string]*host{}, rung: make(chan struct{})}
 	reg.MustRegister(collector{w})
 	return w
 }
@@ -115,13 +122,13 @@ func (w *Watch) look(ctx context.Context) {
 	w.mu.Unlock()
 	bounded, cancel := context.WithTimeout(ctx, p.Interval)
 	defer cancel()
-	libvirt := make([]verdict.Sign, len(p.Hosts))
+	libvirt, rolls := make([]verdict.Sign, len(p.Hosts)), make([]cluster.Roll, len(p.Hosts))
 	var signs []cluster.HostSigns
 	var unread error
 	var wg sync.WaitGroup
 	wg.Go(func() { signs, unread = w.prometheus.Signs(bounded, time.Now()) })
 	for i, name := range p.Hosts {
-		wg.Go(func() { libvirt[i] = w.probe(bounded, name) })
+		wg.Go(func() { libvirt[i], rolls[i] = w.callRoll(bounded, name) })
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
@@ -133,17 +140,85 @@ func (w *Watch) look(ctx context.Context) {
 	for _, silent := range w.judge(p, signs, unread == nil, libvirt, time.Now()) {
 		go w.askPower(ctx, silent)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, roll := range rolls {
+		if libvirt[i] == verdict.Yes && w.hosts[p.Hosts[i]] != nil {
+			w.hosts[p.Hosts[i]].take(roll)
+		}
+	}
+	w.looked = time.Now()
+	close(w.rung)
+	w.rung = make(chan struct{})
 }
 
-func (w *Watch) probe(ctx context.Context, name string) verdict.Sign {
-	answers, refused := w.hypervisor.Probe(ctx, name)
-	switch {
-	case answers:
-		return verdict.Yes
-	case refused:
-		return verdict.Refused
+// Looked is closed when the hosts have been looked at once more.
+func (w *Watch) Looked() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rung
+}
+
+// Began is when the watch began, zero before.
+func (w *Watch) Began() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.began
+}
+
+// Rolls are what each host said last of its VMs, by name. A host that was never heard has none.
+func (w *Watch) Rolls() []cluster.Roll {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var rolls []cluster.Roll
+	for _, h := range w.hosts {
+		if !h.roll.At.IsZero() {
+			rolls = append(rolls, h.roll) // nobody changes what is in it
+		}
 	}
-	return verdict.No
+	slices.SortFunc(rolls, func(a, b cluster.Roll) int { return strings.Compare(a.Host, b.Host) })
+	return rolls
+}
+
+// activeCounts is for how long it is remembered where a VM was active.
+const activeCounts = 24 * time.Hour
+
+func (h *host) take(roll cluster.Roll) {
+	h.roll = roll
+	if h.active == nil {
+		h.active = map[string]time.Time{}
+	}
+	for _, v := range roll.VMs {
+		if v.State.Active() {
+			h.active[v.VM] = roll.At
+		}
+	}
+	maps.DeleteFunc(h.active, func(_ string, at time.Time) bool { return roll.At.Sub(at) > activeCounts })
+}
+
+// LastWords are what each host said last of a VM, by host.
+func (w *Watch) LastWords(vm string) []cluster.LastWord {
+	var words []cluster.LastWord
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, h := range w.hosts {
+		if !h.roll.At.IsZero() {
+			words = append(words, cluster.LastWord{Host: name, At: h.roll.At, ActiveAt: h.active[vm], VMSeen: h.roll.Of(vm)})
+		}
+	}
+	slices.SortFunc(words, func(a, b cluster.LastWord) int { return strings.Compare(a.Host, b.Host) })
+	return words
+}
+
+func (w *Watch) callRoll(ctx context.Context, name string) (verdict.Sign, cluster.Roll) {
+	roll, refused, err := w.hypervisor.Roll(ctx, name)
+	switch {
+	case err == nil:
+		return verdict.Yes, roll
+	case refused:
+		return verdict.Refused, roll
+	}
+	return verdict.No, roll
 }
 
 // judge takes what the witnesses said, and returns the hosts whose BMC should be asked.
@@ -239,7 +314,7 @@ func (w *Watch) Hosts() []cluster.HostWatch {
 	list := make([]cluster.HostWatch, 0, len(w.hosts))
 	for name, h := range w.hosts {
 		e := h.evidence
-		one := cluster.HostWatch{Host: name, Verdict: string(h.finding.Verdict), Reason: h.finding.Reason, Since: h.since,
+		one := cluster.HostWatch{Host: name, Verdict: string(h.finding.Verdict), Reason: h.finding.Reason, Since: h.since, LookedAt: w.looked,
 			Exporter: e.Exporter.String(), Libvirt: e.Libvirt.String(), Heartbeat: e.Heartbeat.String(), Neighbours: e.Neighbours.String(), Power: e.Power.String()}
 		if h.known {
 			one.HeardAt = h.heard

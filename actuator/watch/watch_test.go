@@ -55,14 +55,17 @@ func (l *lab) Signs(_ context.Context, at time.Time) ([]cluster.HostSigns, error
 	return signs, l.blind
 }
 
-func (l *lab) Probe(ctx context.Context, host string) (bool, bool) {
+func (l *lab) Roll(ctx context.Context, host string) (cluster.Roll, bool, error) {
 	l.mu.Lock()
 	how := l.libvirt[host]
 	l.mu.Unlock()
 	if how == "silent" {
 		<-ctx.Done()
 	}
-	return how == "", how == "refused"
+	if how != "" {
+		return cluster.Roll{}, how == "refused", errors.New(how)
+	}
+	return cluster.Roll{Host: host, At: time.Now(), VMs: []cluster.VMSeen{{VM: "vm-of-" + host, State: cluster.VMRunning}}}, false, nil
 }
 
 func (l *lab) Status(ctx context.Context, host string) cluster.PowerReport {

@@ -13,8 +13,8 @@ func commands() map[string]string {
 		"recommendations": "recommendations", "recommendation": "recommendations", "gates": "gates", "approve": "approve", "reject": "reject", "snooze": "snooze",
 		"orders": "status", "order": "pause", "lift": "resume", "history": "history", "effects": "effects", "verifyJournal": "history", "reload": "reload",
 		"ask":   "migrate",
-		"hosts": "hosts",
-		"runs":  "runs", "beginRun": "runbook",
+		"hosts": "hosts", "failures": "failures",
+		"runs": "runs", "beginRun": "runbook",
 		"openapi": "", "healthy": "", "ready": "",
 	}
 }

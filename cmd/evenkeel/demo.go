@@ -14,6 +14,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/exporter"
+	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/simulator"
 	"github.com/oklog/run"
@@ -151,6 +152,12 @@ func (simulated) Configure([]hypervisor.Host, hypervisor.Options) {}
 
 // Close has nothing to do.
 func (simulated) Close() {}
+
+// Keep has nothing to do: every simulated host knows every VM.
+func (simulated) Keep(hypervisor.Definitions) {}
+
+// Definitions are none.
+func (simulated) Definitions(context.Context, string) ([]cluster.Definition, error) { return nil, nil }
 
 // exporters are one real exporter a host, each on a port of its own, as on real hosts.
 type exporters struct {

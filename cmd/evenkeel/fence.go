@@ -25,7 +25,7 @@ func newFence() *cobra.Command {
 	cmd := &cobra.Command{Use: "fence", Short: "Ask whether hosts have power, and turn one off or on, without a server"}
 	cmd.PersistentFlags().StringVar(&flags.config, "config.file", "evenkeel.yml", "configuration file")
 	cmd.PersistentFlags().StringVarP(&flags.out.output, "output", "o", "table", "table or json")
-	cmd.AddCommand(newFenceStatus(&flags), newFenceOff(&flags), newFenceOn(&flags))
+	cmd.AddCommand(newFenceStatus(&flags), newFenceOff(&flags), newFenceOn(&flags), newFenceConfirm())
 	return cmd
 }
 

@@ -26,7 +26,7 @@ func (m maintenance) Describe(ch chan<- *prometheus.Desc) { ch <- maintenanceDes
 
 // Collect is part of prometheus.Collector.
 func (m maintenance) Collect(ch chan<- prometheus.Metric) {
-	kept := m.server.kept.Load()
+	kept := m.server.empty.Load()
 	if kept == nil || m.server.actuator == nil {
 		return
 	}

@@ -125,6 +125,10 @@ func drawOrders(t *table, orders cluster.Orders) {
 			t.line("approved in advance: %s for %s, by %s, %s %s", o.Policy, o.Subject, o.Word.Who, until, strings.TrimSpace(o.Word.Reason))
 		case cluster.OrderMaintenance:
 			t.line("in maintenance: %s, by %s at %s, %s %s", o.Subject, o.Word.Who, clock(o.Word.At), until, strings.TrimSpace(o.Word.Reason))
+		case cluster.OrderDisarm:
+			t.line("DISARMED, nothing is done about failures: %s, by %s at %s, %s %s", o.Subject, o.Word.Who, clock(o.Word.At), until, strings.TrimSpace(o.Word.Reason))
+		case cluster.OrderOff:
+			t.line("said to be off: %s, by %s at %s, %s %s", o.Subject, o.Word.Who, clock(o.Word.At), until, strings.TrimSpace(o.Word.Reason))
 		case cluster.OrderNone:
 		}
 	}

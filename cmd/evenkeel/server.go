@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/definitions"
+	"github.com/evenkeel/evenkeel/actuator/failover"
 	"github.com/evenkeel/evenkeel/actuator/fence"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/journal"
@@ -77,6 +79,8 @@ func newServer() *cobra.Command {
 type driver interface {
 	actuator.Hypervisor
 	watch.Hypervisor
+	failover.Source
+	Keep(kept hypervisor.Definitions)
 	Configure(hosts []hypervisor.Host, o hypervisor.Options)
 	Close()
 }
@@ -95,12 +99,14 @@ type server struct {
 	slack    *slack.Slack // nil where none is configured
 	watch    *watch.Watch
 	fencer   *fence.Fencer
+	kept     *definitions.Store
+	failover *failover.Room
 	runbooks *runbook.Room
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
 	id       string
-	// kept are the hosts that the configuration keeps in maintenance.
-	kept      atomic.Pointer[map[string]bool]
+	// empty are the hosts that the configuration keeps in maintenance.
+	empty     atomic.Pointer[map[string]bool]
 	retention atomic.Int64 // of the journal, as a time.Duration
 
 	reloading sync.Mutex
@@ -143,8 +149,11 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	if n := s.journal.Adopted(); n > 0 {
 		log.Warn("the journal was written by an older version; its entries have hashes from now on", "entries", n)
 	}
-	if err := s.build(c); err != nil {
+	if s.kept, err = definitions.Open(definitionsOptions(f.storage, c)); err != nil {
 		return nil, errors.Join(err, s.journal.Close())
+	}
+	if err := s.build(c); err != nil {
+		return nil, errors.Join(err, s.kept.Close(), s.journal.Close())
 	}
 	return s, nil
 }
@@ -163,23 +172,51 @@ func (s *server) build(c config.Config) error {
 		}
 	}
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
-	s.actuator, err = actuator.New(s.analyzer, &s.source, s.driver, s.journal, s.actuatorPolicy(c), s.log.With("room", "actuator"), s.registry)
+	s.fencer = fence.New(fenceHosts(c))
+	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
+	s.failover, err = failover.New(s.watch, &s.source, s.fencer, s.driver, s.kept, s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
 	if err != nil {
 		return err
 	}
-	s.fencer = fence.New(fenceHosts(c))
-	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
+	s.driver.Keep(s.kept)
+	s.actuator, err = actuator.New(advice{s.analyzer, s.failover}, s.failover, s.driver, s.journal, s.actuatorPolicy(c), s.log.With("room", "actuator"), s.registry)
+	if err != nil {
+		return err
+	}
+	s.actuator.SetRecovery(actuator.Recovery{Watch: s.watch, Fencer: s.fencer, Definitions: s.failover})
+	s.failover.SetInbox(s.actuator)
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
 	}
 	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
 	s.api.SetLedger(s.journal)
 	s.api.SetWatch(s.watch)
+	s.api.SetFailures(s.failover)
 	if s.runbooks, err = s.newRunbooks(); err != nil {
 		return err
 	}
 	s.api.SetRunner(s.runbooks)
 	return s.apply(c)
+}
+
+// advice is what the analyzer advises and what is to be done about failures.
+type advice struct {
+	*analyzer.Analyzer
+	failures *failover.Room
+}
+
+// Recommendations is part of actuator.Advice.
+func (a advice) Recommendations() []cluster.Recommendation {
+	return append(a.failures.Recommendations(), a.Analyzer.Recommendations()...)
+}
+
+// lastSeen is the snapshot that was judged last, empty before the first.
+func (s *server) lastSeen() cluster.Snapshot {
+	board, err := s.analyzer.Board()
+	if err != nil && board.Snapshot.At.IsZero() {
+		return cluster.Snapshot{}
+	}
+	return board.Snapshot
 }
 
 // apply puts a configuration into force. What it cannot change while running (intervals and
@@ -208,11 +245,12 @@ func (s *server) apply(c config.Config) error {
 	for _, h := range c.Hosts {
 		kept[h.Name] = h.Maintenance
 	}
-	s.kept.Store(&kept)
+	s.empty.Store(&kept)
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.fencer.Configure(fenceHosts(c))
 	s.watch.SetPolicy(watchPolicy(c))
+	s.failover.SetPolicy(failoverPolicy(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))
 	s.actuator.SetPolicy(s.actuatorPolicy(c))
 	s.retention.Store(int64(c.Journal.Retention))
@@ -304,6 +342,7 @@ func (s *server) handler() (http.Handler, error) {
 
 func (s *server) run(ctx context.Context) error {
 	defer s.journal.Close() //nolint:errcheck // every entry is on disk already
+	defer s.kept.Close()    //nolint:errcheck // so is every definition
 	defer s.driver.Close()
 	h, err := s.handler()
 	if err != nil {
@@ -322,6 +361,7 @@ func (s *server) run(ctx context.Context) error {
 	add(s.analyzer.Run)
 	add(s.actuator.Run)
 	add(s.watch.Run)
+	add(s.failover.Run)
 	if s.slack != nil {
 		add(s.slack.Run)
 	}

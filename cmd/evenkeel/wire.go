@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"path/filepath"
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/definitions"
+	"github.com/evenkeel/evenkeel/actuator/failover"
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
+	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/actuator/verdict"
 	"github.com/evenkeel/evenkeel/actuator/watch"
@@ -59,7 +64,8 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 			Level: most(c), Kinds: map[string]cluster.Level{}, LowRisk: a.LowRisk, TwoPeople: a.TwoPeople, MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
 			FailureCoolDown: time.Duration(a.FailureCoolDown), RejectionCoolDown: time.Duration(a.RejectionCoolDown), Limits: limits(c),
 			ActionsPerHour: a.ActionsPerHour, HostActionsPerHour: a.HostActionsPerHour, Parallel: gate.Parallel(c.Migration.Parallel),
-			MinHealthy: a.MinHealthyHosts, StormFailures: a.Storm.Failures, StormWindow: time.Duration(a.Storm.Window), ForeignMoves: float64(a.ForeignMoves),
+			Recovery: gate.Parallel{Cluster: c.Failures.Parallel.Cluster, Host: c.Failures.Parallel.Host}, RecoveryBackOff: time.Duration(c.Failures.BackOff),
+			Grace: time.Duration(c.Failures.Grace), Domains: map[string]string{}, MinHealthy: a.MinHealthyHosts, StormFailures: a.Storm.Failures, StormWindow: time.Duration(a.Storm.Window), ForeignMoves: float64(a.ForeignMoves),
 		},
 		// The window must hold nothing from before the action, the newest scrape included.
 		Settle:  time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
@@ -67,6 +73,9 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 	}
 	p.Trust = trust.Policy{Actions: a.Earn.Actions, Quality: a.Earn.Quality, Window: time.Duration(a.Earn.Window), Ceiling: cluster.Level(a.Ceiling),
 		Stale: 3*time.Duration(c.Analysis.Interval) + time.Duration(c.Analysis.MaxDataAge) + time.Duration(c.Scrape.Timeout)}
+	for _, h := range c.Hosts {
+		p.Gate.Domains[h.Name] = h.FailureDomain
+	}
 	for _, kind := range cluster.Policies() {
 		level, earned := a.LevelOf(kind)
 		p.Gate.Kinds[kind] = level
@@ -92,6 +101,19 @@ func watchPolicy(c config.Config) watch.Policy {
 		p.Hosts = append(p.Hosts, h.Name)
 	}
 	return p
+}
+
+func failoverPolicy(c config.Config) failover.Policy {
+	f := c.Failures
+	return failover.Policy{Definitions: time.Duration(f.Definitions), Recovery: recovery.Policy{
+		Plan: analyzerPolicy(c).Plan, Priorities: f.Priorities, Dependencies: f.Dependencies, Tries: f.Tries, BackOff: time.Duration(f.BackOff), Ready: time.Duration(f.Ready),
+		FenceAfter: time.Duration(f.FenceAfter), QuarantineFailures: f.Quarantine.Failures, QuarantineWindow: time.Duration(f.Quarantine.Window),
+	}}
+}
+
+// definitionsOptions say where the definitions of VMs are kept, and with which key.
+func definitionsOptions(storage string, c config.Config) definitions.Options {
+	return definitions.Options{Path: filepath.Join(storage, "definitions.db"), KeyFile: cmp.Or(c.Failures.KeyFile, filepath.Join(storage, "definitions.key")), Keep: c.Failures.KeepVersions}
 }
 
 // most is the cluster's automation level or, where that must be earned, the most that it can become.

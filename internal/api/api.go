@@ -21,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -54,6 +55,11 @@ type Desk interface {
 // Watch says what has become of the hosts.
 type Watch interface {
 	Hosts() []cluster.HostWatch
+}
+
+// Failures says what is not done about failures now, and why.
+type Failures interface {
+	Waiting() []recovery.Waiting
 }
 
 // Status is a server in a few words.
@@ -131,6 +137,7 @@ type Server struct {
 	reload func() error
 	ledger Ledger
 	watch  Watch
+	failed Failures
 	runner Runner
 	limits limiters
 }
@@ -151,6 +158,7 @@ func (s *Server) routes() []route {
 	return []route{
 		{"GET", "/api/v1/status", Viewer, reads(s.status)},
 		{"GET", "/api/v1/hosts", Viewer, reads(s.hosts)},
+		{"GET", "/api/v1/failures", Viewer, reads(s.failures)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
 		{"GET", recommendation, Viewer, reads(s.recommendation)},
@@ -234,6 +242,29 @@ func (s *Server) hosts(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	answer(w, watch.Hosts())
+}
+
+// SetFailures says who looks after failures.
+func (s *Server) SetFailures(f Failures) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = f
+}
+
+// failures are what waits; what is done about the rest stands among the recommendations.
+func (s *Server) failures(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if failed == nil {
+		fail(w, http.StatusNotFound, errors.New("nobody looks after failures here"), nil)
+		return
+	}
+	waiting := failed.Waiting()
+	if waiting == nil {
+		waiting = []recovery.Waiting{}
+	}
+	answer(w, waiting)
 }
 
 func (s *Server) showBoard(w http.ResponseWriter, _ *http.Request) {

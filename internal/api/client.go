@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -50,6 +51,11 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // Hosts asks what has become of each host.
 func (c *Client) Hosts(ctx context.Context) ([]cluster.HostWatch, error) {
 	return get[[]cluster.HostWatch](ctx, c, "/api/v1/hosts", nil)
+}
+
+// Failures asks what is not done about failures, and why.
+func (c *Client) Failures(ctx context.Context) ([]recovery.Waiting, error) {
+	return get[[]recovery.Waiting](ctx, c, "/api/v1/failures", nil)
 }
 
 // Board asks for the newest judgement.

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/actuator/verdict"
 	"github.com/evenkeel/evenkeel/analyzer"
@@ -231,7 +232,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200},
@@ -299,7 +300,11 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 type watched struct{}
 
 func (watched) Hosts() []cluster.HostWatch {
-	return []cluster.HostWatch{{Host: "h1", Verdict: "isolated", Reason: "it is cut off", Since: at(), HeardAt: at(), Exporter: "no", Libvirt: "refused", Heartbeat: "yes", Neighbours: "unknown", Power: "yes"}}
+	return []cluster.HostWatch{{Host: "h1", Verdict: "isolated", Reason: "it is cut off", Since: at(), HeardAt: at(), LookedAt: at(), Exporter: "no", Libvirt: "refused", Heartbeat: "yes", Neighbours: "unknown", Power: "yes"}}
+}
+
+func (watched) Waiting() []recovery.Waiting {
+	return []recovery.Waiting{{Subject: "host/h1", Name: "h1", Cause: "isolated", Reason: "mend its network", Since: at(), Stuck: true}}
 }
 
 // answers holds answers against the document, and remembers which statuses it saw.
@@ -318,6 +323,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s, _ := serve(a.t, h, func() error { return reload })
 	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr})
 	s.SetWatch(watched{})
+	s.SetFailures(watched{})
 	for _, q := range questions {
 		a.one(s, token, q)
 	}
@@ -361,6 +367,7 @@ func (a *answers) guards() {
 	s, _ := serve(a.t, full(), nil)
 	a.one(s, secret, question{"GET /api/v1/journal/verify", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
 	s.Configure(api.Access{Tokens: []api.Token{{Name: "eve", Secret: secret, Role: api.Viewer}}}, cluster.LevelManual)
 	for _, r := range api.Routes() {
 		a.one(s, "", question{r.Method + " " + r.Path, "", "", 401})

@@ -27,11 +27,15 @@ const (
 	MoveStorage
 	// Maintenance puts a host into maintenance.
 	Maintenance
+	// Fence turns a host off, so that it is certain that nothing runs there any more.
+	Fence
+	// Forget takes the definition of a VM away from a host on which it no longer runs.
+	Forget
 )
 
 // Kinds lists the names of the kinds of action.
 func Kinds() []string {
-	return []string{"migrate", "start", "shutdown", "reset", "suspend", "resume", "move-storage", "maintenance"}
+	return []string{"migrate", "start", "shutdown", "reset", "suspend", "resume", "move-storage", "maintenance", "fence", "forget"}
 }
 
 func kinds() []string { return append([]string{"none"}, Kinds()...) }
@@ -53,11 +57,14 @@ func (k Kind) Policy() string {
 	return k.String()
 }
 
+// Restart is the policy of what brings VMs back that a failure stopped.
+const Restart = "restart"
+
 // Policies lists the kinds of action that automation levels and approvals in advance are given for: the planners,
 // and what a person or a runbook can ask for.
 func Policies() []string {
-	list := []string{"rules", "evacuate", "quarantine", "balance"}
-	for k := Migrate; k <= Maintenance; k++ {
+	list := []string{"rules", "evacuate", "quarantine", "balance", Restart}
+	for k := Migrate; k <= Forget; k++ {
 		list = append(list, k.Policy())
 	}
 	return list
@@ -74,7 +81,7 @@ func (k Kind) Unable(hypervisor string) string {
 		return "libvirt cannot reset a domain on Xen; shut it down and start it"
 	case MoveStorage:
 		return "libvirt cannot copy the disks of a running domain on Xen; shut it down and move the images"
-	case KindNone, Migrate, Start, Shutdown, Suspend, Resume, Maintenance:
+	case KindNone, Migrate, Start, Shutdown, Suspend, Resume, Maintenance, Fence, Forget:
 	}
 	return ""
 }
@@ -111,6 +118,10 @@ func (a Action) String() string {
 			return "put " + a.From + " into maintenance"
 		}
 		return "put " + a.From + " into maintenance until " + a.Until.UTC().Format(time.RFC3339)
+	case Fence:
+		return "turn " + a.From + " off"
+	case Forget:
+		return fmt.Sprintf("take the definition of %s away from %s", name, a.From)
 	case KindNone, Migrate:
 	}
 	return fmt.Sprintf("%s %s from %s to %s", a.Kind, name, a.From, a.To)
@@ -162,7 +173,7 @@ func (a Action) Leaves() VMState {
 		return VMPaused
 	case Migrate, Start, Reset, Resume, MoveStorage:
 		return VMRunning
-	case KindNone, Maintenance:
+	case KindNone, Maintenance, Fence, Forget:
 	}
 	return VMUnknown
 }

@@ -68,6 +68,10 @@ type Recommendation struct {
 // Asked tells whether a person or a runbook asks for it, rather than a planner.
 func (r Recommendation) Asked() bool { return r.Policy == r.Action.Kind.Policy() }
 
+// Recovers tells whether it is there because something failed: it turns a dead host off for certain, or brings a VM back. What bounds
+// the rest (the hour's budget, freezes) does not bound it; it has bounds of its own.
+func (r Recommendation) Recovers() bool { return r.Policy == Restart || r.Action.Kind == Fence }
+
 // Candidate is a host that a VM could go to, or could not.
 type Candidate struct {
 	Host string `json:"host"`

@@ -19,9 +19,13 @@ const (
 	OrderApprove
 	// OrderMaintenance keeps a host empty, and is a yes to moving away what runs there.
 	OrderMaintenance
+	// OrderDisarm stops what is done about failures: no host is turned off and nothing is started again.
+	OrderDisarm
+	// OrderOff is a person's word that a host is off, where its BMC cannot be asked.
+	OrderOff
 )
 
-func orderKinds() []string { return []string{"", "pause", "approve", "maintenance"} }
+func orderKinds() []string { return []string{"", "pause", "approve", "maintenance", "disarm", "off"} }
 
 func (k OrderKind) String() string { return nameOf(orderKinds(), k) }
 
@@ -60,11 +64,15 @@ func (o Order) Problem() string {
 	prefix, name, named := strings.Cut(o.Subject, "/")
 	switch {
 	case o.Kind == OrderNone:
-		return "it is neither a pause nor an approval nor maintenance"
+		return "it is none of pause, approve, maintenance, disarm and off"
 	case o.Subject != "cluster" && (!named || name == "" || prefix != "host" && prefix != "vm"):
 		return fmt.Sprintf("%q is no subject; write cluster, host/NAME or vm/UUID", o.Subject)
 	case o.Kind == OrderMaintenance && prefix != "host":
 		return "maintenance is of a host; write host/NAME"
+	case o.Kind == OrderOff && prefix != "host":
+		return "it is a host that is off; write host/NAME"
+	case o.Kind == OrderDisarm && prefix == "vm":
+		return "a host or the cluster is disarmed; write cluster or host/NAME"
 	case o.Kind != OrderApprove && o.Policy != "":
 		return "only an approval in advance is for one kind of action"
 	case o.Kind == OrderApprove && !slices.Contains(Policies(), o.Policy):
@@ -120,10 +128,17 @@ func (o Orders) Of(kind OrderKind, r Recommendation, at time.Time) *Order {
 	return nil
 }
 
+// Off returns a person's word that the host is off, or nil.
+func (o Orders) Off(host string, at time.Time) *Order { return o.ofHost(OrderOff, host, at) }
+
 // Maintenance returns the order that keeps the host empty, or nil.
 func (o Orders) Maintenance(host string, at time.Time) *Order {
+	return o.ofHost(OrderMaintenance, host, at)
+}
+
+func (o Orders) ofHost(kind OrderKind, host string, at time.Time) *Order {
 	for i := range o {
-		if o[i].Kind == OrderMaintenance && o[i].Subject == HostSubject(host) && (o[i].Until.IsZero() || at.Before(o[i].Until)) {
+		if o[i].Kind == kind && o[i].Subject == HostSubject(host) && (o[i].Until.IsZero() || at.Before(o[i].Until)) {
 			return &o[i]
 		}
 	}

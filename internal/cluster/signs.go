@@ -17,11 +17,49 @@ type HostWatch struct {
 	Verdict string `json:"verdict"`
 	Reason  string `json:"reason"`
 	// Since is when it became so, HeardAt when exporter or libvirt last gave a sign of life; zero for never.
-	Since      time.Time `json:"since,omitzero"`
-	HeardAt    time.Time `json:"heard_at,omitzero"`
+	Since   time.Time `json:"since,omitzero"`
+	HeardAt time.Time `json:"heard_at,omitzero"`
+	// LookedAt is when it was judged last: what is old says nothing of now.
+	LookedAt   time.Time `json:"looked_at,omitzero"`
 	Exporter   string    `json:"exporter"`
 	Libvirt    string    `json:"libvirt"`
 	Heartbeat  string    `json:"heartbeat"`
 	Neighbours string    `json:"neighbours"`
 	Power      string    `json:"power"`
+}
+
+// VMSeen is what a host said of one VM that it has, running or not.
+type VMSeen struct {
+	VM    string  `json:"vm"`
+	Name  string  `json:"name"`
+	State VMState `json:"state"`
+	// Reason is libvirt's word for why it is in that state, for example "crashed" or "ioerror"; empty where it gives none.
+	Reason string `json:"reason,omitempty"`
+}
+
+// LastWord is what a host said last of one VM.
+type LastWord struct {
+	Host string    `json:"host"`
+	At   time.Time `json:"at"`
+	// ActiveAt is when it last said that the VM runs or is paused there, zero for never.
+	ActiveAt time.Time `json:"active_at,omitzero"`
+	VMSeen
+}
+
+// Roll is what a host said of all its VMs, and when.
+type Roll struct {
+	Host string    `json:"host"`
+	At   time.Time `json:"at"`
+	// VMs are sorted by UUID.
+	VMs []VMSeen `json:"vms"`
+}
+
+// Of returns what the host said of the VM: that it is off where it did not name it.
+func (r Roll) Of(vm string) VMSeen {
+	for _, v := range r.VMs {
+		if v.VM == vm {
+			return v
+		}
+	}
+	return VMSeen{VM: vm, State: VMShutoff}
 }

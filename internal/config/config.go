@@ -216,6 +216,35 @@ type Failures struct {
 	MaxSilent float64 `yaml:"max_silent"`
 	// MaxHeartbeatAge is how old a host's stamp on shared storage may be.
 	MaxHeartbeatAge Duration `yaml:"max_heartbeat_age"`
+	// Grace is for how long after the server's start nothing is done about failures.
+	Grace Duration `yaml:"grace"`
+	// FenceAfter is for how long a host must have been hung or unproven before it is turned off.
+	FenceAfter Duration `yaml:"fence_after"`
+	// Tries is how often a VM is started, or a host turned off, before it is left to a person; BackOff is the pause after the first failure, which
+	// doubles with each further one.
+	Tries   int      `yaml:"tries"`
+	BackOff Duration `yaml:"back_off"`
+	// Ready is for how long a VM must run before those that wait for it are started.
+	Ready Duration `yaml:"ready"`
+	// Parallel is how many VMs may be starting at once.
+	Parallel StartParallel `yaml:"parallel"`
+	// Quarantine is when a host has failed too often to be trusted with more VMs.
+	Quarantine Storm `yaml:"quarantine"`
+	// Priorities are the VMs' restart priorities, by UUID or name, in place of those in their metadata.
+	Priorities map[string]string `yaml:"priorities"`
+	// Dependencies say which VMs, by UUID or name, must be ready before a VM is started again.
+	Dependencies map[string][]string `yaml:"dependencies"`
+	// Definitions is how often the definitions of all VMs are read, KeepVersions how many of each are kept, KeyFile what they are encrypted with;
+	// without one a key is made beside them.
+	Definitions  Duration `yaml:"definitions"`
+	KeepVersions int      `yaml:"keep_versions"`
+	KeyFile      string   `yaml:"key_file"`
+}
+
+// StartParallel bounds the VMs that start at once; 0 is no limit.
+type StartParallel struct {
+	Cluster int `yaml:"cluster"`
+	Host    int `yaml:"host"`
 }
 
 // Journal says how long what was decided and done is kept at hand.
@@ -314,9 +343,11 @@ func Default() Config {
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5, ShutdownTimeout: Duration(5 * time.Minute)},
 		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, StorageTimeout: Duration(4 * time.Hour), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
-		Failures:  Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(15 * time.Second)},
-		API:       API{Anonymous: "viewer"},
-		Journal:   Journal{Retention: Duration(400 * 24 * time.Hour)},
+		Failures: Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(15 * time.Second),
+			Grace: Duration(30 * time.Second), FenceAfter: Duration(5 * time.Second), Tries: 5, BackOff: Duration(10 * time.Second), Parallel: StartParallel{Cluster: 20, Host: 5},
+			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10},
+		API:     API{Anonymous: "viewer"},
+		Journal: Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}
 }
 
@@ -352,6 +383,9 @@ func (c *Config) readable(path string) error {
 		}
 	}
 	errs = append(errs, c.readFences(path, resolve))
+	if c.Failures.KeyFile != "" {
+		resolve(&c.Failures.KeyFile)
+	}
 	if a := &c.Alertmanager; a.TokenFile != "" {
 		resolve(&a.TokenFile)
 		if _, err := a.ReadToken(); err != nil {

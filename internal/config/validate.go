@@ -44,6 +44,7 @@ func (c Config) problems() problems {
 	p.add(c.Migration.Connections < 1 || c.Migration.Connections > 64, "migration.connections", "is %d; it runs from 1 to 64", c.Migration.Connections)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
 	p.add(!(c.Failures.MaxSilent > 0 && c.Failures.MaxSilent <= 1), "failures.max_silent", "is %g; it is a ratio above 0 and up to 1, for example 0.5", c.Failures.MaxSilent)
+	c.checkFailures(&p)
 	c.checkAutomation(&p)
 	c.checkAccess(&p)
 	c.checkSlack(&p)
@@ -98,6 +99,8 @@ func (c Config) checkTimes(p *problems) {
 		{"automation.storm.window", c.Automation.Storm.Window, time.Minute}, {"automation.earn.window", c.Automation.Earn.Window, time.Hour},
 		{"journal.retention", c.Journal.Retention, 24 * time.Hour},
 		{"failures.interval", c.Failures.Interval, 500 * time.Millisecond}, {"failures.confirm", c.Failures.Confirm, 2 * time.Second}, {"failures.max_heartbeat_age", c.Failures.MaxHeartbeatAge, 2 * time.Second},
+		{"failures.grace", c.Failures.Grace, 0}, {"failures.fence_after", c.Failures.FenceAfter, 0}, {"failures.back_off", c.Failures.BackOff, time.Second}, {"failures.ready", c.Failures.Ready, 0},
+		{"failures.quarantine.window", c.Failures.Quarantine.Window, time.Minute}, {"failures.definitions", c.Failures.Definitions, 5 * time.Second},
 	} {
 		p.add(time.Duration(d.value) < d.least, d.key, "is %s; the least is %s", time.Duration(d.value), d.least)
 	}

@@ -38,13 +38,15 @@ func house() map[string]room {
 		"analyzer/forecast": {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
 		"actuator/gate":     {level: 1, why: "judgement: may we, now"},
 		"actuator/verdict":  {level: 1, why: "judgement: what has become of a host"},
+		"actuator/recovery": {level: 1, knows: []string{"actuator/gate", "analyzer/plan"}, why: "judgement: what failed, and what to do about it"},
 		"actuator/trust":    {level: 1, why: "judgement: how far a kind of action is trusted to happen by itself"},
 
 		"exporter": {level: 2, why: "frame of the metric families"},
 		"analyzer": {level: 2, knows: []string{"analyzer/detect", "analyzer/plan"}, why: "the loop and the board"},
 		"actuator": {level: 2, knows: []string{"actuator/gate", "actuator/trust"}, why: "the loop and the inbox"},
 
-		"actuator/watch": {level: 2, knows: []string{"actuator/verdict"}, why: "the loop that looks after the hosts"},
+		"actuator/watch":    {level: 2, knows: []string{"actuator/verdict"}, why: "the loop that looks after the hosts"},
+		"actuator/failover": {level: 2, knows: []string{"actuator/recovery"}, why: "the loop that looks after failures"},
 
 		"internal/virt":        {level: 3, why: "libvirt connections with deadlines, under the two rooms that speak libvirt"},
 		"exporter/libvirt":     {level: 3, knows: []string{"internal/virt"}, why: "adapter: reads libvirt"},
@@ -62,7 +64,7 @@ func house() map[string]room {
 		"internal/config":      {level: 3, knows: []string{"internal/secret"}, why: "adapter: the configuration file"},
 		"internal/simulator":   {level: 3, why: "adapter: a cluster that does not exist, on a virtual clock"},
 		"internal/rehearsal":   {level: 3, knows: []string{"analyzer", "actuator/gate", "internal/simulator"}, why: "runs the analyzer and the gates against the simulator"},
-		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
+		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
 
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
 

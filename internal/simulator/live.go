@@ -3,6 +3,8 @@ package simulator
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,12 +85,26 @@ func (l *Live) Act(ctx context.Context, a cluster.Action, progress func(cluster.
 	return nil
 }
 
-// Probe tells whether a host answers.
-func (l *Live) Probe(_ context.Context, name string) (answers, refused bool) {
+// Roll says how the VMs of a host stand, where it answers.
+func (l *Live) Roll(_ context.Context, name string) (roll cluster.Roll, refused bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.cluster.hostAt(name)
-	return at >= 0 && l.cluster.hosts[at].state != cluster.HostDown && l.cluster.hosts[at].state != cluster.HostStandby, false
+	if at < 0 || l.cluster.hosts[at].state == cluster.HostDown || l.cluster.hosts[at].state == cluster.HostStandby {
+		return roll, false, fmt.Errorf("%s does not answer", name)
+	}
+	roll = cluster.Roll{Host: name, At: l.cluster.now}
+	for _, v := range l.cluster.vms {
+		if v.at == at {
+			state := cluster.VMRunning
+			if v.stopped {
+				state = cluster.VMShutoff
+			}
+			roll.VMs = append(roll.VMs, cluster.VMSeen{VM: v.id, Name: v.name, State: state})
+		}
+	}
+	slices.SortFunc(roll.VMs, func(a, b cluster.VMSeen) int { return strings.Compare(a.VM, b.VM) })
+	return roll, false, nil
 }
 
 // Abort gives a migration up; the VM stays where it is.

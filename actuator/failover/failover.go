@@ -1,0 +1,284 @@
+// Package failover is the loop that looks after failures: whenever the hosts have been looked at, it brings up to date which VMs should run and
+// do not, and puts what should be done about it among the advice. It touches nothing itself: what it advises goes through the gates like all advice.
+package failover
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/recovery"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Watch says what has become of the hosts and of their VMs.
+type Watch interface {
+	// Looked is closed at the end of the next look.
+	Looked() <-chan struct{}
+	Began() time.Time
+	Hosts() []cluster.HostWatch
+	Rolls() []cluster.Roll
+}
+
+// Past gives the cluster as it was at a time.
+type Past interface {
+	Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error)
+}
+
+// Inbox takes advice and knows what came of it.
+type Inbox interface {
+	List(want func(cluster.Case) bool) []cluster.Case
+	Orders() cluster.Orders
+	// World is the cluster now, with what was done and what is under way.
+	World(ctx context.Context) (cluster.Snapshot, error)
+	// Nudge has the advice taken at once.
+	Nudge()
+}
+
+// Fencer says which hosts have a way to be turned off.
+type Fencer interface{ Can(host string) bool }
+
+// Policy is what the operator decided.
+type Policy struct {
+	Recovery recovery.Policy
+	// Definitions is the time from one reading of all definitions to the next.
+	Definitions time.Duration
+}
+
+// snapshotTimeout bounds the question for a snapshot.
+const snapshotTimeout = 10 * time.Second
+
+// Room is the loop and what it advises. It is safe for concurrent use.
+type Room struct {
+	watch   Watch
+	past    Past
+	fencer  Fencer
+	keeping *keeping
+	seen    func() cluster.Snapshot
+	log     *slog.Logger
+	inbox   Inbox
+
+	mu     sync.Mutex
+	policy Policy
+	track  *recovery.Tracker
+	// remembered is the time of the newest snapshot that was taken note of; asked are the hosts whose past was asked for.
+	remembered time.Time
+	asked      map[string]bool
+	wishes     []cluster.Recommendation
+	waiting    []recovery.Waiting
+}
+
+// New returns the room. Seen gives the snapshot that the analyzer judged last, which may be empty. Before Run it is given its inbox.
+func New(w Watch, past Past, f Fencer, host Source, store Store, seen func() cluster.Snapshot, p Policy, log *slog.Logger, reg prometheus.Registerer) (*Room, error) {
+	k, err := newKeeping(host, store, log)
+	if err != nil {
+		return nil, err
+	}
+	r := &Room{watch: w, past: past, fencer: f, keeping: k, seen: seen, log: log, policy: p, track: recovery.NewTracker(), asked: map[string]bool{}}
+	reg.MustRegister(collector{r})
+	return r, nil
+}
+
+// SetInbox says where the advice goes, before Run.
+func (r *Room) SetInbox(i Inbox) { r.inbox = i }
+
+// SetPolicy replaces the policy.
+func (r *Room) SetPolicy(p Policy) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.policy = p
+}
+
+// Kept tells whether a definition of the VM is kept.
+func (r *Room) Kept(vm string) bool {
+	_, kept := r.keeping.of(vm)
+	return kept
+}
+
+// Recommendations is what should be done now.
+func (r *Room) Recommendations() []cluster.Recommendation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.wishes)
+}
+
+// Waiting is what is not done now, and why.
+func (r *Room) Waiting() []recovery.Waiting {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.waiting)
+}
+
+// Snapshot is a snapshot in which the VMs that should run and do not have the numbers that they had when they ran, and run nowhere.
+func (r *Room) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
+	s, err := r.past.Snapshot(ctx, at)
+	if err != nil {
+		return s, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.track.Down(s), nil
+}
+
+// Run looks after failures until ctx ends.
+func (r *Room) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { r.keep(ctx) })
+	for {
+		looked := r.watch.Looked()
+		r.turn(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-looked:
+		}
+	}
+}
+
+// turn takes in what was seen and decides anew.
+func (r *Room) turn(ctx context.Context) {
+	hosts, rolls, orders, now := r.watch.Hosts(), r.watch.Rolls(), r.inbox.Orders(), time.Now()
+	r.mu.Lock()
+	if s := r.seen(); s.At.After(r.remembered) {
+		r.track.Remember(s)
+		r.remembered = s.At
+	}
+	r.track.See(rolls, hosts, orders, now)
+	r.mu.Unlock()
+	r.recall(ctx, hosts)
+	tries := tried(r.inbox.List(func(c cluster.Case) bool { return c.Recommendation.Recovers() }))
+	if !r.needed(hosts, tries) {
+		r.settle(recovery.Decision{})
+		return
+	}
+	snap, err := r.world(ctx)
+	if err != nil {
+		r.log.Warn("nothing can be decided about failures without a snapshot", "err", err)
+		return
+	}
+	fenceable := map[string]bool{}
+	for _, h := range hosts {
+		fenceable[h.Host] = r.fencer.Can(h.Host)
+	}
+	r.mu.Lock()
+	d := recovery.Decide(r.track, recovery.View{Now: now, Snapshot: snap, Hosts: hosts, Rolls: rolls, Orders: orders, Tries: tries, Fenceable: fenceable, Kept: r.keeping.of}, r.policy.Recovery)
+	r.mu.Unlock()
+	if r.settle(d) {
+		r.inbox.Nudge()
+	}
+}
+
+// needed tells whether there is anything to decide: a VM that is down, a host of which nothing is heard, or one that was started elsewhere.
+func (r *Room) needed(hosts []cluster.HostWatch, tries []recovery.Try) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.track.Troubles()) > 0 || len(tries) > 0 ||
+		slices.ContainsFunc(hosts, func(h cluster.HostWatch) bool { return h.Libvirt != "yes" && len(r.track.On(h.Host)) > 0 })
+}
+
+func (r *Room) world(ctx context.Context) (cluster.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+	defer cancel()
+	return r.inbox.World(ctx)
+}
+
+// recall asks Prometheus for what is not remembered: what ran on a host that has been silent since the server began, and the sizes of VMs that
+// came and went since the last pass.
+func (r *Room) recall(ctx context.Context, hosts []cluster.HostWatch) {
+	r.mu.Lock()
+	var ask []time.Time
+	for host, at := range r.track.Incomplete() {
+		if key := host + " " + at.String(); !r.asked[key] {
+			r.asked[key] = true
+			ask = append(ask, at)
+		}
+	}
+	for _, h := range r.track.Unknown(hosts) {
+		at := slices.IndexFunc(hosts, func(w cluster.HostWatch) bool { return w.Host == h })
+		if hosts[at].Libvirt == "no" && !r.asked[h] {
+			r.asked[h] = true
+			for _, ago := range lookBack() {
+				ask = append(ask, time.Now().Add(-ago))
+			}
+		}
+	}
+	r.mu.Unlock()
+	for _, at := range ask {
+		bounded, cancel := context.WithTimeout(ctx, snapshotTimeout)
+		s, err := r.past.Snapshot(bounded, at)
+		cancel()
+		if err != nil {
+			r.log.Warn("what ran on a host before it failed cannot be read", "at", at, "err", err)
+			continue
+		}
+		r.mu.Lock()
+		r.track.Remember(s)
+		r.track.Complete()
+		r.mu.Unlock()
+	}
+}
+
+// lookBack is how far back it is looked for what ran on a host that was silent already when the server began, the nearest first.
+func lookBack() []time.Duration {
+	return []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 12 * time.Hour}
+}
+
+// tried turns cases into tries.
+func tried(cases []cluster.Case) []recovery.Try {
+	var tries []recovery.Try
+	for _, c := range cases {
+		t := recovery.Try{Action: c.Recommendation.Action, At: c.Updated, Pending: c.State == cluster.CaseApproved || c.State == cluster.CaseRunning}
+		for _, f := range c.Recommendation.Because {
+			if f.Detector == "ran_on" {
+				t.From = f.Subject[len(cluster.HostSubject("")):]
+			}
+		}
+		switch {
+		case t.Pending:
+		case c.Outcome == nil || c.Outcome.Result == cluster.ResultRefused:
+			continue // it was not tried
+		default:
+			t.At, t.Result, t.Reason = c.Outcome.Finished, c.Outcome.Result, c.Outcome.Reason
+		}
+		tries = append(tries, t)
+	}
+	return tries
+}
+
+// settle takes a decision over. Advice that says the same as before stays as it was, so that a yes to it counts; it tells whether there is
+// anything new.
+func (r *Room) settle(d recovery.Decision) (fresh bool) {
+	over := map[string]bool{}
+	if len(d.Recommendations) > 0 {
+		for _, c := range r.inbox.List(func(c cluster.Case) bool {
+			return c.Recommendation.Recovers() && !c.State.Pending() && c.State != cluster.CaseWithdrawn && c.State != cluster.CaseRejected
+		}) {
+			over[c.Recommendation.ID] = true
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	var wishes []cluster.Recommendation
+	for _, rec := range d.Recommendations {
+		at := slices.IndexFunc(r.wishes, func(old cluster.Recommendation) bool {
+			return old.Action.Alike(rec.Action) && !over[old.ID] && now.Before(old.Expires) && (old.Action == rec.Action || now.Sub(old.Made) < stands)
+		})
+		if at >= 0 {
+			wishes = append(wishes, r.wishes[at])
+			continue
+		}
+		fresh = true
+		r.log.Warn("a failure is to be dealt with", "id", rec.ID, "action", rec.Action.String(), "reason", rec.Reason)
+		wishes = append(wishes, rec)
+	}
+	r.wishes, r.waiting = wishes, d.Waiting
+	return fresh
+}
+
+// stands is for how long a host that was chosen is not changed for another one.
+const stands = 30 * time.Second

@@ -1,0 +1,67 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// Want is a VM that is to be started.
+type Want struct {
+	VM string
+	// Prefer is the host on which it should start where it can; Avoid are those that are taken only when no other can. Only is the one that has what
+	// it needs and no other has, or empty.
+	Prefer, Only string
+	Avoid        []string
+}
+
+// Restarts finds a host for each of the VMs in turn, which run nowhere in the snapshot: the one on which it costs least. Where the usual limits
+// leave none, CPU may run short and should rules may give way, for a VM that is slow is better than none. It says of those that find no host why.
+func Restarts(s cluster.Snapshot, p Policy, wants []Want) ([]Step, []Refusal) {
+	w := newWork(s, nil, p)
+	for _, want := range wants {
+		v, known := w.place.VMIndex(want.VM)
+		if !known {
+			w.refused = append(w.refused, Refusal{Subject: cluster.VMSubject(want.VM), Reason: "nothing is known of it"})
+			continue
+		}
+		to, why := w.restart(v, want)
+		if to < 0 {
+			w.refuse(v, "no host can take it: "+w.obstacles(v, w.policy.Limits.Mandatory()))
+			continue
+		}
+		load := w.place.LoadAt(to)
+		w.place.MoveAt(v, to)
+		after := w.place.LoadAt(to)
+		w.steps = append(w.steps, Step{Seq: len(w.steps) + 1, Kind: cluster.Start, VM: want.VM, Name: w.snap.VMs[v].Name, To: load.Host, Policy: cluster.Restart, Priority: 1,
+			Reason: fmt.Sprintf("%s %s (CPU %.0f %%, memory %.0f %% before)", load.Host, why, 100*load.CPUUtilisation, 100*load.MemoryUtilisation),
+			effects: []cluster.Effect{
+				{Host: load.Host, Name: cluster.CPUUtilisation, Before: load.CPUUtilisation, After: after.CPUUtilisation},
+				{Host: load.Host, Name: cluster.MemoryUtilisation, Before: load.MemoryUtilisation, After: after.MemoryUtilisation},
+			}})
+		w.moved[v] = true
+	}
+	return w.steps, w.refused
+}
+
+// restart is the host on which the VM is to start, and why there; -1 where none can take it.
+func (w *work) restart(v int, want Want) (to int, why string) {
+	if h, known := w.place.HostIndex(want.Prefer); known && w.place.Fits(v, h, w.policy.Limits.Mandatory()) {
+		return h, "is where it ran"
+	}
+	closed := slices.Clone(w.closed)
+	defer func() { w.closed = closed }()
+	for _, avoid := range []bool{true, false} {
+		w.closed = slices.Clone(closed)
+		for h := range w.snap.Hosts {
+			w.closed[h] = w.closed[h] || avoid && slices.Contains(want.Avoid, w.snap.Hosts[h].ID) || want.Only != "" && want.Only != w.snap.Hosts[h].ID
+		}
+		for _, limits := range []cluster.Limits{w.policy.Limits, w.policy.Limits.Mandatory()} {
+			if to := w.cheapest(v, limits); to >= 0 {
+				return to, "has most room for it"
+			}
+		}
+	}
+	return -1, ""
+}
