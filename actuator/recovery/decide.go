@@ -84,6 +84,8 @@ func (d *decision) fence(h cluster.HostWatch) {
 	case h.Verdict != "hung" && h.Verdict != "unproven":
 	case d.disarmed(h.Host) != "":
 		wait(true, "%s", d.disarmed(h.Host))
+	case d.justDone(a, h.HeardAt) != nil:
+		wait(false, "it was turned off, and that is to be seen once more")
 	case !d.Fenceable[h.Host]:
 		wait(true, "nothing can turn it off (no fence under hosts). Turn it off by hand, be certain that it is, and say so: evenkeel fence confirm %s", h.Host)
 	case failed >= d.policy.Tries:
@@ -133,6 +135,19 @@ func (d *decision) tried(a cluster.Action, since time.Time) (failed int, last Tr
 		}
 	}
 	return failed, last, pending
+}
+
+// unseen is for how long something may have been done without having been seen from outside.
+const unseen = 10 * time.Second
+
+// justDone returns the same that was done since then and so short a while ago that it need not have been seen yet, or nil.
+func (d *decision) justDone(a cluster.Action, since time.Time) *Try {
+	for i, t := range d.Tries {
+		if t.Action.Alike(a) && !t.Pending && t.Result == cluster.ResultDone && !t.At.Before(since) && d.Now.Sub(t.At) < unseen {
+			return &d.Tries[i]
+		}
+	}
+	return nil
 }
 
 // unknown tells whether nobody knows what came of starting the VM.
@@ -196,6 +211,8 @@ func (d *decision) possible(t Trouble) bool {
 		return true
 	case pending:
 		return true
+	case d.justDone(cluster.Action{Kind: cluster.Start, VM: t.VM.ID}, t.Since) != nil:
+		return wait(false, "it was started, and its host has not called its roll since")
 	case d.unknown(t):
 		return wait(true, "nobody knows what came of starting it; it is looked at again until that is clear")
 	case t.Cause == HostOff && !kept:

@@ -232,9 +232,12 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			h = &host{heard: now, since: now} // a grace for a host, and a server, that is new
 			w.hosts[name] = h
 		}
-		e := verdict.Evidence{Host: name, Libvirt: libvirt[i]}
+		e, sign := verdict.Evidence{Host: name, Libvirt: libvirt[i]}, now
 		if at := slices.IndexFunc(signs, func(s cluster.HostSigns) bool { return s.Host == name }); read && at >= 0 {
 			e.Exporter = young(now.Sub(signs[at].SeenAt), p.MaxScrapeAge)
+			if libvirt[i] == verdict.No {
+				sign = signs[at].SeenAt // which is when it lived, and not now
+			}
 			if age := signs[at].HeartbeatAgeSeconds; age.Known {
 				e.Heartbeat = young(time.Duration(age.Value*float64(time.Second)), p.MaxHeartbeatAge)
 			}
@@ -245,7 +248,10 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			e.Exporter = verdict.Unknown // Prometheus may not have had its first look yet
 		}
 		if !e.Silent() {
-			h.heard, h.known = now, true
+			h.known = true
+			if sign.After(h.heard) {
+				h.heard = sign
+			}
 		} else if ask = append(ask, name); now.Sub(h.answered) < powerCounts && h.asked.After(h.heard) {
 			e.Power = powerSign(h.state)
 		}

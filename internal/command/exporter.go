@@ -77,7 +77,7 @@ func Exporter(version string) *cobra.Command {
 	flags.StringVar(&f.sysfs, "path.sysfs", "/sys", "where the kernel's device file system is mounted")
 	flags.StringVar(&f.rootfs, "path.rootfs", "/", "where the host's root file system is mounted")
 	flags.StringVar(&f.heartbeatDir, "heartbeat.dir", "", "directory on storage that all hosts share, for the storage heartbeat; without it there is none")
-	flags.DurationVar(&f.heartbeatEvery, "heartbeat.interval", 5*time.Second, "how often the host leaves its stamp there")
+	flags.DurationVar(&f.heartbeatEvery, "heartbeat.interval", 2*time.Second, "how often the host leaves its stamp there")
 	flags.BoolVar(&f.noDefaults, "collector.disable-defaults", false, "switch all collectors off but those that are asked for")
 	flags.StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
 	f.collectors.register(flags)

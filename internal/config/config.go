@@ -329,7 +329,7 @@ func Default() Config {
 	return Config{
 		Cluster: "default",
 		Reserve: Reserve{HostFailures: 1},
-		Scrape: Scrape{Interval: Duration(15 * time.Second), Timeout: Duration(10 * time.Second),
+		Scrape: Scrape{Interval: Duration(2 * time.Second), Timeout: Duration(2 * time.Second),
 			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: HTTPClient{promconfig.DefaultHTTPClientConfig}},
 		Analysis: Analysis{
 			Interval: Duration(30 * time.Second), Window: Duration(15 * time.Minute), DemandPercentile: 0.9, MaxDataAge: Duration(time.Minute),
@@ -343,7 +343,7 @@ func Default() Config {
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5, ShutdownTimeout: Duration(5 * time.Minute)},
 		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, StorageTimeout: Duration(4 * time.Hour), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
-		Failures: Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(15 * time.Second),
+		Failures: Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(6 * time.Second),
 			Grace: Duration(30 * time.Second), FenceAfter: Duration(5 * time.Second), Tries: 5, BackOff: Duration(10 * time.Second), Parallel: StartParallel{Cluster: 20, Host: 5},
 			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10},
 		API:     API{Anonymous: "viewer"},

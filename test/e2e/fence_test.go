@@ -21,6 +21,20 @@ const (
 // fenced is a configuration in which host3 is fenced by Debian's fence_ipmilan at these addresses, one after the other.
 func fenced(t *testing.T, text string, addresses ...string) string {
 	t.Helper()
+	return fence(t, text, "host3", addresses...)
+}
+
+// fencedAll is a configuration in which every host is fenced by its BMC.
+func fencedAll(t *testing.T, text string) string {
+	t.Helper()
+	for i := 1; i <= hosts; i++ {
+		text = fence(t, text, fmt.Sprintf("host%d", i), fmt.Sprintf("10.77.0.5%d", i))
+	}
+	return text
+}
+
+func fence(t *testing.T, text, host string, addresses ...string) string {
+	t.Helper()
 	dir := t.TempDir()
 	agent := filepath.Join(dir, "fence_ipmilan")
 	// The lab unpacks fence-agents instead of installing it.
@@ -34,7 +48,7 @@ func fenced(t *testing.T, text string, addresses ...string) string {
 	for _, ip := range addresses {
 		ways = append(ways, fmt.Sprintf("{agent: %s, options: {ip: %s, username: admin}, password_file: %s, timeout: 15s, retries: 0}", agent, ip, filepath.Join(dir, "password")))
 	}
-	return strings.Replace(text, "name: host3,", "name: host3, fence: ["+strings.Join(ways, ", ")+"],", 1)
+	return strings.Replace(text, "name: "+host+",", "name: "+host+", fence: ["+strings.Join(ways, ", ")+"],", 1)
 }
 
 // fencing returns how to run evenkeel fence on such a configuration.
