@@ -48,7 +48,8 @@ func (d *Driver) power(ctx context.Context, a cluster.Action) error {
 	return d.awaitOff(ctx, h, a, o.ShutdownTimeout)
 }
 
-// define has the host know the VM as it was last where it ran, unless that was here. What the host had of it before is older.
+// define has the host know the VM as it was last where it ran. Where that was here the host knows it already; what it has of one that ran
+// elsewhere is older.
 func (d *Driver) define(ctx context.Context, h *host, a cluster.Action) error {
 	d.mu.Lock()
 	kept := d.kept
@@ -57,10 +58,19 @@ func (d *Driver) define(ctx context.Context, h *host, a cluster.Action) error {
 		return nil
 	}
 	def, err := kept.Get(a.VM)
-	if err != nil || def.Host == h.Name { // where nothing is kept, what the host itself has must do
+	if err != nil { // where nothing is kept, what the host itself has must do
 		return nil //nolint:nilerr // and starting it says what is missing
 	}
 	err = h.conn.Call(ctx, "define "+a.Name+" on "+h.Name, func(c *libvirt.Connect) error {
+		if def.Host == h.Name {
+			there, err := c.LookupDomainByUUIDString(a.VM)
+			if err == nil {
+				free(there)
+			}
+			if !missing(err) {
+				return err
+			}
+		}
 		dom, err := c.DomainDefineXML(def.XML)
 		if err == nil {
 			free(dom)
