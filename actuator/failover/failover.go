@@ -46,6 +46,10 @@ type Policy struct {
 	Recovery recovery.Policy
 	// Definitions is the time from one reading of all definitions to the next.
 	Definitions time.Duration
+	// Detect is how long it should take until it is certain that a host whose power was cut is off; Cluster and Host are how many VMs may be starting
+	// at once.
+	Detect        time.Duration
+	Cluster, Host int
 }
 
 // snapshotTimeout bounds the question for a snapshot.
@@ -110,6 +114,32 @@ func (r *Room) Waiting() []recovery.Waiting {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.waiting)
+}
+
+// usualStart is what starting a VM is taken to need where none was started yet.
+const usualStart = 3 * time.Second
+
+// Impact says what depends on a host, a pool or a network by the snapshot and, for a host, what would happen if it failed.
+func (r *Room) Impact(s cluster.Snapshot, kind, name string) (recovery.Impact, error) {
+	r.mu.Lock()
+	p := r.policy
+	r.mu.Unlock()
+	return recovery.Assess(s, kind, name, p.Recovery, recovery.Timing{Detect: p.Detect, Start: r.startTime(), Cluster: p.Cluster, Host: p.Host})
+}
+
+// startTime is the median of what starting VMs took.
+func (r *Room) startTime() time.Duration {
+	var took []time.Duration
+	for _, c := range r.inbox.List(func(c cluster.Case) bool {
+		return c.Recommendation.Action.Kind == cluster.Start && c.State == cluster.CaseDone
+	}) {
+		took = append(took, c.Outcome.Finished.Sub(c.Outcome.Started))
+	}
+	if len(took) == 0 {
+		return usualStart
+	}
+	slices.Sort(took)
+	return took[len(took)/2]
 }
 
 // Snapshot is a snapshot in which the VMs that should run and do not have the numbers that they had when they ran, and run nowhere.

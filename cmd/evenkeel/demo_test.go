@@ -85,7 +85,7 @@ func TestTheDemoRunsTheWholeLoopAndLeavesNothing(t *testing.T) {
 			if left, err := os.ReadDir(dir); err != nil || len(left) == 0 {
 				return fmt.Errorf("no directory yet: %v", err)
 			}
-			cases, err := client.History(t.Context(), 10)
+			cases, err := client.History(t.Context(), "", 10)
 			if err != nil {
 				return err
 			}

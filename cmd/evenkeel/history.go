@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/spf13/cobra"
@@ -12,10 +13,10 @@ func newHistory() *cobra.Command {
 	var verify verifyFlags
 	var limit int
 	cmd := &cobra.Command{
-		Use:   "history",
+		Use:   "history [VM|HOST]",
 		Short: "List what was decided and done, and what came of it against what was promised",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if verify.given() {
 				return verify.run(cmd, ask)
 			}
@@ -23,7 +24,7 @@ func newHistory() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cases, err := client.History(cmd.Context(), limit)
+			cases, err := client.History(cmd.Context(), strings.Join(args, ""), limit)
 			if err != nil {
 				return err
 			}

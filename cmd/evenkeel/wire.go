@@ -105,7 +105,9 @@ func watchPolicy(c config.Config) watch.Policy {
 
 func failoverPolicy(c config.Config) failover.Policy {
 	f := c.Failures
-	return failover.Policy{Definitions: time.Duration(f.Definitions), Recovery: recovery.Policy{
+	// A scrape that fails and the end of the heartbeat, which take their time side by side, and a look at both ends.
+	detect := max(time.Duration(f.Confirm)+time.Duration(c.Scrape.Timeout), time.Duration(f.MaxHeartbeatAge)+time.Duration(c.Scrape.Interval)) + 2*time.Duration(f.Interval)
+	return failover.Policy{Definitions: time.Duration(f.Definitions), Detect: detect, Cluster: f.Parallel.Cluster, Host: f.Parallel.Host, Recovery: recovery.Policy{
 		Plan: analyzerPolicy(c).Plan, Priorities: f.Priorities, Dependencies: f.Dependencies, Tries: f.Tries, BackOff: time.Duration(f.BackOff), Ready: time.Duration(f.Ready),
 		FenceAfter: time.Duration(f.FenceAfter), QuarantineFailures: f.Quarantine.Failures, QuarantineWindow: time.Duration(f.Quarantine.Window),
 	}}

@@ -60,6 +60,7 @@ type Watch interface {
 // Failures says what is not done about failures now, and why.
 type Failures interface {
 	Waiting() []recovery.Waiting
+	Impact(s cluster.Snapshot, kind, name string) (recovery.Impact, error)
 }
 
 // Status is a server in a few words.
@@ -159,6 +160,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/status", Viewer, reads(s.status)},
 		{"GET", "/api/v1/hosts", Viewer, reads(s.hosts)},
 		{"GET", "/api/v1/failures", Viewer, reads(s.failures)},
+		{"GET", "/api/v1/impact", Viewer, reads(s.impact)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
 		{"GET", recommendation, Viewer, reads(s.recommendation)},
@@ -253,11 +255,8 @@ func (s *Server) SetFailures(f Failures) {
 
 // failures are what waits; what is done about the rest stands among the recommendations.
 func (s *Server) failures(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	failed := s.failed
-	s.mu.Unlock()
-	if failed == nil {
-		fail(w, http.StatusNotFound, errors.New("nobody looks after failures here"), nil)
+	failed, ok := s.whoLooksAfterFailures(w)
+	if !ok {
 		return
 	}
 	waiting := failed.Waiting()
@@ -265,6 +264,38 @@ func (s *Server) failures(w http.ResponseWriter, _ *http.Request) {
 		waiting = []recovery.Waiting{}
 	}
 	answer(w, waiting)
+}
+
+func (s *Server) whoLooksAfterFailures(w http.ResponseWriter) (Failures, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		fail(w, http.StatusNotFound, errors.New("nobody looks after failures here"), nil)
+	}
+	return s.failed, s.failed != nil
+}
+
+// impact says what depends on something now or, on a snapshot of the past, did.
+func (s *Server) impact(w http.ResponseWriter, r *http.Request) {
+	failed, ok := s.whoLooksAfterFailures(w)
+	if !ok {
+		return
+	}
+	kind, name, named := strings.Cut(r.URL.Query().Get("of"), "/")
+	if !named || !slices.Contains([]string{"host", "pool", "network"}, kind) || name == "" {
+		fail(w, http.StatusBadRequest, errors.New("of: write host/NAME, pool/NAME or network/NAME"), nil)
+		return
+	}
+	j, ok := s.judgementAt(w, r, time.Now())
+	if !ok {
+		return
+	}
+	out, err := failed.Impact(j.Snapshot, kind, name)
+	if err != nil {
+		fail(w, http.StatusNotFound, err, nil)
+		return
+	}
+	answer(w, out)
 }
 
 func (s *Server) showBoard(w http.ResponseWriter, _ *http.Request) {
@@ -369,9 +400,21 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	ended := s.desk.List(func(c cluster.Case) bool { return !c.State.Unsettled() && c.State != cluster.CaseWithdrawn })
+	about := r.URL.Query().Get("about")
+	ended := s.desk.List(func(c cluster.Case) bool {
+		return !c.State.Unsettled() && c.State != cluster.CaseWithdrawn && (about == "" || isAbout(c.Recommendation, about))
+	})
 	slices.SortStableFunc(ended, func(x, y cluster.Case) int { return y.Updated.Compare(x.Updated) })
 	answer(w, orEmpty(ended[:min(limit, len(ended))]))
+}
+
+// isAbout tells whether the recommendation touches the VM or host, by whatever it is called, or was made because of it.
+func isAbout(r cluster.Recommendation, key string) bool {
+	names := append(r.Action.Subjects(), r.Action.VM, r.Action.Name, r.Action.From, r.Action.To)
+	for _, f := range r.Because {
+		names = append(names, f.Subject)
+	}
+	return slices.ContainsFunc([]string{key, cluster.HostSubject(key), cluster.VMSubject(key)}, func(name string) bool { return slices.Contains(names, name) })
 }
 
 // limitOf reads how many are wanted, so many where nothing is said, and answers where that makes no sense.

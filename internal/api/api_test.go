@@ -207,10 +207,10 @@ func TestTheClientSeesWhatTheServerHolds(t *testing.T) {
 			t.Errorf("state %q: %v, %d cases, want %d", state, err, len(got), want)
 		}
 	}
-	if got, err := c.History(ctx, 10); err != nil || len(got) != 2 || got[0].Recommendation.ID != "old" {
+	if got, err := c.History(ctx, "", 10); err != nil || len(got) != 2 || got[0].Recommendation.ID != "old" {
 		t.Errorf("history: %v %+v", err, got)
 	}
-	if got, err := c.History(ctx, 1); err != nil || len(got) != 1 {
+	if got, err := c.History(ctx, "", 1); err != nil || len(got) != 1 {
 		t.Errorf("history of one: %v %+v", err, got)
 	}
 	if p, err := c.Plan(ctx, at()); err != nil || p.StoppedBecause == "" || !h.asked.Equal(at()) {

@@ -58,6 +58,13 @@ func (c *Client) Failures(ctx context.Context) ([]recovery.Waiting, error) {
 	return get[[]recovery.Waiting](ctx, c, "/api/v1/failures", nil)
 }
 
+// Impact asks what depends on a host, a pool or a network ("host/NAME" and so on), at a time; the zero time is now.
+func (c *Client) Impact(ctx context.Context, subject string, at time.Time) (recovery.Impact, error) {
+	q := timed(at)
+	q.Set("of", subject)
+	return get[recovery.Impact](ctx, c, "/api/v1/impact", q)
+}
+
 // Board asks for the newest judgement.
 func (c *Client) Board(ctx context.Context) (analyzer.Judgement, error) {
 	return get[analyzer.Judgement](ctx, c, "/api/v1/board", nil)
@@ -90,8 +97,8 @@ func (c *Client) decide(ctx context.Context, id, word string, body any) (cluster
 }
 
 // History lists cases that ended, the newest first.
-func (c *Client) History(ctx context.Context, limit int) ([]cluster.Case, error) {
-	return get[[]cluster.Case](ctx, c, "/api/v1/history", url.Values{"limit": {strconv.Itoa(limit)}})
+func (c *Client) History(ctx context.Context, about string, limit int) ([]cluster.Case, error) {
+	return get[[]cluster.Case](ctx, c, "/api/v1/history", url.Values{"limit": {strconv.Itoa(limit)}, "about": {about}})
 }
 
 // Where asks where a VM is or was; the zero time means now, an empty key all VMs.

@@ -232,7 +232,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200},
@@ -254,7 +254,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		}
 	}
 	a.ask(full(), fmt.Errorf("evenkeel.yml:3: hosts: is empty"), secret,
-		question{"GET /api/v1/where", "?at=yesterday", "", 400}, question{"GET /api/v1/where", "?vm=nobody", "", 404}, question{"GET /api/v1/snapshot", "?at=yesterday", "", 400},
+		question{"GET /api/v1/impact", "?of=h1", "", 400}, {"GET /api/v1/where", "?at=yesterday", "", 400}, question{"GET /api/v1/where", "?vm=nobody", "", 404}, question{"GET /api/v1/snapshot", "?at=yesterday", "", 400},
 		question{"GET /api/v1/plan", "?at=yesterday", "", 400}, question{"GET /api/v1/explain", "", "", 400}, question{"GET /api/v1/explain", "?subject=nobody", "", 404},
 		question{"GET /api/v1/place", "", "", 400}, question{"GET /api/v1/place", `?vm={"id":"v1","vcpus":2,"memory_bytes":1}`, "", 409}, question{"GET /api/v1/recommendations", "?state=weird", "", 400},
 		question{"GET /api/v1/recommendations/nobody", "", "", 404}, question{"GET /api/v1/recommendations/nobody/gates", "", "", 404},
@@ -305,6 +305,11 @@ func (watched) Hosts() []cluster.HostWatch {
 
 func (watched) Waiting() []recovery.Waiting {
 	return []recovery.Waiting{{Subject: "host/h1", Name: "h1", Cause: "isolated", Reason: "mend its network", Since: at(), Stuck: true}}
+}
+
+func (watched) Impact(s cluster.Snapshot, kind, name string) (recovery.Impact, error) {
+	return recovery.Impact{Subject: kind + "/" + name, At: at(), DetectSeconds: 8, Unplaced: 1, VMs: []recovery.Affected{
+		{VM: "v1", Name: "web1", Host: "h1", State: cluster.VMRunning, Tags: []string{"a"}, Priority: "high", After: []string{"db"}, To: "h2", Reason: "it has room", Seconds: 11}, {VM: "v2", Name: "web2", Priority: "low"}}}, nil
 }
 
 // answers holds answers against the document, and remembers which statuses it saw.
@@ -368,6 +373,7 @@ func (a *answers) guards() {
 	a.one(s, secret, question{"GET /api/v1/journal/verify", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/impact", "?of=host/h1", "", 404})
 	s.Configure(api.Access{Tokens: []api.Token{{Name: "eve", Secret: secret, Role: api.Viewer}}}, cluster.LevelManual)
 	for _, r := range api.Routes() {
 		a.one(s, "", question{r.Method + " " + r.Path, "", "", 401})

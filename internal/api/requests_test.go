@@ -86,20 +86,21 @@ func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 		"limit": {"0", "1", "50", "1000", "1001", "-1", "x", "1.5"}, "state": {"", "all", "open", "unknown", "none", "OPEN"},
 		"at":      {"2026-11-22T10:00:00Z", "2026-11-22T10:00:00.5+01:00", "2026-11-22", "yesterday", "1700000000"},
 		"head":    {"", "12", "12:" + strings.Repeat("aB", 32), "12:" + strings.Repeat("ab", 31), "x:" + strings.Repeat("ab", 32)},
-		"subject": {"", "h1", "web1"},
+		"subject": {"", "h1", "web1"}, "of": {"host/h1", "pool/nfs", "network/lan", "host/", "disk/a", "h1"},
 		"vm": {"", "null", "[]", "{}", `{"id":"new"}`, `{"id":"new","vcpus":2,"memory_bytes":1073741824}`, `{"id":"","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"sudo":1}`,
 			`{"ID":"new","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":-2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"cpu_demand_cores":-1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"state":"weird"}`, `{"id":"new","vcpus":2.5,"memory_bytes":1}`,
 			`{"id":"new","vcpus":2,"memory_bytes":1,"automation":"off","tags":["a"],"storage":["nfs"]}`},
 	}
 	s, _ := serve(t, &house{}, nil)
 	s.SetLedger(&ledger{})
+	s.SetFailures(watched{})
 	for route, op := range operations(described(t)) {
 		for _, p := range op.Parameters {
 			if p.Value.In != "query" || p.Value.Name == "vm" && p.Value.Schema != nil { // a name or UUID may be anything
 				continue
 			}
 			for _, text := range values[p.Value.Name] {
-				q := url.Values{"subject": {"h1"}, "vm": {values["vm"][5]}}
+				q := url.Values{"subject": {"h1"}, "of": {"host/h1"}, "vm": {values["vm"][5]}}
 				if strings.HasSuffix(route, "/where") {
 					q.Del("vm")
 				}

@@ -221,6 +221,13 @@ func TestFailures(outer *testing.T) {
 			}
 			mustCLI(t, s, "fence", "confirm", "host3", "--yes", "--reason", "I pulled the plug")
 			alive(t, 60*time.Second, one, "host1", "host2")
+			eventually(t, 60*time.Second, "the end of what began while the BMC was dark", func() error {
+				cases, err := s.client.Recommendations(ctx(), "running")
+				if err == nil && len(cases) > 0 {
+					err = fmt.Errorf("%s is under way: it would turn the host off when that is back", cases[0].Recommendation.Action)
+				}
+				return err
+			})
 			lab(t, "heal", "host3", "bmc")
 			back(t, one)
 		}},
@@ -247,7 +254,7 @@ func TestFailures(outer *testing.T) {
 // since lists what was done, or tried, since then.
 func (s *instance) since(t *testing.T, since time.Time) []cluster.Case {
 	t.Helper()
-	cases, err := s.client.History(ctx(), 100)
+	cases, err := s.client.History(ctx(), "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func TestTheDisksOfARunningVMMoveToAnotherPool(t *testing.T) {
 		return nil
 	})
 	eventually(t, 30*time.Second, "an outcome", func() error {
-		history, err := s.client.History(ctx(), 1)
+		history, err := s.client.History(ctx(), "", 1)
 		if err != nil || len(history) != 1 || history[0].State != cluster.CaseFailed {
 			return fmt.Errorf("%+v %v", history, err)
 		}
