@@ -254,7 +254,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		}
 	}
 	a.ask(full(), fmt.Errorf("evenkeel.yml:3: hosts: is empty"), secret,
-		question{"GET /api/v1/impact", "?of=h1", "", 400}, {"GET /api/v1/where", "?at=yesterday", "", 400}, question{"GET /api/v1/where", "?vm=nobody", "", 404}, question{"GET /api/v1/snapshot", "?at=yesterday", "", 400},
+		question{"GET /api/v1/impact", "?of=h1", "", 400}, question{"GET /api/v1/where", "?at=yesterday", "", 400}, question{"GET /api/v1/where", "?vm=nobody", "", 404}, question{"GET /api/v1/snapshot", "?at=yesterday", "", 400},
 		question{"GET /api/v1/plan", "?at=yesterday", "", 400}, question{"GET /api/v1/explain", "", "", 400}, question{"GET /api/v1/explain", "?subject=nobody", "", 404},
 		question{"GET /api/v1/place", "", "", 400}, question{"GET /api/v1/place", `?vm={"id":"v1","vcpus":2,"memory_bytes":1}`, "", 409}, question{"GET /api/v1/recommendations", "?state=weird", "", 400},
 		question{"GET /api/v1/recommendations/nobody", "", "", 404}, question{"GET /api/v1/recommendations/nobody/gates", "", "", 404},
