@@ -7,6 +7,9 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
+// guarded is how much more work than one check a guard may do in all.
+const guarded = 4
+
 // Guard answers for one VM after the other, or one host after the other, whether starting it there would break what
 // the policy asks for. It looks again only at the failures that the VM can make a difference to.
 type Guard struct {
@@ -14,12 +17,14 @@ type Guard struct {
 	policy Policy
 	trials []*trial
 	broken string
+	known  map[[2]int]string
 }
 
 // NewGuard returns a guard of the placement.
 func NewGuard(p *cluster.Placement, pol Policy, l cluster.Limits) *Guard {
 	e := usual()
-	g := &Guard{policy: pol}
+	e.all, e.sets = e.all*guarded, e.sets*guarded
+	g := &Guard{policy: pol, known: map[[2]int]string{}}
 	if !pol.Asks() {
 		return g
 	}
@@ -64,6 +69,20 @@ func (g *Guard) Refuses(v, h int) string {
 	if slices.Contains(s.spareHosts(g.policy), h) {
 		return host + " is a spare host and is kept empty"
 	}
+	key := [2]int{v, h}
+	why, known := g.known[key]
+	if !known {
+		if why = g.breaks(v, h); why != "" {
+			why = fmt.Sprintf("with it on %s %s", host, why)
+		}
+		g.known[key] = why
+	}
+	return why
+}
+
+// breaks says what would not be survived any more with the VM on the host, or "".
+func (g *Guard) breaks(v, h int) string {
+	s := g.state
 	undo := s.put(v, h)
 	defer undo()
 	for _, t := range g.trials {
@@ -73,13 +92,10 @@ func (g *Guard) Refuses(v, h int) string {
 		again := *t
 		s.run(&again)
 		if c := s.verdict(&again); c.short || slices.Contains(c.NoPlace, s.snap.VMs[v].ID) {
-			return fmt.Sprintf("with it on %s %s", host, c.Reason)
+			return c.Reason
 		}
 	}
-	if why := g.rest(); why != "" {
-		return fmt.Sprintf("with it on %s %s", host, why)
-	}
-	return ""
+	return g.rest()
 }
 
 // matters tells whether the trial can end otherwise with the VM on the host: it is among the failed ones, or

@@ -184,6 +184,10 @@ func (s *state) weights(hosts []int, n int) []float64 {
 	for _, q := range []int{100, 99, 95, 90, 75, 50} {
 		limit := largest[(len(largest)-1)*q/100]
 		for _, rare := range []bool{false, true} {
+			if fewest == 0 {
+				return best
+			}
+			s.effort.sets -= len(families) * len(hosts)
 			w := s.weigh(hosts, families, of, limit, n, rare)
 			if left := heavy(hosts, w, n); left < fewest {
 				best, fewest = w, left

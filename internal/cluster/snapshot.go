@@ -129,7 +129,7 @@ type VM struct {
 	// LocalDisk says which disk of it lies where only its host is known to reach it: it cannot be started elsewhere.
 	LocalDisk string `json:"local_disk,omitempty"`
 	// Automation overrides the cluster's level where it is more cautious.
-	Automation      *Level   `json:"automation,omitempty"`
+	Automation *Level `json:"automation,omitempty"`
 	// RestartPriority is how soon it is to be started after its host failed, RestartDisabled for not at all.
 	RestartPriority string   `json:"restart_priority,omitempty"`
 	Tags            []string `json:"tags,omitempty"`
