@@ -215,24 +215,29 @@ func TestAPlaceLeavesRoomForFailures(t *testing.T) {
 }
 
 func TestSpareHostsAreKeptEmptyUntilAHostFails(t *testing.T) {
-	s := with(with(pool(3), "1", "a", 3.9, 8), "2", "a", 3.9, 8)
+	s := with(with(with(pool(3), "1", "a", 3.9, 8), "2", "a", 3.9, 8), "3", "b", 2, 8)
 	p := usual(5)
+	vm := cluster.VM{ID: "new", VCPUs: 1, MemoryBytes: 1 << 30}
+	if made, got := judge(s, p), plan.Place(s, nil, p, vm); got.Host != "c" || !slices.ContainsFunc(made.Actions, func(s plan.Step) bool { return s.To == "c" }) {
+		t.Fatalf("c is not wanted, and the test shows nothing: %+v %+v", made.Actions, got)
+	}
 	p.Admission = admission.Policy{SpareHosts: []string{"c"}}
 	for _, step := range judge(s, p).Actions {
 		if step.To == "c" {
 			t.Errorf("%+v", step)
 		}
 	}
-	vm := cluster.VM{ID: "new", VCPUs: 1, MemoryBytes: 1 << 30}
-	got := plan.Place(s, nil, p, vm)
-	if got.Host == "" || got.Host == "c" || !slices.ContainsFunc(got.Candidates, func(c cluster.Candidate) bool { return c.Host == "c" && c.Constraint == "spare" }) {
-		t.Errorf("%+v", got)
+	for _, p.IgnoreAdmission = range []bool{false, true} {
+		got := plan.Place(s, nil, p, vm)
+		if got.Host == "c" || !slices.ContainsFunc(got.Candidates, func(c cluster.Candidate) bool { return c.Host == "c" && c.Constraint == "spare" }) {
+			t.Errorf("%+v", got)
+		}
 	}
 	failed, start, err := plan.Change{FailHosts: []string{"a", "b"}}.Apply(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made := plan.Make(failed, nil, p, start...); len(made.Actions) != 2 || made.Actions[0].To != "c" {
+	if made := plan.Make(failed, nil, p, start...); len(made.Actions) != 3 || made.Actions[0].To != "c" {
 		t.Errorf("%+v", made.Actions)
 	}
 }
