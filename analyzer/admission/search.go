@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // search is the exact search for a placement: depth first, the items with the fewest hosts first. Of items that
@@ -22,6 +21,8 @@ type search struct {
 	total int64 // size of what is not placed yet
 	steps int
 	where []int // of each item
+	// cans are the choices of hosts that items have, by place in the snapshot.
+	cans [][]bool
 }
 
 // kind is a set of items that are alike, the largest kinds first.
@@ -52,19 +53,29 @@ func newSearch(p *problem, steps int) *search {
 
 // group makes kinds of the items.
 func (s *search) group() {
-	known := map[string]int{}
+	type key struct {
+		size          int64
+		apart, spread string
+		can           int
+	}
+	known := map[key]int{}
 	for i := range s.p.items {
 		it := &s.p.items[i]
 		s.total += it.size
-		can := make([]bool, len(s.at))
-		for j, h := range s.at {
-			can[j] = it.can[h]
+		c := slices.IndexFunc(s.cans, func(can []bool) bool { return &can[0] == &it.can[0] || slices.Equal(can, it.can) })
+		if c < 0 {
+			c = len(s.cans)
+			s.cans = append(s.cans, it.can)
 		}
-		key := fmt.Sprint(it.size, it.apart, it.spread, can)
-		k, ok := known[key]
+		id := key{it.size, fmt.Sprint(it.apart), fmt.Sprint(it.spread), c}
+		k, ok := known[id]
 		if !ok {
 			k = len(s.kinds)
-			known[key] = k
+			known[id] = k
+			can := make([]bool, len(s.at))
+			for j, h := range s.at {
+				can[j] = it.can[h]
+			}
 			s.kinds = append(s.kinds, kind{size: it.size, can: can})
 		}
 		s.kinds[k].items = append(s.kinds[k].items, i)
@@ -113,19 +124,27 @@ func (s *search) tighten() {
 
 // likeness numbers the hosts that can take the same items. Where VMs are to be spread, the domain counts too.
 func (s *search) likeness() {
-	known := map[string]int{}
-	for j, h := range s.at {
-		var b strings.Builder
-		for k := range s.kinds {
-			fmt.Fprint(&b, s.kinds[k].can[j], " ")
+	type key struct {
+		can    string
+		domain int
+	}
+	known := map[key]int{}
+	can := make([]byte, len(s.cans))
+	for _, h := range s.at {
+		for c := range s.cans {
+			can[c] = '0'
+			if s.cans[c][h] {
+				can[c] = '1'
+			}
 		}
+		id := key{can: string(can)}
 		if len(s.p.spread) > 0 {
-			fmt.Fprint(&b, s.p.domain[h])
+			id.domain = s.p.domain[h]
 		}
-		if _, ok := known[b.String()]; !ok {
-			known[b.String()] = len(known)
+		if _, ok := known[id]; !ok {
+			known[id] = len(known)
 		}
-		s.alike = append(s.alike, known[b.String()])
+		s.alike = append(s.alike, known[id])
 	}
 }
 

@@ -92,12 +92,7 @@ func (r *several) walk(hosts []int, weight []float64, k int) {
 func (r *several) try(set []int) {
 	t := &trial{kind: KindHost, down: slices.Clone(set)}
 	slices.Sort(t.down)
-	for _, h := range t.down {
-		r.s.effort.sets -= (1 + len(r.s.on[h])) * len(r.s.free)
-	}
-	before := r.s.effort.all
-	r.s.run(t)
-	r.s.effort.sets -= before - r.s.effort.all
+	r.s.effort.sets -= r.s.run(t)
 	r.tried++
 	for _, h := range t.down {
 		if r.worst[h] == nil || worse(&t.out, &r.worst[h].out) {

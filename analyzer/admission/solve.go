@@ -8,6 +8,9 @@ import (
 // solve finds a host for every item. Without one it returns the items that the best try left over, and whether
 // it is proven that there is no placement.
 func (p *problem) solve(e *effort) (hosts, missing []int, proven bool) {
+	if missing = p.placeless(); len(missing) > 0 {
+		return nil, missing, true
+	}
 	var fewest []int
 	for _, orders := range []func() []order{p.bySize, p.byChoice} {
 		for _, o := range orders() {
@@ -20,14 +23,33 @@ func (p *problem) solve(e *effort) (hosts, missing []int, proven bool) {
 			}
 		}
 	}
-	s := newSearch(p, min(e.each, e.all))
-	budget := s.steps
+	budget := min(e.each, e.all)
+	if budget <= 0 {
+		return nil, fewest, false
+	}
+	s := newSearch(p, budget-len(p.items)*len(p.free))
 	found, done := s.find()
 	e.all -= budget - s.steps
 	if found {
 		return s.hosts(), nil, true
 	}
 	return nil, fewest, done
+}
+
+// placeless are the items that no host has room for as it is.
+func (p *problem) placeless() []int {
+	var list []int
+	for i := range p.items {
+		it := &p.items[i]
+		at := 0
+		for at < len(p.free) && (p.free[at] < it.size || !it.can[at]) {
+			at++
+		}
+		if at == len(p.free) {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // order is a way to place items one after the other.

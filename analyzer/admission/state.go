@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -36,6 +37,10 @@ type state struct {
 	ruled       [][]int // of each VM, the must rules that name it
 	domain      []int   // of each host
 	usual       int64   // the median size of a VM in bytes
+	byFree      []int   // the hosts that take VMs, the one with most room first
+	used        []int64 // scratch of quick, zero outside of it
+	// allFree is what is free on all hosts that take VMs, allSlots what of it VMs of the usual size can take.
+	allFree, allSlots int64
 }
 
 // rule is a must rule.
@@ -82,12 +87,26 @@ func newState(p *cluster.Placement, l cluster.Limits, e *effort) *state {
 	if slices.Sort(sizes); len(sizes) > 0 {
 		s.usual = sizes[len(sizes)/2]
 	}
+	s.used = make([]int64, hosts)
+	s.sortByFree()
 	for _, st := range p.RuleStates() {
 		if st.Rule.Strength == cluster.Must {
 			s.addRule(st)
 		}
 	}
 	return s
+}
+
+// sortByFree brings what depends on what is free up to date.
+func (s *state) sortByFree() {
+	s.byFree, s.allFree, s.allSlots = s.byFree[:0], 0, 0
+	for h, free := range s.free {
+		if s.takes[h] {
+			s.byFree = append(s.byFree, h)
+			s.allFree, s.allSlots = s.allFree+max(0, free), s.allSlots+s.slots(free)
+		}
+	}
+	slices.SortStableFunc(s.byFree, func(a, b int) int { return cmp.Compare(s.free[b], s.free[a]) })
 }
 
 func (s *state) addRule(st cluster.RuleState) {
@@ -109,7 +128,9 @@ func (s *state) put(v, h int) (undo func()) {
 	if vm.Restarts() {
 		s.on[h] = append(slices.Clone(on), v)
 	}
+	s.sortByFree()
 	return func() {
+		defer s.sortByFree()
 		s.at[v], s.on[h] = -1, on
 		s.free[h], s.promised[h], s.cpu[h] = s.free[h]+vm.MemoryBytes, s.promised[h]-vm.MemoryBytes, s.cpu[h]-vm.Cores()
 	}
@@ -164,8 +185,20 @@ func (o outcome) uses(h int, s *state) int64 {
 	return sum
 }
 
-// run tries one failure.
-func (s *state) run(t *trial) {
+// run tries one failure, and returns how many steps that took.
+func (s *state) run(t *trial) int {
+	o, steps, ok := s.quick(t)
+	if ok {
+		t.out = o
+		return steps
+	}
+	before := s.effort.all
+	t.out = s.full(t)
+	return steps + before - s.effort.all + (1+len(t.out.starts)+len(t.out.missing))*len(s.free)
+}
+
+// full tries one failure with all that is known.
+func (s *state) full(t *trial) outcome {
 	p, stranded := s.problem(t)
 	o := outcome{stranded: stranded}
 	for h, f := range p.free {
@@ -189,16 +222,24 @@ func (s *state) run(t *trial) {
 		}
 	}
 	o.packed, o.unproven = len(missing) == 0, len(missing) > 0 && !proven
-	if o.packed && s.usual > 0 {
+	if o.packed {
 		left := slices.Clone(p.free)
 		for i, it := range p.items {
 			left[hosts[i]] -= it.size
 		}
 		for _, f := range left {
-			o.headroom += max(0, f) / s.usual * s.usual
+			o.headroom += s.slots(f)
 		}
 	}
-	t.out = o
+	return o
+}
+
+// slots is how much of what is free VMs of the usual size can take.
+func (s *state) slots(free int64) int64 {
+	if s.usual == 0 {
+		return 0
+	}
+	return max(0, free) / s.usual * s.usual
 }
 
 // problem says what is to be started where when the trial's hosts fail. VMs for which there is no host are left
