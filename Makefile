@@ -12,7 +12,7 @@ GO := GOFLAGS='-mod=readonly -tags=$(TAGS)' CGO_ENABLED=1 go
 with = dir=$$(test/install $(1)) && export PATH="$${dir:+$$dir:}$$PATH"
 # The tests on real hypervisors make namespaces, which takes root.
 EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
-PURE := ./internal/cluster/... ./analyzer/detect/... ./analyzer/plan/... ./analyzer/forecast/... ./actuator/gate/... ./actuator/trust/... ./actuator/verdict/... ./actuator/recovery/...
+PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./analyzer/plan/... ./analyzer/forecast/... ./actuator/gate/... ./actuator/trust/... ./actuator/verdict/... ./actuator/recovery/...
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
 
@@ -58,7 +58,7 @@ lab: ## the lab's own checks
 
 bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. BENCH='-only domains,memory' does without
 	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter ganeti-htools >&2 && \
-	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/plan ./exporter ./internal/api ./cmd/evenkeel && $(GO) run ./test/peers -clusters 100 $(PEERS) && \
+	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/admission ./analyzer/plan ./exporter ./internal/api ./cmd/evenkeel && $(GO) run ./test/peers -clusters 100 $(PEERS) && \
 	  $(GO) run $(EXEC) ./test/bench $(BENCH)
 
 fuzz: ## the decoders of files and requests, for FUZZTIME each

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -55,6 +56,8 @@ type Judgement struct {
 	Findings        []cluster.Finding        `json:"findings"`
 	Plan            plan.Plan                `json:"plan"`
 	Recommendations []cluster.Recommendation `json:"recommendations"`
+	// Failover is how what the cluster is to survive stands. It is told as metrics and as a finding.
+	Failover admission.Report `json:"-"`
 }
 
 // Judge detects and plans for the newest of the snapshots, which come newest first: what the older ones do
@@ -66,6 +69,7 @@ func Judge(snapshots []cluster.Snapshot, p Policy) Judgement {
 	placement := cluster.NewPlacement(now)
 	j := Judgement{Snapshot: now, Loads: placement.Loads(), Findings: findings, Plan: made, Recommendations: made.Recommendations(now, findings, p.Plan)}
 	j.Scores, j.Lost = placement.Scores()
+	j.Failover = admission.Check(placement, p.Detect.Admission, p.Detect.Limits)
 	return j
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -209,6 +210,47 @@ func TestRunPassesAtItsInterval(t *testing.T) {
 			t.Errorf("%d passes in 95 s, %v", f.at, err)
 		}
 	})
+}
+
+func TestWhatIsToBeSurvivedIsPublished(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	p := policy()
+	p.Detect.Limits = p.Plan.Limits
+	p.Detect.Admission = admission.Policy{HostFailures: 1, Percent: 50}
+	a := New(&film{frames: []func(time.Time) (cluster.Snapshot, error){func(at time.Time) (cluster.Snapshot, error) {
+		s := crowded(at, 1, 1)
+		s.VMs[0].MemoryBytes, s.VMs[1].MemoryBytes, s.VMs[1].Host = 16<<30, 2<<30, "h2"
+		return s, nil
+	}}}, p, slog.New(slog.DiscardHandler), reg)
+	if err := a.Pass(context.Background(), time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	// 16 GiB of h1 fit nowhere. The median VM has 16 GiB too, so that nothing more of that size could be started.
+	want := `# HELP evenkeel_failover_cases Cases that the configuration's reserve asks for, by what came of them.
+# TYPE evenkeel_failover_cases gauge
+evenkeel_failover_cases{result="broken"} 1
+evenkeel_failover_cases{result="ok"} 4
+evenkeel_failover_cases{result="unproven"} 0
+# HELP evenkeel_failover_headroom_bytes How much more memory could be started in the case, at least, in VMs of the cluster's median size; of case_kind percent what is free beyond the percentage. 0 where it would not be survived.
+# TYPE evenkeel_failover_headroom_bytes gauge
+evenkeel_failover_headroom_bytes{case_kind="host",subject="h1"} 0
+evenkeel_failover_headroom_bytes{case_kind="host",subject="h2"} 0
+evenkeel_failover_headroom_bytes{case_kind="host",subject="h3"} 0
+evenkeel_failover_headroom_bytes{case_kind="percent",subject="memory"} 6.442450944e+09
+# HELP evenkeel_failover_ok Whether the cluster would survive the case that the configuration's reserve asks for (1) or not, or that is not proven (0).
+# TYPE evenkeel_failover_ok gauge
+evenkeel_failover_ok{case_kind="host",subject="h1"} 0
+evenkeel_failover_ok{case_kind="host",subject="h2"} 1
+evenkeel_failover_ok{case_kind="host",subject="h3"} 1
+evenkeel_failover_ok{case_kind="percent",subject="cpu"} 1
+evenkeel_failover_ok{case_kind="percent",subject="memory"} 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "evenkeel_failover_ok", "evenkeel_failover_headroom_bytes", "evenkeel_failover_cases"); err != nil {
+		t.Error(err)
+	}
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", err, problems)
+	}
 }
 
 func TestMetricsStartAtZero(t *testing.T) {

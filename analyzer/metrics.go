@@ -44,6 +44,7 @@ type boardCollector struct {
 	started                          time.Time
 	findings, age, last, score, gaps *prometheus.Desc
 	lost, planned, vm, forecast      *prometheus.Desc
+	failover, headroom, cases        *prometheus.Desc
 }
 
 func newBoardCollector(a *Analyzer) *boardCollector {
@@ -57,12 +58,15 @@ func newBoardCollector(a *Analyzer) *boardCollector {
 		planned:  prometheus.NewDesc("evenkeel_cluster_score_planned", "Score that the model gives the cluster as it is (before) and after the whole plan (after).", []string{"when"}, nil),
 		vm:       prometheus.NewDesc("evenkeel_vm_score", "Score of a running VM as measured, 0 to 100.", []string{"vm"}, nil),
 		forecast: prometheus.NewDesc("evenkeel_vm_cpu_forecast_error_cores", "Mean absolute error in cores, over past hours, of expecting a VM to use what it did at the same hours of past days (same-hour), and what it used last (persistence). The forecast is used only where its error is smaller.", []string{"vm", "forecast"}, nil),
+		failover: prometheus.NewDesc("evenkeel_failover_ok", "Whether the cluster would survive the case that the configuration's reserve asks for (1) or not, or that is not proven (0).", []string{"case_kind", "subject"}, nil),
+		headroom: prometheus.NewDesc("evenkeel_failover_headroom_bytes", "How much more memory could be started in the case, at least, in VMs of the cluster's median size; of case_kind percent what is free beyond the percentage. 0 where it would not be survived.", []string{"case_kind", "subject"}, nil),
+		cases:    prometheus.NewDesc("evenkeel_failover_cases", "Cases that the configuration's reserve asks for, by what came of them.", []string{"result"}, nil),
 		gaps:     prometheus.NewDesc("evenkeel_snapshot_gaps", "Hosts and VMs that the newest snapshot could not see properly.", nil, nil),
 	}
 }
 
 func (c *boardCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.findings, c.age, c.last, c.score, c.gaps, c.lost, c.planned, c.vm, c.forecast} {
+	for _, d := range []*prometheus.Desc{c.findings, c.age, c.last, c.score, c.gaps, c.lost, c.planned, c.vm, c.forecast, c.failover, c.headroom, c.cases} {
 		ch <- d
 	}
 }
@@ -103,6 +107,24 @@ func (c *boardCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.planned, board.Plan.Before.Score, "before")
 	gauge(c.planned, board.Plan.After.Score, "after")
+	results := map[string]int{}
+	for _, k := range board.Failover.Cases {
+		ok, result := 0.0, "broken"
+		switch {
+		case k.OK:
+			ok, result = 1, "ok"
+		case k.Unproven:
+			result = "unproven"
+		}
+		results[result]++
+		gauge(c.failover, ok, k.Kind, k.Subject)
+		if k.HeadroomBytes.Known {
+			gauge(c.headroom, k.HeadroomBytes.Value, k.Kind, k.Subject)
+		}
+	}
+	for _, result := range []string{"ok", "broken", "unproven"} {
+		gauge(c.cases, float64(results[result]), result)
+	}
 	for _, v := range board.Scores {
 		gauge(c.vm, v.Score, v.VM)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -16,8 +17,8 @@ type Policy struct {
 	// Threshold is the migration threshold, 1 (conservative: only what is mandatory) to 5.
 	Threshold int
 	Limits    cluster.Limits
-	// HostFailures is how many hosts may fail at once with all VMs having room on the others.
-	HostFailures int
+	// Admission is what the cluster is to survive.
+	Admission admission.Policy
 	// StealRatio is the share of its vCPUs' time that a VM may wait. CPUPressure and MemoryPressure are the
 	// shares of time in which tasks of a host may wait for it.
 	StealRatio, CPUPressure, MemoryPressure float64
@@ -35,7 +36,7 @@ type Policy struct {
 // Default returns the usual limits at a migration threshold.
 func Default(threshold int, l cluster.Limits) Policy {
 	return Policy{
-		Threshold: threshold, Limits: l, HostFailures: 1,
+		Threshold: threshold, Limits: l, Admission: admission.Policy{HostFailures: 1},
 		StealRatio: 0.05, CPUPressure: 0.25, MemoryPressure: 0.05,
 		IdleHost: 0.10, IdleVM: 0.02, IdleIO: 10_000, Oversized: 0.30, Undersized: 0.90, VCPUsPerCore: 8, ForeignMoves: 5,
 	}

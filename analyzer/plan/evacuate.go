@@ -66,7 +66,7 @@ func (w *work) cheapest(v int, limits cluster.Limits) int {
 		if w.closed[h] || !w.place.Fits(v, h, limits) {
 			continue
 		}
-		if gain := w.gain(v, h); best < 0 || gain > most {
+		if gain := w.gain(v, h); (best < 0 || gain > most) && (w.guard == nil || w.guard.Refuses(v, h) == "") {
 			best, most = h, gain
 		}
 	}

@@ -181,6 +181,9 @@ func (w *work) explainHost(h int, made Plan) Explanation {
 	if w.shunned[h] {
 		e.Reasons = append(e.Reasons, "it is unhealthy and takes no VM")
 	}
+	if w.spare[h] {
+		e.Reasons = append(e.Reasons, "it is a spare host: nothing is moved to it, it is kept empty for failures")
+	}
 	if isOff(w.snap.Hosts[h].Automation) {
 		e.Reasons = append(e.Reasons, "its automation level is off: nothing is moved to it or away from it")
 	}
@@ -275,11 +278,35 @@ func (w *work) candidates(v, chosen int, limits cluster.Limits) []cluster.Candid
 		refused[constraint] = &cluster.Candidate{Host: w.snap.Hosts[h].ID, Constraint: constraint, Reason: why}
 	}
 	slices.SortStableFunc(allowed, func(a, b cluster.Candidate) int { return cmp.Compare(b.Gain.Value, a.Gain.Value) })
-	allowed = allowed[:min(len(allowed), mostCandidates)]
+	allowed = w.admitted(v, allowed, refused)
 	for _, c := range slices.Sorted(maps.Keys(refused)) {
 		allowed = append(allowed, *refused[c])
 	}
 	return allowed
+}
+
+// admitted are the first of the candidates that the guard lets through, as many as are shown. Those that it refuses
+// before that join the refused.
+func (w *work) admitted(v int, allowed []cluster.Candidate, refused map[string]*cluster.Candidate) []cluster.Candidate {
+	kept := []cluster.Candidate{}
+	for _, c := range allowed {
+		if len(kept) == mostCandidates {
+			break
+		}
+		why := ""
+		if h, known := w.place.HostIndex(c.Host); known && w.guard != nil {
+			why = w.guard.Refuses(v, h)
+		}
+		switch first, ok := refused["admission"]; {
+		case why == "":
+			kept = append(kept, c)
+		case ok:
+			first.Others++
+		default:
+			refused["admission"] = &cluster.Candidate{Host: c.Host, Constraint: "admission", Reason: why}
+		}
+	}
+	return kept
 }
 
 // forbids says what keeps the VM from the host: an obstacle, the host's health, or that it was there lately.
@@ -290,6 +317,8 @@ func (w *work) forbids(v, h int, limits cluster.Limits) (constraint, why string)
 	switch {
 	case w.shunned[h]:
 		return "unhealthy", w.snap.Hosts[h].ID + " is unhealthy"
+	case w.spare[h]:
+		return "spare", w.snap.Hosts[h].ID + " is a spare host and is kept empty for failures"
 	case w.closed[h]:
 		return "off", "the automation level of " + w.snap.Hosts[h].ID + " is off"
 	case w.returns(v, h):

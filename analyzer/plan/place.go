@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -20,11 +21,15 @@ type Placement struct {
 }
 
 // Place finds the host on which a VM that does not run yet costs the cluster least. What it will use is taken
-// from what the other VMs use of their sizes, where the VM itself does not say.
+// from what the other VMs use of their sizes, where the VM itself does not say. A host where it would break what
+// the cluster is to survive is none for it.
 func Place(s cluster.Snapshot, findings []cluster.Finding, p Policy, vm cluster.VM) Placement {
 	w := newWork(withVM(s, vm), findings, p)
 	v, _ := w.place.VMIndex(vm.ID)
 	out := Placement{VM: w.snap.VMs[v], Candidates: []cluster.Candidate{}}
+	if !p.IgnoreAdmission {
+		w.guard = admission.NewGuard(w.place, p.Admission, p.Limits)
+	}
 	to := w.cheapest(v, p.Limits)
 	if to >= 0 {
 		load := w.place.LoadAt(to)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -28,6 +29,11 @@ type Policy struct {
 	// again within it.
 	Horizon   time.Duration
 	Stability Stability
+	// Admission is what the cluster is to survive: new VMs are placed so that it still does, and its spare hosts are
+	// kept empty.
+	Admission admission.Policy
+	// IgnoreAdmission lets Place put a VM where the cluster would survive less then. Spare hosts stay empty all the same.
+	IgnoreAdmission bool
 }
 
 // Stability keeps VMs from being moved to and fro.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -184,6 +185,69 @@ func TestAPlaceIsFoundForANewVM(t *testing.T) {
 	}
 	if p := plan.Place(s, nil, usual(3), cluster.VM{ID: "new", VCPUs: 4, MemoryBytes: 8 << 30, Storage: []string{"rbd"}}); p.Host != "" || !strings.Contains(p.Reason, "storage on 3") {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A host that could take the VM itself is none where its failure, or another's, would not be survived any more.
+func TestAPlaceLeavesRoomForFailures(t *testing.T) {
+	s := with(with(pool(3), "1", "a", 1, 16), "2", "b", 1, 16)
+	vm := cluster.VM{ID: "new", VCPUs: 2, MemoryBytes: 20 << 30, Storage: []string{"nfs"}}
+	p := usual(3)
+	if got := plan.Place(s, nil, p, vm); got.Host != "c" {
+		t.Fatalf("the test's cluster is not what it should be: %+v", got)
+	}
+	// What c would have can be started nowhere else.
+	p.Admission = admission.Policy{HostFailures: 1}
+	got := plan.Place(s, nil, p, vm)
+	at := slices.IndexFunc(got.Candidates, func(c cluster.Candidate) bool { return c.Constraint == "admission" })
+	if got.Host != "" || at < 0 || got.Candidates[at].Host != "c" || !strings.Contains(got.Reason, "admission on 1") || !strings.Contains(got.Reason, "with it on c the cluster would not survive the failure of") {
+		t.Errorf("%+v", got)
+	}
+	p.IgnoreAdmission = true
+	if got := plan.Place(s, nil, p, vm); got.Host != "c" {
+		t.Errorf("by force: %+v", got)
+	}
+	p.IgnoreAdmission = false
+	vm.MemoryBytes = 4 << 30
+	if got := plan.Place(s, nil, p, vm); got.Host == "" {
+		t.Errorf("a small one: %+v", got)
+	}
+}
+
+func TestSpareHostsAreKeptEmptyUntilAHostFails(t *testing.T) {
+	s := with(with(with(pool(3), "1", "a", 3.9, 8), "2", "a", 3.9, 8), "3", "b", 2, 8)
+	p := usual(5)
+	vm := cluster.VM{ID: "new", VCPUs: 1, MemoryBytes: 1 << 30}
+	if made, got := judge(s, p), plan.Place(s, nil, p, vm); got.Host != "c" || !slices.ContainsFunc(made.Actions, func(s plan.Step) bool { return s.To == "c" }) {
+		t.Fatalf("c is not wanted, and the test shows nothing: %+v %+v", made.Actions, got)
+	}
+	p.Admission = admission.Policy{SpareHosts: []string{"c"}}
+	for _, step := range judge(s, p).Actions {
+		if step.To == "c" {
+			t.Errorf("%+v", step)
+		}
+	}
+	for _, p.IgnoreAdmission = range []bool{false, true} {
+		got := plan.Place(s, nil, p, vm)
+		if got.Host == "c" || !slices.ContainsFunc(got.Candidates, func(c cluster.Candidate) bool { return c.Host == "c" && c.Constraint == "spare" }) {
+			t.Errorf("%+v", got)
+		}
+	}
+	failed, start, err := plan.Change{FailHosts: []string{"a", "b"}}.Apply(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made := plan.Make(failed, nil, p, start...); len(made.Actions) != 3 || made.Actions[0].To != "c" {
+		t.Errorf("%+v", made.Actions)
+	}
+}
+
+func TestVMsThatAreNotToBeRestartedStayDown(t *testing.T) {
+	s := with(with(pool(2), "1", "a", 1, 8), "2", "a", 1, 8)
+	s.VMs[1].RestartPriority = "disabled"
+	failed, start, err := plan.Change{FailHosts: []string{"a"}}.Apply(s)
+	if err != nil || !slices.Equal(start, []string{"1"}) || failed.VMs[1].State != cluster.VMShutoff {
+		t.Errorf("%v %v %+v", err, start, failed.VMs)
 	}
 }
 

@@ -78,8 +78,11 @@ func strike(s *cluster.Snapshot, failed map[string]bool) []string {
 	var stopped []cluster.VM
 	for i := range s.VMs {
 		if v := &s.VMs[i]; failed[v.Host] && v.State.Active() {
-			stopped = append(stopped, *v)
-			v.Host, v.MigratingTo, v.Movable, v.State = "", "", true, cluster.VMRunning
+			v.Host, v.MigratingTo, v.Movable, v.State = "", "", true, cluster.VMShutoff
+			if v.Restarts() {
+				v.State = cluster.VMRunning
+				stopped = append(stopped, *v)
+			}
 		}
 	}
 	slices.SortStableFunc(stopped, func(a, b cluster.VM) int {
@@ -100,8 +103,14 @@ func urgency(priority string) int {
 	return 2
 }
 
-// startAll gives every VM that runs nowhere the host on which it costs least. The cap on moves is no cap on that.
+// startAll gives every VM that runs nowhere the host on which it costs least; what a failure stopped is what spare
+// hosts are for. The cap on moves is no cap on that.
 func (w *work) startAll(ids []string) {
+	closed := slices.Clone(w.closed)
+	defer func() { w.closed = closed }()
+	for h := range w.closed {
+		w.closed[h] = w.shunned[h] || isOff(w.snap.Hosts[h].Automation)
+	}
 	for _, id := range ids {
 		v, ok := w.place.VMIndex(id)
 		if !ok {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -21,12 +22,15 @@ type work struct {
 	// scale turns what is lost on hosts, in cores and bytes, into points on the two hosts that a move touches.
 	perCore, perByte, perViolation float64
 	// steps are in order. moved are the VMs that they move, shunned the hosts that are to be emptied for their
-	// health, closed those that take no VM: these, and hosts at automation level off.
-	steps           []Step
-	moved           map[int]bool
-	shunned, closed []bool
-	refused         []Refusal
-	notes           []string
+	// health, spare those that are kept empty for failures, closed those that take no VM: these, and hosts at
+	// automation level off.
+	steps                  []Step
+	moved                  map[int]bool
+	shunned, spare, closed []bool
+	// guard says which hosts a new VM must not be started on because of what is to be survived; nil for none.
+	guard   *admission.Guard
+	refused []Refusal
+	notes   []string
 	// left tells that something is still to be mended or moved away for which there is no room now.
 	left bool
 	// without are ways to mend rules that are not to be taken.
@@ -36,7 +40,7 @@ type work struct {
 func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 	w := &work{
 		snap: s, findings: findings, policy: p, place: cluster.NewPlacement(s), start: cluster.NewPlacement(s),
-		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, without: map[choice]bool{}, shunned: make([]bool, len(s.Hosts)), closed: make([]bool, len(s.Hosts)), refused: []Refusal{},
+		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, without: map[choice]bool{}, shunned: make([]bool, len(s.Hosts)), spare: make([]bool, len(s.Hosts)), closed: make([]bool, len(s.Hosts)), refused: []Refusal{},
 	}
 	w.weigh()
 	w.now = w.place.Assess()
@@ -46,7 +50,8 @@ func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 		}
 	}
 	for h := range s.Hosts {
-		w.closed[h] = w.shunned[h] || isOff(s.Hosts[h].Automation)
+		w.spare[h] = slices.Contains(p.Admission.SpareHosts, s.Hosts[h].ID)
+		w.closed[h] = w.shunned[h] || w.spare[h] || isOff(s.Hosts[h].Automation)
 	}
 	return w
 }

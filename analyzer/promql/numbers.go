@@ -125,6 +125,7 @@ func (n numbers) fill(vm *cluster.VM, instance string) {
 	compat, compatKnown := n.compat[k]
 	vm.CPUCompat = compat
 	disk, nic := n.attach(vm, n.disks[k]), n.plug(vm, n.nics[k])
+	vm.LocalDisk = disk
 	switch movable, known := n.movable[k]; {
 	case !known || !compatKnown:
 		vm.ImmovableReason = "its definition has not been read yet"

@@ -252,6 +252,9 @@ func TestWhatTiesAVMDown(t *testing.T) {
 			if a.Movable || !strings.Contains(a.ImmovableReason, c.want) {
 				t.Errorf("movable %v, reason %q", a.Movable, a.ImmovableReason)
 			}
+			if local := strings.Contains(name, "disk"); local != strings.Contains(a.LocalDisk, c.want) || !local && a.LocalDisk != "" {
+				t.Errorf("local disk %q", a.LocalDisk)
+			}
 		})
 	}
 	network := strings.Replace(base, `type="file",pool="nfs"`, `type="network",pool=""`, 1)

@@ -15,6 +15,7 @@ func newPlace() *cobra.Command {
 	var local localFlags
 	vm := cluster.VM{}
 	var memory string
+	var ignore bool
 	cmd := &cobra.Command{
 		Use:   "place --vcpus N --memory SIZE",
 		Short: "Say where a VM that does not run yet should start, and why there",
@@ -27,7 +28,7 @@ func newPlace() *cobra.Command {
 				return errors.New("--vcpus and --memory are needed, for example --vcpus 4 --memory 8GiB")
 			}
 			vm.Name = vm.ID
-			p, err := placement(cmd, ask, local, vm)
+			p, err := placement(cmd, ask, local, vm, ignore)
 			if err != nil {
 				return err
 			}
@@ -52,11 +53,12 @@ func newPlace() *cobra.Command {
 	f.StringSliceVar(&vm.Networks, "networks", nil, "networks that it needs")
 	f.StringVar(&vm.CPUCompat, "cpu-compat", "", "group of CPUs that it needs")
 	f.StringVar(&vm.CPUModel, "cpu-model", "", "named CPU model that it needs")
+	f.BoolVar(&ignore, "ignore-admission", false, "take also a host where it would break what the cluster is to survive (reserve in the configuration)")
 	f.StringVar(&vm.Hypervisor, "hypervisor", "", "kind of hypervisor that it needs, QEMU or Xen")
 	return cmd
 }
 
-func placement(cmd *cobra.Command, ask clientFlags, local localFlags, vm cluster.VM) (plan.Placement, error) {
+func placement(cmd *cobra.Command, ask clientFlags, local localFlags, vm cluster.VM, ignore bool) (plan.Placement, error) {
 	if err := ask.check(); err != nil {
 		return plan.Placement{}, err
 	}
@@ -65,7 +67,7 @@ func placement(cmd *cobra.Command, ask clientFlags, local localFlags, vm cluster
 		if err != nil {
 			return plan.Placement{}, err
 		}
-		return client.Place(cmd.Context(), vm)
+		return client.Place(cmd.Context(), vm, ignore)
 	}
 	snapshots, policy, err := local.look(cmd.Context(), ask)
 	if err != nil {
@@ -74,6 +76,7 @@ func placement(cmd *cobra.Command, ask clientFlags, local localFlags, vm cluster
 	if len(snapshots[0].FindVMs(vm.ID)) > 0 {
 		return plan.Placement{}, fmt.Errorf("there is a VM %q already; give the new one another --name", vm.ID)
 	}
+	policy.Plan.IgnoreAdmission = ignore
 	return plan.Place(snapshots[0], analyzer.Findings(snapshots, policy), policy.Plan, vm), nil
 }
 

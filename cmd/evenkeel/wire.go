@@ -15,6 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/verdict"
 	"github.com/evenkeel/evenkeel/actuator/watch"
 	"github.com/evenkeel/evenkeel/analyzer"
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/analyzer/promql"
@@ -46,6 +47,7 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 			Threshold: c.Analysis.MigrationThreshold, MaxMoves: c.Analysis.MaxMoves, Limits: limits(c),
 			BandwidthBytesPerSecond: bandwidth, Lifetime: time.Duration(c.Analysis.RecommendationLifetime),
 			Horizon:   time.Duration(c.Analysis.Horizon),
+			Admission: admissionPolicy(c),
 			Stability: plan.Stability{CoolDown: time.Duration(c.Stability.CoolDown), CoolDownMax: time.Duration(c.Stability.CoolDownMax), MaxMovesPerDay: c.Stability.MaxMovesPerDay},
 		},
 	}
@@ -53,8 +55,12 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 
 func detectPolicy(c config.Config) detect.Policy {
 	p := detect.Default(c.Analysis.MigrationThreshold, limits(c))
-	p.HostFailures = c.Reserve.HostFailures
+	p.Admission = admissionPolicy(c)
 	return p
+}
+
+func admissionPolicy(c config.Config) admission.Policy {
+	return admission.Policy{HostFailures: c.Reserve.HostFailures, FailureDomain: c.Reserve.FailureDomain, Percent: c.Reserve.Percent, SpareHosts: c.Reserve.SpareHosts}
 }
 
 func actuatorPolicy(c config.Config) actuator.Policy {

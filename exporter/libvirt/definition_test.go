@@ -107,6 +107,7 @@ func TestSettingsInTheMetadata(t *testing.T) {
 			want: stat.Settings{Automation: "manual", RestartPriority: "high", Tags: []string{"db", "web"}}},
 		{metadata: element(` automation="Manual" restart-priority="low"`, ""), want: stat.Settings{Automation: "off", RestartPriority: "low"}, problem: `automation "Manual" is not off, manual, partial or full, and counts as off`},
 		{metadata: element(` restart-priority="urgent"`, "<ek:tag>a</ek:tag>"), want: stat.Settings{Tags: []string{"a"}}, problem: `restart-priority "urgent" is not one of`},
+		{metadata: element(` restart-priority="disabled"`, ""), want: stat.Settings{RestartPriority: "disabled"}},
 		{metadata: element(` colour="red"`, ""), problem: `attribute "colour" is not known`},
 		{metadata: element("", "<ek:label>x</ek:label>"), problem: "element <label> is not known"},
 		{metadata: `<vm xmlns="https://evenkeel.dev/vm/1"><tag>`, problem: "cannot be read"},

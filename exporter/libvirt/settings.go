@@ -23,8 +23,11 @@ type vmElement struct {
 	} `xml:",any"`
 }
 
-// restartPriorities are the classes in which VMs are restarted after a failure, the last first.
-func restartPriorities() []string { return []string{"lowest", "low", "medium", "high", "highest"} }
+// restartPriorities are the classes in which VMs are restarted after a failure, the last first; the first is not
+// restarted at all.
+func restartPriorities() []string {
+	return []string{cluster.RestartDisabled, "lowest", "low", "medium", "high", "highest"}
+}
 
 // parseSettings reads what the metadata say to evenkeel. What cannot be used is told and left out:
 // a word that is misspelt must not stand for a level that somebody chose.

@@ -45,7 +45,16 @@ func (s *Server) place(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, fmt.Errorf("there is a VM %q already", vm.ID), nil)
 		return
 	}
-	answer(w, plan.Place(j.Snapshot, j.Findings, s.board.Policy().Plan, vm))
+	policy := s.board.Policy().Plan
+	switch text := r.URL.Query().Get("ignore_admission"); text {
+	case "", "false":
+	case "true":
+		policy.IgnoreAdmission = true
+	default:
+		fail(w, http.StatusBadRequest, fmt.Errorf("ignore_admission: %q is neither true nor false", text), nil)
+		return
+	}
+	answer(w, plan.Place(j.Snapshot, j.Findings, policy, vm))
 }
 
 // decodeVM reads a VM that runs nowhere yet, as strictly as one of a snapshot file.

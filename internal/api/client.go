@@ -120,13 +120,17 @@ func (c *Client) Explain(ctx context.Context, subject string, at time.Time) (pla
 	return get[plan.Explanation](ctx, c, "/api/v1/explain", q)
 }
 
-// Place asks where a VM should start.
-func (c *Client) Place(ctx context.Context, vm cluster.VM) (plan.Placement, error) {
+// Place asks where a VM should start; ignoreAdmission also where that breaks what the cluster is to survive.
+func (c *Client) Place(ctx context.Context, vm cluster.VM, ignoreAdmission bool) (plan.Placement, error) {
 	b, err := json.Marshal(vm)
 	if err != nil {
 		return plan.Placement{}, fmt.Errorf("write the VM: %w", err)
 	}
-	return get[plan.Placement](ctx, c, "/api/v1/place", url.Values{"vm": {string(b)}})
+	q := url.Values{"vm": {string(b)}}
+	if ignoreAdmission {
+		q.Set("ignore_admission", "true")
+	}
+	return get[plan.Placement](ctx, c, "/api/v1/place", q)
 }
 
 // Snapshot asks for the snapshot file as of a time; the zero time means now.

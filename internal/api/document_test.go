@@ -179,6 +179,9 @@ func (h *holder) hold(path string, typ reflect.Type, ref *openapi3.SchemaRef) {
 			continue
 		}
 		name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		inGo[name] = true
 		p := ref.Value.Properties[name]
 		if p == nil {
@@ -235,7 +238,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
-		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200},
+		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
 		{"GET /api/v1/recommendations", "?state=all", "", 200}, {"GET /api/v1/recommendations/{id}", "", "", 200}, {"GET /api/v1/recommendations/{id}/gates", "", "", 200},
 		{"POST /api/v1/recommendations/{id}/approve", "", "", 200}, {"POST /api/v1/recommendations/{id}/reject", "", "", 200},
 		{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "web1", "to": "h2", "reason": "x"}`, 200},
@@ -257,6 +260,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		question{"GET /api/v1/impact", "?of=h1", "", 400}, question{"GET /api/v1/where", "?at=yesterday", "", 400}, question{"GET /api/v1/where", "?vm=nobody", "", 404}, question{"GET /api/v1/snapshot", "?at=yesterday", "", 400},
 		question{"GET /api/v1/plan", "?at=yesterday", "", 400}, question{"GET /api/v1/explain", "", "", 400}, question{"GET /api/v1/explain", "?subject=nobody", "", 404},
 		question{"GET /api/v1/place", "", "", 400}, question{"GET /api/v1/place", `?vm={"id":"v1","vcpus":2,"memory_bytes":1}`, "", 409}, question{"GET /api/v1/recommendations", "?state=weird", "", 400},
+		question{"GET /api/v1/place", `?ignore_admission=perhaps&vm={"id":"new","vcpus":2,"memory_bytes":1}`, "", 400},
 		question{"GET /api/v1/recommendations/nobody", "", "", 404}, question{"GET /api/v1/recommendations/nobody/gates", "", "", 404},
 		question{"POST /api/v1/recommendations/{id}/approve", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/approve", "", "", 404},
 		question{"POST /api/v1/recommendations/{id}/reject", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/reject", "", "", 404},

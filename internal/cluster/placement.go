@@ -255,6 +255,9 @@ func (p *Placement) Reaches(v, h int) bool { return p.reach.ok(v, h) }
 // Ruled tells whether any rule names the VM.
 func (p *Placement) Ruled(v int) bool { return len(p.rules.of[v]) > 0 }
 
+// VMClass numbers the VMs in the order of the snapshot: VMs of one class reach the same hosts.
+func (p *Placement) VMClass(v int) int { return p.reach.vmClass[v] }
+
 // HostClass numbers the hosts: hosts of one class have the same size and can run the same VMs.
 func (p *Placement) HostClass(h int) int { return p.reach.hostClass[h] }
 

@@ -140,10 +140,11 @@ func (b *bound) violations() int {
 	return 0
 }
 
-// distance is violations, made stricter for an affinity: VMs on fewer hosts are nearer to being together.
+// distance is violations, made stricter for an affinity: VMs on fewer hosts are nearer to being together. The
+// first of them to be started anywhere takes nothing from that.
 func (b *bound) distance() int {
 	if b.kind == VMVMAffinity {
-		return b.violations() + b.distinct
+		return b.violations() + max(0, b.distinct-1)
 	}
 	return b.violations()
 }

@@ -126,8 +126,11 @@ type VM struct {
 	Movable    bool     `json:"movable,omitempty"`
 	// ImmovableReason says why Movable is false.
 	ImmovableReason string `json:"immovable_reason,omitempty"`
+	// LocalDisk says which disk of it lies where only its host is known to reach it: it cannot be started elsewhere.
+	LocalDisk string `json:"local_disk,omitempty"`
 	// Automation overrides the cluster's level where it is more cautious.
-	Automation      *Level   `json:"automation,omitempty"`
+	Automation *Level `json:"automation,omitempty"`
+	// RestartPriority is how soon it is to be started after its host failed, RestartDisabled for not at all.
 	RestartPriority string   `json:"restart_priority,omitempty"`
 	Tags            []string `json:"tags,omitempty"`
 	// MovedAt is when it came to its host by migration, zero when that is longer ago than is remembered.
@@ -146,6 +149,12 @@ type MigrationCost struct {
 	DowntimeSeconds  float64 `json:"downtime_seconds"`
 	TransferredBytes int64   `json:"transferred_bytes"`
 }
+
+// RestartDisabled is the restart priority of VMs that are not started elsewhere when their host fails.
+const RestartDisabled = "disabled"
+
+// Restarts tells whether the VM is to be started elsewhere when its host fails.
+func (v *VM) Restarts() bool { return v.RestartPriority != RestartDisabled }
 
 // Label is the VM's name, or its ID where it has none: what a person is shown.
 func (v VM) Label() string {

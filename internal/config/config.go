@@ -71,6 +71,12 @@ type Reserve struct {
 	Memory   Bytes   `yaml:"memory"`
 	// HostFailures is how many hosts may fail at once with room for all VMs on the others; 0 for no such wish.
 	HostFailures int `yaml:"host_failures"`
+	// FailureDomain asks for the same of any failure domain as a whole.
+	FailureDomain bool `yaml:"failure_domain"`
+	// Percent of the cluster's CPU and memory is to be free; 0 for no such wish.
+	Percent float64 `yaml:"percent"`
+	// SpareHosts are kept empty, and together take the VMs of any one other host.
+	SpareHosts []string `yaml:"spare_hosts"`
 }
 
 // Scrape says how the embedded Prometheus collects and keeps.

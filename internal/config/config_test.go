@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	if c.Cluster != "prod" || len(c.Hosts) != 2 || c.Hosts[0].MigrationURI != "qemu+tls://host1/system" || c.Hosts[1].MigrationURI != "qemu+tls://host2/system" {
 		t.Errorf("hosts: %+v", c.Hosts)
 	}
-	if c.Automation.Level.Level != cluster.LevelOff || c.Migration.Bandwidth != 512<<20 || c.Reserve.Memory != 4<<30 || time.Duration(c.Scrape.Retention) != 30*24*time.Hour {
+	if c.Automation.Level.Level != cluster.LevelOff || c.Migration.Bandwidth != 512<<20 || c.Reserve.Memory != 4<<30 || c.Reserve.HostFailures != 2 || !c.Reserve.FailureDomain || c.Reserve.Percent != 25 || !slices.Equal(c.Reserve.SpareHosts, []string{"host2"}) || time.Duration(c.Scrape.Retention) != 30*24*time.Hour {
 		t.Errorf("%+v", c)
 	}
 	if c.Scrape.HTTP.BasicAuth.Username != "evenkeel" || filepath.Base(c.Scrape.HTTP.BasicAuth.PasswordFile) != "good.yml" {

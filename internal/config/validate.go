@@ -38,19 +38,42 @@ func (c Config) problems() problems {
 	p.add(!(c.Limits.MaxCPUUtilisation > 0 && c.Limits.MaxCPUUtilisation <= 1), "limits.max_cpu_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxCPUUtilisation)
 	p.add(!(c.Limits.MaxMemoryUtilisation > 0 && c.Limits.MaxMemoryUtilisation <= 1), "limits.max_memory_utilisation", "is %g; it is a ratio above 0 and up to 1", c.Limits.MaxMemoryUtilisation)
 	p.add(!(c.Reserve.CPUCores >= 0 && c.Reserve.CPUCores <= 1e6), "reserve.cpu_cores", "is %g; it is a number of cores, 0 or more", c.Reserve.CPUCores)
-	p.add(c.Reserve.HostFailures < 0 || c.Reserve.HostFailures > 3, "reserve.host_failures", "is %d; it runs from 0 to 3", c.Reserve.HostFailures)
 	p.add(c.Migration.TLS != "require" && c.Migration.TLS != "auto" && c.Migration.TLS != "off", "migration.tls", "is %q; use require, auto or off", c.Migration.TLS)
 	p.add(c.Migration.Bandwidth > 0 && c.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; give at least 1MiB, or 0 to leave it to the hypervisor", c.Migration.Bandwidth)
 	p.add(c.Migration.Connections < 1 || c.Migration.Connections > 64, "migration.connections", "is %d; it runs from 1 to 64", c.Migration.Connections)
 	p.add(c.Scrape.Scheme != "http" && c.Scrape.Scheme != "https", "scrape.scheme", "is %q; use http or https", c.Scrape.Scheme)
 	p.add(!(c.Failures.MaxSilent > 0 && c.Failures.MaxSilent <= 1), "failures.max_silent", "is %g; it is a ratio above 0 and up to 1, for example 0.5", c.Failures.MaxSilent)
 	c.checkFailures(&p)
+	c.checkReserve(&p)
 	c.checkAutomation(&p)
 	c.checkAccess(&p)
 	c.checkSlack(&p)
 	c.checkRunbooks(&p)
 	c.checkRules(&p)
 	return p
+}
+
+// checkReserve looks at what the cluster is to survive.
+func (c Config) checkReserve(p *problems) {
+	r := c.Reserve
+	p.add(r.HostFailures < 0 || r.HostFailures > 3, "reserve.host_failures", "is %d; it runs from 0 to 3", r.HostFailures)
+	p.add(!(r.Percent >= 0 && r.Percent < 100), "reserve.percent", "is %g; it is a percentage from 0 (no such wish) to below 100, for example 25", r.Percent)
+	names, domains := map[string]bool{}, map[string]bool{}
+	for _, h := range c.Hosts {
+		names[h.Name] = true
+		if h.FailureDomain != "" {
+			domains[h.FailureDomain] = true
+		}
+	}
+	p.add(r.FailureDomain && len(domains) < 2, "reserve.failure_domain", "is true and the hosts name %d failure domains; give hosts[].failure_domain two or more, so that one can take over from the other", len(domains))
+	seen := map[string]bool{}
+	for i, name := range r.SpareHosts {
+		key := fmt.Sprintf("reserve.spare_hosts[%d]", i)
+		p.add(!names[name], key, "%q is not under hosts", name)
+		p.add(seen[name], key, "%q stands twice", name)
+		seen[name] = true
+	}
+	p.add(len(r.SpareHosts) > 0 && len(seen) >= len(names), "reserve.spare_hosts", "names every host; leave some for the VMs")
 }
 
 func (c Config) checkHosts(p *problems) {

@@ -33,8 +33,10 @@ func house() map[string]room {
 		"internal/cluster": {level: 0, why: "the vocabulary"},
 		"exporter/stat":    {level: 0, knows: []string{"internal/cluster"}, why: "plain values of a reading"},
 
-		"analyzer/detect":   {level: 1, why: "judgement: what is wrong"},
-		"analyzer/plan":     {level: 1, why: "judgement: what would help"},
+		"analyzer/admission": {level: 1, why: "judgement: which failures the cluster would survive"},
+
+		"analyzer/detect":   {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what is wrong"},
+		"analyzer/plan":     {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what would help"},
 		"analyzer/forecast": {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
 		"actuator/gate":     {level: 1, why: "judgement: may we, now"},
 		"actuator/verdict":  {level: 1, why: "judgement: what has become of a host"},
@@ -42,7 +44,7 @@ func house() map[string]room {
 		"actuator/trust":    {level: 1, why: "judgement: how far a kind of action is trusted to happen by itself"},
 
 		"exporter": {level: 2, why: "frame of the metric families"},
-		"analyzer": {level: 2, knows: []string{"analyzer/detect", "analyzer/plan"}, why: "the loop and the board"},
+		"analyzer": {level: 2, knows: []string{"analyzer/admission", "analyzer/detect", "analyzer/plan"}, why: "the loop and the board"},
 		"actuator": {level: 2, knows: []string{"actuator/gate", "actuator/trust"}, why: "the loop and the inbox"},
 
 		"actuator/watch":    {level: 2, knows: []string{"actuator/verdict"}, why: "the loop that looks after the hosts"},
@@ -151,6 +153,8 @@ func TestTheRulesCatchOffenders(t *testing.T) {
 		{"analyzer/detect", "net/http", true},
 		{"analyzer/detect", module + "internal/cluster", false},
 		{"analyzer/detect", module + "analyzer/plan", true},
+		{"analyzer/detect", module + "analyzer/admission", false},
+		{"analyzer/admission", module + "analyzer/plan", true},
 		{"analyzer", module + "actuator", true},
 		{"actuator", module + "analyzer", true},
 		{"exporter", module + "analyzer", true},

@@ -158,6 +158,15 @@ func faults() []fault {
 		{"a dead hypervisor hides its host", "exporter/exporter.go", "cmp.Or(e.local, machine.Hostname)", "machine.Hostname", "./exporter"},
 		{"a level that is misspelt counts", "exporter/libvirt/settings.go", "if level.UnmarshalText([]byte(a.Value)) != nil {", "if level.UnmarshalText([]byte(a.Value)) != nil && false {", "./exporter/libvirt"},
 		{"any storage is shared", "analyzer/promql/build.go", `label(p, "shared") == "true" ||`, `true ||`, "./analyzer/promql"},
+		// What the cluster would survive is what brute force says; what it would not is never said to be survived.
+		{"a failed host takes VMs", "analyzer/admission/state.go", "for _, h := range t.down {\n\t\tp.free[h] = -1", "for _, h := range t.down[:0] {\n\t\tp.free[h] = -1", "./analyzer/admission"},
+		{"what must be apart is packed together", "analyzer/admission/solve.go", "if l.taken[r][h] {", "if l.taken[r][h] && false {", "./analyzer/admission"},
+		{"what is to be spread is packed in one domain", "analyzer/admission/solve.go", "return l.over[r] > l.p.spread[r].most", "return l.over[r] > l.p.spread[r].most+9", "./analyzer/admission"},
+		{"the search gives up and says no", "analyzer/admission/search.go", "return best, hosts, room >= s.total", "return best, hosts, room > s.total", "./analyzer/admission"},
+		{"what is not proven is survived", "analyzer/admission/solve.go", "return nil, fewest, done", "return s.hosts(), nil, done", "./analyzer/admission"},
+		{"the bound clears too much", "analyzer/admission/sets.go", "if sum+float64(missing)*w <= 1 {", "if sum+float64(missing)*w <= 1.5 {", "./analyzer/admission"},
+		{"a new VM is not among those that fail", "analyzer/admission/guard.go", "if slices.Contains(t.down, h) {\n\t\treturn true", "if slices.Contains(t.down, h) {\n\t\treturn false", "./analyzer/admission"},
+		{"the spare host is filled", "analyzer/plan/work.go", "w.shunned[h] || w.spare[h] ||", "w.shunned[h] ||", "./analyzer/plan"},
 	}
 }
 
