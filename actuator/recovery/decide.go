@@ -117,7 +117,7 @@ func (d *decision) disarmed(host string) string {
 
 func (d *decision) protects(vm string) bool {
 	v, _ := d.track.VM(vm)
-	return d.policy.priorityOf(&v) != Disabled
+	return d.policy.priorityOf(&v) != cluster.RestartDisabled
 }
 
 // tried counts how often the same failed since then, and returns the last try; what was refused was not tried.

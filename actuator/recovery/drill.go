@@ -112,7 +112,7 @@ func (p Policy) rehearse(out *Impact, s cluster.Snapshot, host string, t Timing)
 			only = host
 		}
 		v.Host, v.MigratingTo, v.State, v.Movable = "", "", cluster.VMRunning, true
-		if out.VMs[i].Priority == Disabled {
+		if out.VMs[i].Priority == cluster.RestartDisabled {
 			out.VMs[i].Reason = "its restart priority is disabled"
 			continue
 		}

@@ -93,9 +93,6 @@ func (p Policy) priorityOf(v *cluster.VM) string {
 	return v.RestartPriority
 }
 
-// Disabled is the restart priority of a VM that is left where it fell.
-const Disabled = "disabled"
-
 // Priorities are the restart priorities from the last that is started to the first.
 func Priorities() []string { return []string{"lowest", "low", "medium", "high", "highest"} }
 

@@ -20,6 +20,9 @@ type Want struct {
 // leave none, CPU may run short and should rules may give way, for a VM that is slow is better than none. It says of those that find no host why.
 func Restarts(s cluster.Snapshot, p Policy, wants []Want) ([]Step, []Refusal) {
 	w := newWork(s, nil, p)
+	for h := range w.closed { // what a failure stopped is what spare hosts are for
+		w.spare[h], w.closed[h] = false, w.shunned[h] || isOff(w.snap.Hosts[h].Automation)
+	}
 	for _, want := range wants {
 		v, known := w.place.VMIndex(want.VM)
 		if !known {

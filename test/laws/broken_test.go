@@ -66,7 +66,7 @@ func faults() []fault {
 		{"a VM starts although a host is silent", "actuator/gate/world.go", "!answered && h.State != cluster.HostStandby", "false && !answered", "./actuator/gate"},
 		{"a VM starts twice", "actuator/gate/world.go", "if h.State.Active() {\n\t\t\treturn refuse(\"runs\"", "if false {\n\t\t\treturn refuse(\"runs\"", "./actuator/gate"},
 		{"any VM of the UUID will do", "actuator/gate/world.go", "&& h.Name != a.Name {", "&& false {", "./actuator/gate"},
-		{"who is asked is who is touched", "actuator/act.go", "if a.Kind == cluster.Start || a.Kind == cluster.Resume {", "if false {", "./actuator"},
+		{"who is asked is who is touched", "actuator/act.go", "if a.Kind == cluster.Start || a.Kind == cluster.Resume || a.Kind == cluster.Forget {", "if false {", "./actuator"},
 		{"what was done counts by chance", "actuator/act.go", "return ended(x).Compare(ended(y))", "return ended(y).Compare(ended(x))", "./actuator"},
 		{"a reset is believed without a word", "actuator/interpret.go", "f.result == cluster.ResultDone && said != nil", "false", "./actuator"},
 		{"a job does not matter", "actuator/gate/job.go", "if busy {", "if busy && false {", "./actuator/gate"},
@@ -167,6 +167,14 @@ func faults() []fault {
 		{"the bound clears too much", "analyzer/admission/sets.go", "if sum+float64(missing)*w <= 1 {", "if sum+float64(missing)*w <= 1.5 {", "./analyzer/admission"},
 		{"a new VM is not among those that fail", "analyzer/admission/guard.go", "if slices.Contains(t.down, h) {\n\t\treturn true", "if slices.Contains(t.down, h) {\n\t\treturn false", "./analyzer/admission"},
 		{"the spare host is filled", "analyzer/plan/work.go", "w.shunned[h] || w.spare[h] ||", "w.shunned[h] ||", "./analyzer/plan"},
+		// Nothing is started, and nothing turned off, without proof.
+		{"silence proves a host off", "actuator/gate/off.go", `if w.Verdict == "dead" {`, `if w.Verdict == "dead" || w.Verdict == "hung" {`, "./actuator/gate"},
+		{"an old verdict proves a host off", "actuator/gate/off.go", "if age := now.Sub(w.LookedAt); age < 0 || age > maxLookAge {\n\t\treturn \"\", false", "if age := now.Sub(w.LookedAt); age < 0 {\n\t\treturn \"\", false", "./actuator/gate"},
+		{"a person's word outlives the host's silence", "actuator/gate/off.go", "&& o.Word.At.After(w.HeardAt)", "", "./actuator/gate"},
+		{"a silent host that had the VM does not matter", "actuator/gate/off.go", "return known && !had && last", "return known && last", "./actuator/gate"},
+		{"a host that is cut off is turned off", "actuator/gate/off.go", `w.Verdict != "hung" && w.Verdict != "unproven":`, `w.Verdict == "alive":`, "./actuator/gate"},
+		{"a definition is taken away from a VM that runs nowhere", "actuator/gate/off.go", `case runs == "":`, "case false:", "./actuator/gate"},
+		{"two hosts of a domain are turned off at once", "actuator/gate/concurrency.go", `policy.Domains[a.From] != "" &&`, `false &&`, "./actuator/gate"},
 	}
 }
 
