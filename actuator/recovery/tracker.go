@@ -38,13 +38,9 @@ func NewTracker() *Tracker {
 // Remember takes the VMs' sizes, needs and numbers from a snapshot, for the day on which nobody can measure them. Of hosts that have not called
 // their roll it takes where their VMs were as well: that is how a server that starts after a failure knows what ran there.
 func (t *Tracker) Remember(s cluster.Snapshot) {
-	gaps := map[string]bool{}
-	for _, g := range s.Gaps {
-		gaps[g.Subject] = true
-	}
 	for i := range s.VMs {
 		v := &s.VMs[i]
-		if gaps[cluster.VMSubject(v.ID)] || v.Host == "" {
+		if v.MemoryBytes == 0 || v.Host == "" { // of a host that gives no data nothing but the name is known
 			continue
 		}
 		t.known[v.ID] = *v

@@ -18,7 +18,7 @@ import (
 )
 
 // rounds is how often each is measured; the median counts.
-const rounds = 5
+const rounds = 3
 
 // many are ten guests more, which stand on the host that dies.
 func many() []string {
@@ -71,7 +71,13 @@ func TestHostFailureInNumbers(t *testing.T) {
 		t.Logf("certain after %.1f s, first start begun after %.1f s, last start done after %.1f s", dead, first, last)
 		again(t, dir)
 		s.ready(t)
+		mustCLI(t, s, "disarm")
 		floor = append(floor, scripted(t))
+		lab(t, "revive", "host3")
+		for _, vm := range many() { // the script leaves them behind
+			_, _ = hostlab("vir", "host3", "undefine", vm)
+		}
+		mustCLI(t, s, "arm")
 		again(t, dir)
 	}
 	t.Logf("| part | median of %d, s |\n|---|---|\n| until it is certain that the host is off | %.1f |\n| place, ask the gates, write the intent | %.1f |\n| start ten guests | %.1f |\n| **all** | **%.1f** |\n| a script: fence, then start | %.1f |\n| ratio | %.2f |",
@@ -98,7 +104,7 @@ func (s *instance) ready(t *testing.T) {
 		}
 		board, err := s.client.Board(ctx())
 		for _, vm := range many() {
-			if found := board.Snapshot.FindVMs(vm); len(found) != 1 || found[0].Host != "host3" || board.Snapshot.GapOf(cluster.VMSubject(found[0].ID)) != "" {
+			if found := board.Snapshot.FindVMs(vm); len(found) != 1 || found[0].Host != "host3" || found[0].MemoryBytes == 0 {
 				return fmt.Errorf("%+v", found)
 			}
 		}
@@ -144,7 +150,7 @@ func (s *instance) measure(t *testing.T, cut time.Time) (dead, first, last float
 // again brings host3 back, and its guests to it.
 func again(t *testing.T, dir string) {
 	t.Helper()
-	lab(t, "revive", "host3")
+	lab(t, "revive", "host3") // nothing happens to one that is up
 	exporter(t, 3, "--heartbeat.dir="+dir)
 	eventually(t, time.Minute, "the old definitions to go", func() error {
 		for _, vm := range many() {
