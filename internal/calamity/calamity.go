@@ -65,7 +65,7 @@ const (
 	// lastFault is until when faults begin, healed when all have ended.
 	lastFault, healed, whole = 20 * time.Hour, 22 * time.Hour, 24 * time.Hour
 	// quiet is for how long nothing must have changed before time is skipped.
-	quiet = 40 * time.Second
+	quiet = 30 * time.Second
 )
 
 // Day runs one.
@@ -149,13 +149,9 @@ func (d *day) skip(next time.Time) time.Time {
 	if len(w.events) > 0 {
 		until = w.events[0].at
 	}
-	if d.s.wishes+len(d.s.waiting) > 0 || len(d.s.inFlight()) > 0 {
-		until = w.now.Add(min(until.Sub(w.now), 30*time.Second))
-	}
-	for i, k := range d.s.watched {
-		if k.awaited || !w.hosts[i].answers() {
-			until = w.now.Add(min(until.Sub(w.now), 30*time.Second))
-		}
+	if d.s.wishes+len(d.s.waiting) > 0 || len(d.s.inFlight()) > 0 || slices.ContainsFunc(w.hosts, func(h *host) bool { return !h.answers() }) {
+		// What waits for its time waits the longer the longer it has: the longest back-off is eleven minutes.
+		until = w.now.Add(min(until.Sub(w.now), max(10*time.Second, min(w.now.Sub(w.changed)/4, 5*time.Minute))))
 	}
 	if !until.After(next) {
 		return next

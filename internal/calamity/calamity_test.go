@@ -11,9 +11,10 @@ var (
 )
 
 func TestDays(t *testing.T) {
-	broken := 0
+	broken, looks := 0, 0
 	for i := range *days {
 		r := Day(*first+uint64(i), Options{})
+		looks += r.Looks
 		if len(r.Broken) > 0 {
 			broken++
 			if broken <= 15 {
@@ -21,7 +22,7 @@ func TestDays(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d days broken", broken)
+	t.Logf("%d days broken, %d looks a day", broken, looks / *days)
 }
 
 func TestOneDay(t *testing.T) {

@@ -55,7 +55,7 @@ type watched struct {
 	evidence                      verdict.Evidence
 	roll                          cluster.Roll
 	active                        map[string]time.Time
-	sign                          verdict.Sign
+	left                          map[string]bool
 }
 
 // try is an action that was begun.
@@ -94,7 +94,7 @@ func (s *server) restart() {
 	s.began, s.tracker, s.recalled, s.judged = s.w.now, recovery.NewTracker(), false, time.Time{}
 	s.watched = s.watched[:0]
 	for range s.w.hosts {
-		s.watched = append(s.watched, &watched{heard: s.w.now, since: s.w.now, active: map[string]time.Time{}})
+		s.watched = append(s.watched, &watched{heard: s.w.now, since: s.w.now, active: map[string]time.Time{}, left: map[string]bool{}})
 	}
 }
 
@@ -176,6 +176,12 @@ func (s *server) callRolls() {
 		for _, v := range k.roll.VMs {
 			if v.State.Active() {
 				k.active[v.VM] = s.w.now
+				delete(k.left, v.VM)
+			}
+		}
+		for vm, at := range k.active {
+			if v := k.roll.Of(vm); at.Before(s.w.now) && (v.Name == "" || v.Reason == "migrated") {
+				k.left[vm] = true
 			}
 		}
 		for _, v := range s.w.vms {
@@ -364,12 +370,15 @@ func (s *server) turn() {
 	}
 	s.tracker.See(rolls, s.list, s.orders, s.w.now)
 	s.wishes, s.waiting = 0, nil
-	if !s.needed() {
+	if !s.needed() && len(s.tries) == 0 {
 		return
 	}
-	snap, ok := s.seen()
-	if !ok {
-		return
+	var snap cluster.Snapshot
+	if s.needed() { // for what is to be cleaned up the rolls suffice, and a snapshot takes long
+		var ok bool
+		if snap, ok = s.seen(); !ok {
+			return
+		}
 	}
 	view := recovery.View{Now: s.w.now, Snapshot: snap, Hosts: s.list, Rolls: rolls, Orders: s.orders, Fenceable: map[string]bool{}, Kept: func(id string) (string, bool) {
 		i := s.w.find(id)
@@ -389,7 +398,7 @@ func (s *server) turn() {
 }
 
 func (s *server) needed() bool {
-	return len(s.tracker.Troubles()) > 0 || len(s.tries) > 0 ||
+	return len(s.tracker.Troubles()) > 0 ||
 		slices.ContainsFunc(s.list, func(h cluster.HostWatch) bool { return h.Libvirt != "yes" && len(s.tracker.On(h.Host)) > 0 })
 }
 
@@ -420,13 +429,16 @@ func (s *server) act(rec cluster.Recommendation) {
 		q.Kept, q.Sighting = w.vms[v].kept, s.sight(rec.Action, v)
 		for i, k := range s.watched {
 			if !k.roll.At.IsZero() {
-				q.LastWords = append(q.LastWords, cluster.LastWord{Host: w.hosts[i].id, At: k.roll.At, ActiveAt: k.active[rec.Action.VM], VMSeen: k.roll.Of(rec.Action.VM)})
+				q.LastWords = append(q.LastWords, cluster.LastWord{Host: w.hosts[i].id, At: k.roll.At, ActiveAt: k.active[rec.Action.VM], Left: k.left[rec.Action.VM], VMSeen: k.roll.Of(rec.Action.VM)})
 			}
 		}
 	}
 	for _, t := range s.tries {
 		if w.now.Sub(t.began) < time.Hour {
 			q.Begun = append(q.Begun, gate.Begun{At: t.began, Action: t.Action})
+		}
+		if t.Action.Kind == cluster.Start && t.Action.VM == rec.Action.VM && t.Result != cluster.ResultFailed {
+			q.Started = append(q.Started, gate.Begun{At: t.At, Action: t.Action})
 		}
 		if t.Action.Alike(rec.Action) && !t.Pending {
 			switch t.Result {
