@@ -114,7 +114,7 @@ const booting = 10 * time.Minute
 func (d *decision) on(host string) []string {
 	vms := d.track.On(host)
 	for _, t := range d.Tries {
-		if t.Action.Kind == cluster.Start && t.Action.To == host && t.Result != cluster.ResultFailed && t.At.After(d.track.CalledAt(host)) && t.At.After(d.track.OffAt(host)) && !slices.Contains(vms, t.Action.VM) {
+		if t.Action.Kind == cluster.Start && t.Action.To == host && t.Result != cluster.ResultFailed && !t.At.Before(d.track.CalledAt(host)) && t.At.After(d.track.OffAt(host)) && !slices.Contains(vms, t.Action.VM) {
 			vms = append(vms, t.Action.VM)
 		}
 	}
@@ -313,7 +313,8 @@ func (d *decision) want(t Trouble) plan.Want {
 	if t.Cause != HostOff && !slices.Contains(w.Avoid, t.Host) {
 		w.Prefer = t.Host
 	}
-	if _, kept := d.Kept(t.VM.ID); !kept || bound(t.VM) {
+	// What is left of a guest that panicked still has its disks open; it goes when the VM starts where it is.
+	if _, kept := d.Kept(t.VM.ID); !kept || bound(t.VM) || t.Cause == Panicked {
 		w.Only = t.Host
 	}
 	return w
@@ -414,13 +415,17 @@ func (d *decision) quarantined(host string) bool {
 	return d.policy.QuarantineFailures > 0 && n >= d.policy.QuarantineFailures
 }
 
+// maxResumes is how many times a VM is resumed within the longest pause, for the pauses to reach that.
+const maxResumes = 7
+
 // resume lets a VM run again that was paused because its storage failed: where that has not come back, it is paused again.
 func (d *decision) resume(t Trouble) {
 	a := cluster.Action{Kind: cluster.Resume, VM: t.VM.ID, Name: t.VM.Name, From: t.Host}
 	n := 0
 	var last time.Time
 	for _, try := range d.Tries {
-		if try.Action.Alike(a) && !try.At.Before(t.Since) && !try.Pending {
+		// Since when it stands does not tell: it may run for a moment each time.
+		if try.Action.Alike(a) && !try.Pending && d.Now.Sub(try.At) < d.backOff(maxResumes) {
 			n++
 			last = try.At
 		}
@@ -447,7 +452,7 @@ func (d *decision) cleanUp() {
 		}
 		for _, r := range d.Rolls {
 			left := r.Of(vm)
-			if r.Host == t.Action.To || r.Host != t.From || left.Name == "" || left.State.Active() || !r.At.After(t.At) || !d.hostAnswers(r.Host) {
+			if r.Host == t.Action.To || r.Host != t.From || left.Name == "" || left.State.Active() || left.State == cluster.VMCrashed || !r.At.After(t.At) || !d.hostAnswers(r.Host) {
 				continue
 			}
 			a := cluster.Action{Kind: cluster.Forget, VM: vm, Name: left.Name, From: r.Host}

@@ -202,6 +202,9 @@ func (d *day) atTheEnd() {
 			w.broken("%s was started %d times in a day with %d faults", v.name, v.starts, d.opts.Faults)
 		}
 	}
+	if most := 12 * r.VMs * (1 + d.opts.Faults); r.Actions["forget"]+r.Actions["resume"] > most {
+		w.broken("%v was done in a day with %d faults", r.Actions, d.opts.Faults)
+	}
 	if most := 30 * (1 + d.opts.Faults); r.Actions["fence"] > most {
 		w.broken("hosts were turned off %d times in a day with %d faults", r.Actions["fence"], d.opts.Faults)
 	}
@@ -255,14 +258,16 @@ func (d *day) lacking(down map[string]*vm) map[string]string {
 	for _, v := range w.vms {
 		one := v.size
 		one.State, one.Movable, one.ImmovableReason = cluster.VMRunning, true, ""
-		if at := v.places(); len(at) > 0 {
+		want := plan.Want{VM: v.id}
+		if at := v.places(); len(at) > 0 && down[v.name] == nil {
 			one.Host = w.hosts[at[0]].id
+		} else if len(at) > 0 { // what is left of it keeps it there
+			want.Only = w.hosts[at[0]].id
 		}
 		s.VMs = append(s.VMs, one)
 		if down[v.name] == nil {
 			continue
 		}
-		want := plan.Want{VM: v.id}
 		if v.local {
 			want.Only = "nowhere"
 			for i, c := range v.copies {

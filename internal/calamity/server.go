@@ -325,8 +325,10 @@ func (s *server) remember() {
 		if snap, ok := s.snapshot(); ok {
 			s.past = append(s.past, snap)
 			s.taken = now
-			if len(s.past) > 12 {
-				s.past = slices.Delete(s.past, 1, 2) // the oldest stays, for the look far back
+			for i := 1; i < len(s.past)-12; i++ { // what is older is looked at by and by
+				if s.past[i+1].At.Sub(s.past[i-1].At) < 4*time.Minute {
+					s.past = slices.Delete(s.past, i, i+1)
+				}
 			}
 		}
 	}
@@ -511,6 +513,8 @@ func (s *server) begin(rec cluster.Recommendation, v int) {
 	case cluster.Forget:
 		if c := w.vms[v].copies[h.at]; !c.process {
 			w.put(w.vms[v], h.at, copyOf{})
+		} else {
+			t.fails = true
 		}
 	default:
 		w.broken("%s was done, which is no business of recovery", a)
@@ -592,7 +596,9 @@ func (s *server) conclude() {
 				result = cluster.ResultDone
 			}
 		case t.Action.Kind == cluster.Forget || t.Action.Kind == cluster.Resume:
-			result = cluster.ResultDone
+			if !t.fails {
+				result = cluster.ResultDone
+			}
 		case h.answers() && w.vms[t.vm].copies[t.host].state == cluster.VMRunning && w.vms[t.vm].copies[t.host].process:
 			result = cluster.ResultDone
 		case h.answers() || off:
