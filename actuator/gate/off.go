@@ -25,7 +25,11 @@ func Off(watch []cluster.HostWatch, orders cluster.Orders, host string, now time
 	if w.Verdict == "dead" {
 		return "its BMC says that the power is off", true
 	}
-	if o := orders.Off(host, now); o != nil && w.Verdict == "unproven" && w.Heartbeat == "no" && o.Word.At.After(w.HeardAt) {
+	heard := w.HeardAt
+	if heard.IsZero() { // it may have come back since the word, before this server began to look
+		heard = w.Since
+	}
+	if o := orders.Off(host, now); o != nil && w.Verdict == "unproven" && w.Heartbeat == "no" && o.Word.At.After(heard) {
 		return fmt.Sprintf("%s said at %s that it is off, and its heartbeat has ended", o.Word.Who, stamp(o.Word.At)), true
 	}
 	return "", false

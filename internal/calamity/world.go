@@ -297,6 +297,17 @@ func build(rng *rand.Rand, start time.Time, hosts int, r *Report) *world {
 	return w
 }
 
+// plain makes a cluster in which all hosts have as many VMs of the same size.
+func plain(hosts, each int, r *Report) *world {
+	w := build(rand.New(rand.NewPCG(1, 1)), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), hosts, r)
+	w.vms = nil
+	for i := range hosts * each {
+		w.add(i%hosts, 4*gib)
+		w.vms[i].priority, w.vms[i].size.RestartPriority, w.vms[i].kept = "", "", true
+	}
+	return w
+}
+
 func (w *world) add(h int, size int64) {
 	rng, n := w.rng, len(w.vms)
 	v := &vm{at: n, id: fmt.Sprintf("%08x-0000-4000-8000-%012x", n*7919, n), name: fmt.Sprintf("vm%03d", n), wanted: true, kept: rng.IntN(25) > 0,
