@@ -325,7 +325,7 @@ func (s *server) remember() {
 		if snap, ok := s.snapshot(); ok {
 			s.past = append(s.past, snap)
 			s.taken = now
-			for i := 1; i < len(s.past)-12; i++ { // what is older is looked at by and by
+			for i := 1; i < len(s.past)-120; i++ { // what is older is looked at by and by
 				if s.past[i+1].At.Sub(s.past[i-1].At) < 4*time.Minute {
 					s.past = slices.Delete(s.past, i, i+1)
 				}
@@ -347,15 +347,10 @@ func (s *server) remember() {
 		}
 	}
 	if s.recalled {
-		for _, ago := range []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 12 * time.Hour} {
-			for _, snap := range slices.Backward(s.past) {
-				if !snap.At.After(now.Add(-ago)) {
-					s.tracker.Remember(snap)
-					s.tracker.Complete()
-					break
-				}
-			}
+		for _, snap := range slices.Backward(s.past) {
+			s.tracker.Remember(snap)
 		}
+		s.tracker.Complete()
 	}
 }
 
@@ -395,7 +390,9 @@ func (s *server) turn() {
 	d := recovery.Decide(s.tracker, view, s.recovery)
 	s.wishes, s.waiting = len(d.Recommendations), d.Waiting
 	for _, rec := range d.Recommendations {
-		s.act(rec)
+		if s.act(rec, snap) {
+			snap, _ = s.seen()
+		}
 	}
 }
 
@@ -415,14 +412,16 @@ func (s *server) inFlight() []cluster.Action {
 }
 
 // act puts the question to every gate, and does what passes.
-func (s *server) act(rec cluster.Recommendation) {
+func (s *server) act(rec cluster.Recommendation, snap cluster.Snapshot) (begun bool) {
 	w, flying := s.w, s.inFlight()
 	if gate.Crowded(s.gates, flying, rec.Action) != "" {
-		return
+		return false
 	}
-	q := gate.Question{Now: w.now, Policy: s.gates, Rec: rec, Orders: s.orders, InFlight: flying, Watch: s.list, WatchBegan: s.began, Fenceable: true}
-	var ok bool
-	if q.Snapshot, ok = s.seen(); !ok {
+	if snap.At.IsZero() {
+		snap, _ = s.seen()
+	}
+	q := gate.Question{Now: w.now, Snapshot: snap, Policy: s.gates, Rec: rec, Orders: s.orders, InFlight: flying, Watch: s.list, WatchBegan: s.began, Fenceable: true}
+	if !w.prometheus {
 		q.SnapshotError = "Prometheus does not answer"
 	}
 	v := -1
@@ -452,9 +451,11 @@ func (s *server) act(rec cluster.Recommendation) {
 			}
 		}
 	}
-	if gate.Open(gate.Ask(gate.All(), q)) {
-		s.begin(rec, v)
+	if !gate.Open(gate.Ask(gate.All(), q)) {
+		return false
 	}
+	s.begin(rec, v)
+	return true
 }
 
 // sight asks the hosts themselves for the VM.

@@ -141,7 +141,7 @@ func (w *world) end(v *vm, h int, reason string) {
 // launch makes a process on the host, unless the lock is held elsewhere. It says in how many other places the VM lives.
 func (w *world) launch(v *vm, h int, state cluster.VMState, reason string) (elsewhere int, ok bool) {
 	for i := range v.copies {
-		if i != h && v.copies[i].process {
+		if c := &v.copies[i]; i != h && c.process && !c.incoming { // what arrives has no disk open before it is there
 			elsewhere++
 		}
 	}

@@ -66,7 +66,7 @@ func faults() []fault {
 		{"a VM starts although a host is silent", "actuator/gate/world.go", "!answered && h.State != cluster.HostStandby", "false && !answered", "./actuator/gate"},
 		{"a VM starts twice", "actuator/gate/world.go", "if h.State.Active() {\n\t\t\treturn refuse(\"runs\"", "if false {\n\t\t\treturn refuse(\"runs\"", "./actuator/gate"},
 		{"any VM of the UUID will do", "actuator/gate/world.go", "&& h.Name != a.Name {", "&& false {", "./actuator/gate"},
-		{"who is asked is who is touched", "actuator/act.go", "if a.Kind == cluster.Start || a.Kind == cluster.Resume {", "if false {", "./actuator"},
+		{"who is asked is who is touched", "actuator/act.go", "if a.Kind == cluster.Start || a.Kind == cluster.Resume || a.Kind == cluster.Forget {", "if false {", "./actuator"},
 		{"what was done counts by chance", "actuator/act.go", "return ended(x).Compare(ended(y))", "return ended(y).Compare(ended(x))", "./actuator"},
 		{"a reset is believed without a word", "actuator/interpret.go", "f.result == cluster.ResultDone && said != nil", "false", "./actuator"},
 		{"a job does not matter", "actuator/gate/job.go", "if busy {", "if busy && false {", "./actuator/gate"},
@@ -157,6 +157,14 @@ func faults() []fault {
 		{"what failed passes for nothing there", "exporter/exporter.go", `out.put(e.own.success, boolean(how.Err == "")`, `out.put(e.own.success, boolean(true)`, "./exporter"},
 		{"a dead hypervisor hides its host", "exporter/exporter.go", "cmp.Or(e.local, machine.Hostname)", "machine.Hostname", "./exporter"},
 		{"a level that is misspelt counts", "exporter/libvirt/settings.go", "if level.UnmarshalText([]byte(a.Value)) != nil {", "if level.UnmarshalText([]byte(a.Value)) != nil && false {", "./exporter/libvirt"},
+		// What failed comes back once, and nothing else does.
+		{"a VM that a person suspended is started", "actuator/recovery/tracker.go", "return !h.held && !h.left", "return !h.left", "./actuator/recovery"},
+		{"a VM is looked for where it has left", "actuator/recovery/tracker.go", "return !h.held && !h.left", "return !h.held", "./actuator/recovery"},
+		{"a host that boots is turned off", "actuator/recovery/decide.go", "d.Now.Sub(wasOff) < booting", "false", "./actuator/recovery"},
+		{"a VM without a host holds up the rest", "actuator/recovery/decide.go", "if d.Now.Sub(at) < patience {", "if true {", "./actuator/recovery"},
+		{"an old snapshot beats a newer one", "actuator/recovery/tracker.go", "|| !s.At.After(t.recalled[h.ID])", "", "./actuator/recovery"},
+		{"a silent host cannot have what left another", "actuator/gate/off.go", "&& !last.Left &&", "&&", "./actuator/gate"},
+		{"a silent host forgets what was started there", "actuator/gate/off.go", "s.Action.To == silent && !s.At.Before(w.At)", "false", "./actuator/gate"},
 		{"any storage is shared", "analyzer/promql/build.go", `label(p, "shared") == "true" ||`, `true ||`, "./analyzer/promql"},
 	}
 }
