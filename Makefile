@@ -58,7 +58,8 @@ lab: ## the lab's own checks
 
 bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. BENCH='-only domains,memory' does without
 	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter ganeti-htools >&2 && \
-	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/admission ./analyzer/plan ./exporter ./internal/api ./cmd/evenkeel && $(GO) run ./test/peers -clusters 100 $(PEERS) && \
+	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/admission ./analyzer/plan ./exporter ./internal/api ./cmd/evenkeel && \
+	  $(GO) test -count=1 -timeout 2h -v -run 'Days|Thousand' -bench Thousand ./internal/calamity -days 10000 && $(GO) run ./test/peers -clusters 100 $(PEERS) && \
 	  $(GO) run $(EXEC) ./test/bench $(BENCH)
 
 fuzz: ## the decoders of files and requests, for FUZZTIME each

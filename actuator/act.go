@@ -151,7 +151,7 @@ func (a *Actuator) remembered(c cluster.Case, word *cluster.Approval) gate.Quest
 	if r := a.recovery; r.Watch != nil {
 		q.Watch, q.WatchBegan = r.Watch.Hosts(), r.Watch.Began()
 		if rec.Action.VM != "" {
-			q.LastWords, q.Kept = r.Watch.LastWords(rec.Action.VM), r.Definitions.Kept(rec.Action.VM)
+			q.LastWords, q.Kept, q.Started = r.Watch.LastWords(rec.Action.VM), r.Definitions.Kept(rec.Action.VM), a.startedBefore(rec)
 		}
 		q.Fenceable = rec.Action.Kind == cluster.Fence && r.Fencer.Can(rec.Action.From)
 	}
@@ -159,6 +159,18 @@ func (a *Actuator) remembered(c cluster.Case, word *cluster.Approval) gate.Quest
 	defer a.mu.Unlock()
 	q.Earned = a.earnedLevel(rec.Policy)
 	return q
+}
+
+// startedBefore lists the starts of the VM after which it may run, and when each was known to have gone so.
+func (a *Actuator) startedBefore(rec cluster.Recommendation) []gate.Begun {
+	var list []gate.Begun
+	for _, c := range a.List(func(c cluster.Case) bool {
+		act := c.Recommendation.Action
+		return c.Recommendation.ID != rec.ID && act.Kind == cluster.Start && act.VM == rec.Action.VM && (uncertain(c) || c.State == cluster.CaseDone)
+	}) {
+		list = append(list, gate.Begun{At: ended(c), Action: c.Recommendation.Action})
+	}
+	return list
 }
 
 // snapshot takes a fresh one, and gives up on a Prometheus that hangs.
@@ -367,7 +379,13 @@ func (a *Actuator) look(ctx context.Context, act cluster.Action, said error) fin
 		}
 		return switched(a.recovery.Fencer.Status(ctx, act.From), said)
 	}
-	return interpret(a.hypervisor.Look(ctx, act, act.Hosts()), act, said)
+	seen := interpret(a.hypervisor.Look(ctx, act, act.Hosts()), act, said)
+	if act.Kind == cluster.Start && !seen.settled && a.recovery.Watch != nil {
+		if by, off := gate.Off(a.recovery.Watch.Hosts(), a.Orders(), act.To, time.Now()); off { // it would be waited for until the host is back
+			return finding{settled: true, looks: 1, result: cluster.ResultFailed, reason: fmt.Sprintf("%s is off (%s)", act.To, by)}
+		}
+	}
+	return seen
 }
 
 // finish records what was found, and tries again until the journal takes it.

@@ -206,7 +206,10 @@ func (r *Room) turn(ctx context.Context) {
 func (r *Room) needed(hosts []cluster.HostWatch, tries []recovery.Try) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.track.Troubles()) > 0 || len(tries) > 0 ||
+	left := func(t recovery.Try) bool { // a definition on the host that the VM was started away from
+		return slices.ContainsFunc(r.watch.Rolls(), func(roll cluster.Roll) bool { return roll.Host == t.From && roll.Of(t.Action.VM).Name != "" })
+	}
+	return len(r.track.Troubles()) > 0 || slices.ContainsFunc(tries, left) ||
 		slices.ContainsFunc(hosts, func(h cluster.HostWatch) bool { return h.Libvirt != "yes" && len(r.track.On(h.Host)) > 0 })
 }
 
@@ -221,6 +224,7 @@ func (r *Room) world(ctx context.Context) (cluster.Snapshot, error) {
 func (r *Room) recall(ctx context.Context, hosts []cluster.HostWatch) {
 	r.mu.Lock()
 	var ask []time.Time
+	var unknown []string
 	for host, at := range r.track.Incomplete() {
 		if key := host + " " + at.String(); !r.asked[key] {
 			r.asked[key] = true
@@ -231,25 +235,55 @@ func (r *Room) recall(ctx context.Context, hosts []cluster.HostWatch) {
 		at := slices.IndexFunc(hosts, func(w cluster.HostWatch) bool { return w.Host == h })
 		if hosts[at].Libvirt == "no" && !r.asked[h] {
 			r.asked[h] = true
-			for _, ago := range lookBack() {
-				ask = append(ask, time.Now().Add(-ago))
-			}
+			unknown = append(unknown, h)
 		}
 	}
 	r.mu.Unlock()
 	for _, at := range ask {
-		bounded, cancel := context.WithTimeout(ctx, snapshotTimeout)
-		s, err := r.past.Snapshot(bounded, at)
-		cancel()
-		if err != nil {
-			r.log.Warn("what ran on a host before it failed cannot be read", "at", at, "err", err)
+		r.learn(ctx, at, "")
+	}
+	for _, h := range unknown {
+		r.lastSeen(ctx, h)
+	}
+}
+
+// lastSeen looks for the last snapshot in which the host was seen: what came to it shortly before it failed stands in no older one.
+func (r *Room) lastSeen(ctx context.Context, host string) {
+	now, unseen := time.Now(), time.Duration(0)
+	for _, seen := range lookBack() {
+		if !r.learn(ctx, now.Add(-seen), host) {
+			unseen = seen
 			continue
 		}
-		r.mu.Lock()
-		r.track.Remember(s)
-		r.track.Complete()
-		r.mu.Unlock()
+		for seen-unseen > nearEnough {
+			if between := (seen + unseen) / 2; r.learn(ctx, now.Add(-between), host) {
+				seen = between
+			} else {
+				unseen = between
+			}
+		}
+		return
 	}
+}
+
+// nearEnough is how near before the failure of a host a snapshot is taken: about as often as Prometheus scrapes.
+const nearEnough = 15 * time.Second
+
+// learn takes note of the snapshot of a time, and tells whether the host was seen in it.
+func (r *Room) learn(ctx context.Context, at time.Time, host string) bool {
+	bounded, cancel := context.WithTimeout(ctx, snapshotTimeout)
+	defer cancel()
+	s, err := r.past.Snapshot(bounded, at)
+	if err != nil {
+		r.log.Warn("what ran on a host before it failed cannot be read", "at", at, "err", err)
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.track.Remember(s)
+	r.track.Complete()
+	h, known := s.Host(host)
+	return known && h.State != cluster.HostUnknown && s.GapOf(cluster.HostSubject(host)) == ""
 }
 
 // lookBack is how far back it is looked for what ran on a host that was silent already when the server began, the nearest first.

@@ -117,6 +117,8 @@ type Question struct {
 	WatchBegan time.Time
 	// LastWords are what each host said last of the VM.
 	LastWords []cluster.LastWord
+	// Started are the starts of the VM, however long ago, that were done, are under way or came to nobody knows what, and when that was known.
+	Started []Begun
 	// Kept tells that a definition of the VM is kept, so that it can start on a host that does not know it.
 	Kept bool
 	// Fenceable tells that the action's host has a way to be turned off.

@@ -25,7 +25,11 @@ func Off(watch []cluster.HostWatch, orders cluster.Orders, host string, now time
 	if w.Verdict == "dead" {
 		return "its BMC says that the power is off", true
 	}
-	if o := orders.Off(host, now); o != nil && w.Verdict == "unproven" && w.Heartbeat == "no" && o.Word.At.After(w.HeardAt) {
+	heard := w.HeardAt
+	if heard.IsZero() { // it may have come back since the word, before this server began to look
+		heard = w.Since
+	}
+	if o := orders.Off(host, now); o != nil && w.Verdict == "unproven" && w.Heartbeat == "no" && o.Word.At.After(heard) {
 		return fmt.Sprintf("%s said at %s that it is off, and its heartbeat has ended", o.Word.Who, stamp(o.Word.At)), true
 	}
 	return "", false
@@ -36,21 +40,25 @@ func (q Question) off(host string) bool {
 	return off
 }
 
-// elsewhere tells whether a host that does not answer cannot have the VM all the same: it did not have it when it was heard last, and the
-// VM was seen last on a host that is proven off, or that answers now.
+// elsewhere tells whether a host that does not answer cannot have the VM all the same: it did not have it when it was heard last and was not to
+// start it since, and the VM was seen last on a host that is proven off, or that answers now, and that had not let go of it. Who cannot be heard
+// from here may well be reached by the others: a VM that has left one of them may have gone there.
 func (q Question) elsewhere(silent string) bool {
 	had, known := true, false
 	var last cluster.LastWord
 	for _, w := range q.LastWords {
 		if w.Host == silent {
 			had, known = w.State.Active(), true
+			for _, s := range q.Started {
+				had = had || s.Action.To == silent && !s.At.Before(w.At)
+			}
 		}
 		if w.ActiveAt.After(last.ActiveAt) {
 			last = w
 		}
 	}
 	_, _, answers := q.Sighting.On(last.Host)
-	return known && !had && last.Host != "" && last.Host != silent && (answers || q.off(last.Host))
+	return known && !had && last.Host != "" && last.Host != silent && !last.Left && (answers || q.off(last.Host))
 }
 
 // forgettable wants the VM to run on another host by that host's own word, and this one to have its definition and not to run it.

@@ -83,6 +83,9 @@ func startable(q Question) cluster.Verdict {
 		if h.State.Active() {
 			return refuse("runs", fmt.Sprintf("%s has the VM already (%s)", h.Host, h.State))
 		}
+		if h.Host != a.To && h.State == cluster.VMCrashed {
+			return refuse("runs", fmt.Sprintf("the VM's guest panicked on %s, and what is left of it there still has its disks open", h.Host))
+		}
 	}
 	p := cluster.NewPlacement(q.Snapshot)
 	v, known := p.VMIndex(a.VM)

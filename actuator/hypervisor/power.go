@@ -29,6 +29,11 @@ func (d *Driver) power(ctx context.Context, a cluster.Action) error {
 	err = d.onDomain(call, h, a.String(), a.VM, func(dom *libvirt.Domain) error {
 		switch a.Kind {
 		case cluster.Start:
+			if state, _, err := dom.GetState(); err == nil && state == libvirt.DOMAIN_CRASHED { // kept although its guest panicked
+				if err := dom.Destroy(); err != nil {
+					return err
+				}
+			}
 			return dom.Create()
 		case cluster.Shutdown:
 			return dom.Shutdown()

@@ -64,11 +64,17 @@ func (d *decision) advise(a cluster.Action, policy string, priority int, reason 
 
 // fence looks whether a host should be turned off: one of which nothing is heard although nothing proves that it is off, and on which VMs were.
 func (d *decision) fence(h cluster.HostWatch) {
-	vms := slices.DeleteFunc(d.track.On(h.Host), func(id string) bool { return !d.protects(id) })
+	switch h.Verdict {
+	case "isolated", "blind", "hung", "unproven":
+	default:
+		return
+	}
+	vms := d.on(h.Host)
 	if len(vms) == 0 {
 		return
 	}
 	_, off := gate.Off(d.Hosts, d.Orders, h.Host, d.Now)
+	wasOff := d.track.OffAt(h.Host)
 	subject := cluster.HostSubject(h.Host)
 	wait := func(stuck bool, format string, args ...any) {
 		d.waits(subject, h.Host, h.Verdict, fmt.Sprintf(format, args...), h.Since, stuck)
@@ -81,11 +87,12 @@ func (d *decision) fence(h cluster.HostWatch) {
 		wait(true, "%d VMs run there, cut off from here; mend its network. They are not started elsewhere while they live", len(vms))
 	case h.Verdict == "blind":
 		wait(true, "%s", h.Reason)
-	case h.Verdict != "hung" && h.Verdict != "unproven":
 	case d.disarmed(h.Host) != "":
 		wait(true, "%s", d.disarmed(h.Host))
 	case d.justDone(a, h.HeardAt) != nil:
 		wait(false, "it was turned off, and that is to be seen once more")
+	case !wasOff.IsZero() && d.Now.Sub(wasOff) < booting:
+		wait(false, "it was off until %s ago, and may be booting; it is turned off when it has not come up after %s", d.Now.Sub(wasOff).Round(time.Second), booting)
 	case !d.Fenceable[h.Host]:
 		wait(true, "nothing can turn it off (no fence under hosts). Turn it off by hand, be certain that it is, and say so: evenkeel fence confirm %s", h.Host)
 	case failed >= d.policy.Tries:
@@ -98,6 +105,20 @@ func (d *decision) fence(h cluster.HostWatch) {
 		reason := fmt.Sprintf("%s is %s (%s); %d VMs were there, and they can start elsewhere only when it is certain that it is off", h.Host, h.Verdict, h.Reason, len(vms))
 		d.out.Recommendations = append(d.out.Recommendations, d.advise(a, cluster.Fence.Policy(), 2, reason, hostFinding(h, d.Now)).Identified())
 	}
+}
+
+// booting is how long a host that was off may take to come up.
+const booting = 10 * time.Minute
+
+// on are the protected VMs that may be on the host: those last seen there, and those started there of which it has not told since.
+func (d *decision) on(host string) []string {
+	vms := d.track.On(host)
+	for _, t := range d.Tries {
+		if t.Action.Kind == cluster.Start && t.Action.To == host && t.Result != cluster.ResultFailed && !t.At.Before(d.track.CalledAt(host)) && t.At.After(d.track.OffAt(host)) && !slices.Contains(vms, t.Action.VM) {
+			vms = append(vms, t.Action.VM)
+		}
+	}
+	return slices.DeleteFunc(vms, func(id string) bool { return !d.protects(id) })
 }
 
 func hostFinding(h cluster.HostWatch, now time.Time) cluster.Finding {
@@ -163,7 +184,7 @@ func (d *decision) backOff(failed int) time.Duration {
 
 // restart brings the troubled VMs back: those of the highest priority first, those that others depend on before these.
 func (d *decision) restart() {
-	now, highest := []Trouble{}, -1
+	var now []Trouble
 	down := map[string]bool{}
 	for _, t := range d.track.Troubles() {
 		if !d.protects(t.VM.ID) {
@@ -172,27 +193,20 @@ func (d *decision) restart() {
 		down[t.VM.ID] = true
 		if d.possible(t) {
 			now = append(now, t)
-			highest = max(highest, d.policy.rank(&t.VM))
 		}
 	}
-	settling := d.settling()
-	var wants []plan.Want
 	by := map[string]Trouble{}
 	for _, t := range now {
-		subject := cluster.VMSubject(t.VM.ID)
 		switch on := d.unready(t, down); {
 		case on != "":
-			d.waits(subject, t.VM.Name, t.Cause, "it waits for "+on, t.Since, false)
-		case d.policy.rank(&t.VM) < max(highest, settling):
-			d.waits(subject, t.VM.Name, t.Cause, fmt.Sprintf("its restart priority is %s; those above it come first", d.policy.priorityOf(&t.VM)), t.Since, false)
+			d.waits(cluster.VMSubject(t.VM.ID), t.VM.Name, t.Cause, "it waits for "+on, t.Since, false)
 		case t.Cause == Stalled:
 			d.resume(t)
 		default:
 			by[t.VM.ID] = t
-			wants = append(wants, d.want(t))
 		}
 	}
-	d.place(wants, by)
+	d.place(by)
 }
 
 // possible tells whether a VM could be started now; of the others it says why not.
@@ -215,7 +229,7 @@ func (d *decision) possible(t Trouble) bool {
 		return wait(false, "it was started, and its host has not called its roll since")
 	case d.unknown(t):
 		return wait(true, "nobody knows what came of starting it; it is looked at again until that is clear")
-	case t.Cause == HostOff && !kept:
+	case t.Cause == HostOff && !kept && !d.hostAnswers(t.Host):
 		return wait(true, "its host is off and no definition of it is kept: it was not persistent, or was never seen while this server ran")
 	case failed >= d.policy.Tries:
 		return wait(true, "starting it failed %d times, last on %s: %s. Start it by hand: evenkeel vm start %s", failed, last.Action.To, last.Reason, t.VM.Name)
@@ -236,6 +250,44 @@ func (d *decision) settling() int {
 		rank = max(rank, d.policy.rank(&v))
 	}
 	return rank
+}
+
+// patience is for how long VMs hold up those of a lower priority although none of them begins to start: a gate may keep them for longer than that.
+const patience = time.Minute
+
+// first is the lowest rank that may start now: that of the highest VMs for which there is a host and which get on, or of those that are getting ready.
+func (d *decision) first(ready map[string]Trouble) int {
+	moved := map[int]time.Time{}
+	for _, t := range ready {
+		rank := d.policy.rank(&t.VM)
+		if t.Since.After(moved[rank]) {
+			moved[rank] = t.Since
+		}
+		for _, try := range d.Tries {
+			if try.Action.Kind == cluster.Start && try.Action.VM == t.VM.ID && try.At.After(moved[rank]) {
+				moved[rank] = try.At
+			}
+		}
+	}
+	first := d.settling()
+	for _, try := range d.Tries { // one that starts is not ready
+		if try.Action.Kind == cluster.Start && try.Pending {
+			v, _ := d.track.VM(try.Action.VM)
+			first = max(first, d.policy.rank(&v))
+		}
+		if try.Action.Kind == cluster.Start {
+			v, _ := d.track.VM(try.Action.VM)
+			if rank := d.policy.rank(&v); try.At.After(moved[rank]) && !moved[rank].IsZero() {
+				moved[rank] = try.At
+			}
+		}
+	}
+	for rank, at := range moved {
+		if d.Now.Sub(at) < patience {
+			first = max(first, rank)
+		}
+	}
+	return first
 }
 
 // unready names a VM that must be ready before this one and is not, or returns "".
@@ -261,7 +313,8 @@ func (d *decision) want(t Trouble) plan.Want {
 	if t.Cause != HostOff && !slices.Contains(w.Avoid, t.Host) {
 		w.Prefer = t.Host
 	}
-	if _, kept := d.Kept(t.VM.ID); !kept || bound(t.VM) {
+	// What is left of a guest that panicked still has its disks open; it goes when the VM starts where it is.
+	if _, kept := d.Kept(t.VM.ID); !kept || bound(t.VM) || t.Cause == Panicked {
 		w.Only = t.Host
 	}
 	return w
@@ -281,29 +334,49 @@ func bound(v cluster.VM) bool {
 	return false
 }
 
-// place finds hosts for the VMs, and turns the steps into advice.
-func (d *decision) place(wants []plan.Want, by map[string]Trouble) {
-	if len(wants) == 0 {
+// place finds hosts for the VMs, and turns the steps into advice. Those for which there is none hold up nobody.
+func (d *decision) place(by map[string]Trouble) {
+	if len(by) == 0 {
 		return
 	}
-	slices.SortStableFunc(wants, func(a, b plan.Want) int {
-		x, y := by[a.VM].VM, by[b.VM].VM
-		return cmp.Or(cmp.Compare(y.MemoryBytes, x.MemoryBytes), cmp.Compare(a.VM, b.VM))
-	})
 	s := d.Snapshot
 	s.Hosts = slices.Clone(s.Hosts)
 	for i := range s.Hosts {
-		if d.quarantined(s.Hosts[i].ID) {
+		switch id := s.Hosts[i].ID; {
+		case d.quarantined(id):
 			s.Hosts[i].State = cluster.HostMaintenance
+		case !d.hostAnswers(id): // which Prometheus may not have noticed yet
+			s.Hosts[i].State = cluster.HostDown
 		}
 	}
 	s.VMs = slices.Clone(s.VMs)
+	var wants []plan.Want
 	for i := range s.VMs { // a placement counts what is to run, and these are to
-		if _, want := by[s.VMs[i].ID]; want {
-			s.VMs[i].State = cluster.VMRunning
+		t, want := by[s.VMs[i].ID]
+		if !want || s.VMs[i].State.Active() { // it is starting
+			continue
 		}
+		s.VMs[i].State = cluster.VMRunning
+		wants = append(wants, d.want(t))
 	}
+	slices.SortStableFunc(wants, func(a, b plan.Want) int {
+		x, y := by[a.VM].VM, by[b.VM].VM
+		return cmp.Or(cmp.Compare(d.policy.rank(&y), d.policy.rank(&x)), cmp.Compare(y.MemoryBytes, x.MemoryBytes), cmp.Compare(a.VM, b.VM))
+	})
 	steps, refused := plan.Restarts(s, d.policy.Plan, wants)
+	ready := map[string]Trouble{}
+	for _, step := range steps {
+		ready[step.VM] = by[step.VM]
+	}
+	first := d.first(ready)
+	steps = slices.DeleteFunc(steps, func(step plan.Step) bool {
+		t := by[step.VM]
+		if d.policy.rank(&t.VM) >= first {
+			return false
+		}
+		d.waits(cluster.VMSubject(step.VM), t.VM.Name, t.Cause, fmt.Sprintf("its restart priority is %s; those above it come first", d.policy.priorityOf(&t.VM)), t.Since, false)
+		return true
+	})
 	made := plan.Plan{Cluster: s.Cluster, At: d.Now, Actions: steps}
 	recs := made.Recommendations(s, nil, d.policy.Plan)
 	for i := range recs {
@@ -342,13 +415,17 @@ func (d *decision) quarantined(host string) bool {
 	return d.policy.QuarantineFailures > 0 && n >= d.policy.QuarantineFailures
 }
 
+// maxResumes is how many times a VM is resumed within the longest pause, for the pauses to reach that.
+const maxResumes = 7
+
 // resume lets a VM run again that was paused because its storage failed: where that has not come back, it is paused again.
 func (d *decision) resume(t Trouble) {
 	a := cluster.Action{Kind: cluster.Resume, VM: t.VM.ID, Name: t.VM.Name, From: t.Host}
 	n := 0
 	var last time.Time
 	for _, try := range d.Tries {
-		if try.Action.Alike(a) && !try.At.Before(t.Since) && !try.Pending {
+		// Since when it stands does not tell: it may run for a moment each time.
+		if try.Action.Alike(a) && !try.Pending && d.Now.Sub(try.At) < d.backOff(maxResumes) {
 			n++
 			last = try.At
 		}
@@ -375,7 +452,7 @@ func (d *decision) cleanUp() {
 		}
 		for _, r := range d.Rolls {
 			left := r.Of(vm)
-			if r.Host == t.Action.To || r.Host != t.From || left.Name == "" || left.State.Active() || !r.At.After(t.At) || !d.hostAnswers(r.Host) {
+			if r.Host == t.Action.To || r.Host != t.From || left.Name == "" || left.State.Active() || left.State == cluster.VMCrashed || !r.At.After(t.At) || !d.hostAnswers(r.Host) {
 				continue
 			}
 			a := cluster.Action{Kind: cluster.Forget, VM: vm, Name: left.Name, From: r.Host}

@@ -16,10 +16,13 @@ type Tracker struct {
 	troubles map[string]Trouble
 	// known are the VMs as they were seen last with all their numbers.
 	known map[string]cluster.VM
-	rolls map[string]cluster.Roll
-	// away are the hosts of which nothing was heard since their last roll; failed is when each host was found off.
-	away   map[string]bool
-	off    map[string]bool
+	// learned is of when that is, recalled of when it is where VMs ran on a host that has not called its roll.
+	learned, recalled map[string]time.Time
+	rolls             map[string]cluster.Roll
+	// coming is where each VM waits for its memory.
+	coming map[string]string
+	// off is when the hosts that have not called their roll since were last found off; failed is when each host was first found so.
+	off    map[string]time.Time
 	failed map[string][]time.Time
 }
 
@@ -27,27 +30,53 @@ type Tracker struct {
 type home struct {
 	host, name string
 	at, since  time.Time
+	// held tells that a person paused it, so that it is not started when that is lost; left that its host let go of it, and nobody has said yet
+	// where it is.
+	held, left bool
 }
+
+// there tells whether the VM is on its host and should run.
+func (h home) there() bool { return !h.held && !h.left }
 
 // NewTracker returns a tracker that knows nothing yet.
 func NewTracker() *Tracker {
-	return &Tracker{homes: map[string]home{}, troubles: map[string]Trouble{}, known: map[string]cluster.VM{}, rolls: map[string]cluster.Roll{},
-		away: map[string]bool{}, off: map[string]bool{}, failed: map[string][]time.Time{}}
+	return &Tracker{homes: map[string]home{}, troubles: map[string]Trouble{}, known: map[string]cluster.VM{}, learned: map[string]time.Time{}, recalled: map[string]time.Time{},
+		rolls: map[string]cluster.Roll{}, coming: map[string]string{}, off: map[string]time.Time{}, failed: map[string][]time.Time{}}
 }
 
 // Remember takes the VMs' sizes, needs and numbers from a snapshot, for the day on which nobody can measure them. Of hosts that have not called
 // their roll it takes where their VMs were as well: that is how a server that starts after a failure knows what ran there.
 func (t *Tracker) Remember(s cluster.Snapshot) {
+	gaps := map[string]bool{}
+	for _, g := range s.Gaps {
+		gaps[g.Subject] = true
+	}
+	news := map[string]bool{} // the hosts of which nothing newer is known
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		_, called := t.rolls[h.ID]
+		if called || gaps[cluster.HostSubject(h.ID)] || h.State == cluster.HostUnknown || !s.At.After(t.recalled[h.ID]) {
+			continue
+		}
+		news[h.ID], t.recalled[h.ID] = true, s.At
+	}
+	for vm, at := range t.homes { // what was there in an older snapshot need not be there in this one
+		if _, down := t.troubles[vm]; news[at.host] && !down {
+			delete(t.homes, vm)
+		}
+	}
 	for i := range s.VMs {
 		v := &s.VMs[i]
 		if v.MemoryBytes == 0 || v.Host == "" { // of a host that gives no data nothing but the name is known
 			continue
 		}
-		t.known[v.ID] = *v
-		if _, called := t.rolls[v.Host]; called || !v.State.Active() {
+		if !s.At.Before(t.learned[v.ID]) {
+			t.known[v.ID], t.learned[v.ID] = *v, s.At
+		}
+		if !news[v.Host] || !v.State.Active() {
 			continue
 		}
-		if _, seen := t.homes[v.ID]; !seen {
+		if at, seen := t.homes[v.ID]; !seen || t.recalled[at.host].Before(s.At) && t.rolls[at.host].At.IsZero() {
 			t.homes[v.ID] = home{host: v.Host, name: v.Name, at: s.At, since: s.At}
 		}
 	}
@@ -87,29 +116,47 @@ func (t *Tracker) Unknown(hosts []cluster.HostWatch) []string {
 
 // See takes what the hosts said last of their VMs, and what has become of the hosts.
 func (t *Tracker) See(rolls []cluster.Roll, hosts []cluster.HostWatch, orders cluster.Orders, now time.Time) {
-	for _, h := range hosts {
-		if h.Libvirt != "yes" {
-			t.away[h.Host] = true
+	fresh := map[string]cluster.Roll{}
+	for _, r := range rolls {
+		if r.At.After(t.rolls[r.Host].At) {
+			fresh[r.Host] = r
 		}
 	}
-	fresh := slices.DeleteFunc(slices.Clone(rolls), func(r cluster.Roll) bool { return !r.At.After(t.rolls[r.Host].At) })
-	for _, r := range fresh { // first who runs, so that what moved is not missed
-		t.runs(r)
+	for vm, host := range t.coming {
+		if r, called := fresh[host]; called && !arriving(r.Of(vm)) {
+			delete(t.coming, vm)
+		}
 	}
-	for _, r := range fresh {
-		t.stopped(r)
-		t.rolls[r.Host] = r
-		delete(t.away, r.Host)
-		delete(t.off, r.Host)
+	for _, r := range rolls { // first who runs, so that what moved is not missed
+		if _, new := fresh[r.Host]; new {
+			t.runs(r)
+		}
 	}
-	for _, h := range hosts {
-		if _, off := gate.Off(hosts, orders, h.Host, now); off && !t.off[h.Host] {
-			t.off[h.Host] = true
-			t.failed[h.Host] = append(t.failed[h.Host], now)
+	for _, r := range rolls {
+		if _, new := fresh[r.Host]; new {
+			t.stopped(r)
+			t.rolls[r.Host] = r
+			delete(t.off, r.Host)
 		}
 	}
 	for vm, at := range t.homes {
-		if t.off[at.host] {
+		if r, called := fresh[at.host]; called && at.at.Before(r.At) && r.Of(vm).Name == "" {
+			t.missing(vm, r)
+		}
+	}
+	for _, h := range hosts {
+		if _, off := gate.Off(hosts, orders, h.Host, now); off {
+			if t.off[h.Host].IsZero() {
+				t.failed[h.Host] = append(t.failed[h.Host], now)
+			}
+			t.off[h.Host] = now
+		}
+	}
+	if len(t.off) == 0 {
+		return
+	}
+	for vm, at := range t.homes {
+		if !t.off[at.host].IsZero() && at.there() {
 			t.trouble(vm, at.name, at.host, HostOff, now)
 		}
 	}
@@ -118,6 +165,9 @@ func (t *Tracker) See(rolls []cluster.Roll, hosts []cluster.HostWatch, orders cl
 // runs notes the VMs that the host runs. One that waits there for its memory has not arrived.
 func (t *Tracker) runs(r cluster.Roll) {
 	for _, v := range r.VMs {
+		if arriving(v) && v.Reason == "migrating" {
+			t.coming[v.VM] = r.Host
+		}
 		if !v.State.Active() || arriving(v) {
 			continue
 		}
@@ -125,7 +175,7 @@ func (t *Tracker) runs(r cluster.Roll) {
 		if !known || at.host != r.Host || t.troubles[v.VM].VM.ID != "" {
 			at = home{host: r.Host, since: r.At}
 		}
-		at.name, at.at = v.Name, r.At
+		at.name, at.at, at.left, at.held = v.Name, r.At, false, v.State == cluster.VMPaused && v.Reason == "user"
 		t.homes[v.VM] = at
 		if v.State == cluster.VMPaused && v.Reason == "ioerror" {
 			t.trouble(v.VM, v.Name, r.Host, Stalled, r.At)
@@ -147,34 +197,53 @@ func (t *Tracker) stopped(r cluster.Roll) {
 			continue
 		}
 		switch {
+		case v.Reason == "migrated":
+			t.went(v.VM)
+		case at.held: // it does not run on, but a person did not want it to
+			t.forget(v.VM)
 		case v.State == cluster.VMCrashed:
 			t.trouble(v.VM, v.Name, r.Host, Panicked, r.At)
 		case v.Reason == "crashed" || v.Reason == "failed":
 			t.trouble(v.VM, v.Name, r.Host, Crashed, r.At)
+		case (v.Reason == "" || v.Reason == "daemon") && at.left: // it had gone before its host forgot that
 		case v.Reason == "" || v.Reason == "daemon": // libvirt has forgotten why, because it was started anew
 			t.trouble(v.VM, v.Name, r.Host, HostBack, r.At)
-		case v.Reason == "migrated": // it is on its way to be seen elsewhere
 		default: // a person's doing
 			t.forget(v.VM)
 		}
 	}
-	for vm, at := range t.homes {
-		if at.host == r.Host && !slices.ContainsFunc(r.VMs, func(v cluster.VMSeen) bool { return v.VM == vm }) && t.gone(vm, r.At) {
-			t.forget(vm)
-		}
+}
+
+// went notes that the VM has left its host: for where it was seen to wait for its memory, or nobody knows where to.
+func (t *Tracker) went(vm string) {
+	at := t.homes[vm]
+	if to := t.coming[vm]; to != "" && to != at.host {
+		at.host, at.since, at.left = to, at.at, false
+	} else {
+		at.left = true
 	}
+	t.homes[vm] = at
 }
 
 // movingTime is how long a VM may be between two hosts.
 const movingTime = time.Minute
 
-// gone tells whether the VM is known to its host no longer and to no other: somebody took it away.
-func (t *Tracker) gone(vm string, now time.Time) bool {
-	_, down := t.troubles[vm]
-	return !down && now.Sub(t.homes[vm].at) > movingTime
+// missing is for a VM that its host knows no longer: it moved, or somebody took it away. One that fell with its host may be started elsewhere
+// although the host has come back without it.
+func (t *Tracker) missing(vm string, r cluster.Roll) {
+	at, tr := t.homes[vm], t.troubles[vm]
+	switch {
+	case tr.Cause == HostOff:
+	case tr.Cause == "" && t.coming[vm] != "" && t.coming[vm] != r.Host:
+		t.went(vm)
+	case r.At.Sub(at.at) > movingTime:
+		t.forget(vm)
+	case tr.Cause == "":
+		t.went(vm)
+	}
 }
 
-// Forget lets go of a VM: it need not run.
+// forget lets go of a VM: it need not run.
 func (t *Tracker) forget(vm string) {
 	delete(t.homes, vm)
 	delete(t.troubles, vm)
@@ -182,7 +251,7 @@ func (t *Tracker) forget(vm string) {
 
 func (t *Tracker) trouble(vm, name, host, cause string, now time.Time) {
 	was, down := t.troubles[vm]
-	if down && (was.Cause == cause || cause == HostBack) {
+	if down && (was.Cause == cause && was.Host == host || cause == HostBack) {
 		return // it was down before the host came back
 	}
 	v, known := t.known[vm]
@@ -204,11 +273,11 @@ func (t *Tracker) Troubles() []Trouble {
 	})
 }
 
-// On are the VMs that were last seen alive on the host, sorted.
+// On are the VMs that were last seen alive on the host and that should run, sorted.
 func (t *Tracker) On(host string) []string {
 	var list []string
 	for vm, at := range t.homes {
-		if at.host == host {
+		if at.host == host && at.there() {
 			list = append(list, vm)
 		}
 	}
@@ -225,13 +294,19 @@ func (t *Tracker) VM(id string) (v cluster.VM, known bool) {
 	return v, known
 }
 
+// OffAt is when the host was last found off, if it has not called its roll since.
+func (t *Tracker) OffAt(host string) time.Time { return t.off[host] }
+
+// CalledAt is when the host called its roll last.
+func (t *Tracker) CalledAt(host string) time.Time { return t.rolls[host].At }
+
 // Failures are the times at which the host was found off, oldest first.
 func (t *Tracker) Failures(host string) []time.Time { return t.failed[host] }
 
 // Since is from when on the VM has been running where it is, zero where it is not known to run.
 func (t *Tracker) Since(vm string) time.Time {
 	at, known := t.homes[vm]
-	if _, down := t.troubles[vm]; !known || down {
+	if _, down := t.troubles[vm]; !known || down || at.left {
 		return time.Time{}
 	}
 	return at.since
@@ -260,7 +335,7 @@ func (t *Tracker) Down(s cluster.Snapshot) cluster.Snapshot {
 	for i := range s.VMs {
 		v := &s.VMs[i]
 		seen[v.ID] = true
-		if tr, down := t.troubles[v.ID]; down && (v.Host == tr.Host || v.Host == "" || t.off[v.Host] || !v.State.Active()) {
+		if tr, down := t.troubles[v.ID]; down && (v.Host == tr.Host || v.Host == "" || !t.off[v.Host].IsZero() || !v.State.Active()) {
 			*v = absent(tr)
 			s.Gaps = slices.DeleteFunc(s.Gaps, func(g cluster.Gap) bool { return g.Subject == cluster.VMSubject(tr.VM.ID) })
 		}

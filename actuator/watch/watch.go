@@ -71,6 +71,7 @@ type host struct {
 	// roll is what its libvirt said last of its VMs; it stays when the host falls silent.
 	roll     cluster.Roll
 	active   map[string]time.Time // when each VM was active there last
+	left     map[string]bool      // those that were active there, and went to another host or were taken away
 	evidence verdict.Evidence
 	finding  verdict.Finding
 	since    time.Time
@@ -186,14 +187,21 @@ const activeCounts = 24 * time.Hour
 func (h *host) take(roll cluster.Roll) {
 	h.roll = roll
 	if h.active == nil {
-		h.active = map[string]time.Time{}
+		h.active, h.left = map[string]time.Time{}, map[string]bool{}
 	}
 	for _, v := range roll.VMs {
 		if v.State.Active() {
 			h.active[v.VM] = roll.At
+			delete(h.left, v.VM)
+		}
+	}
+	for vm, at := range h.active {
+		if v := roll.Of(vm); at.Before(roll.At) && (v.Name == "" || v.Reason == "migrated") {
+			h.left[vm] = true // also when the host is booted later and does not know why the VM is off there
 		}
 	}
 	maps.DeleteFunc(h.active, func(_ string, at time.Time) bool { return roll.At.Sub(at) > activeCounts })
+	maps.DeleteFunc(h.left, func(vm string, _ bool) bool { return h.active[vm].IsZero() })
 }
 
 // LastWords are what each host said last of a VM, by host.
@@ -203,7 +211,7 @@ func (w *Watch) LastWords(vm string) []cluster.LastWord {
 	defer w.mu.Unlock()
 	for name, h := range w.hosts {
 		if !h.roll.At.IsZero() {
-			words = append(words, cluster.LastWord{Host: name, At: h.roll.At, ActiveAt: h.active[vm], VMSeen: h.roll.Of(vm)})
+			words = append(words, cluster.LastWord{Host: name, At: h.roll.At, ActiveAt: h.active[vm], Left: h.left[vm], VMSeen: h.roll.Of(vm)})
 		}
 	}
 	slices.SortFunc(words, func(a, b cluster.LastWord) int { return strings.Compare(a.Host, b.Host) })

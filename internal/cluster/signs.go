@@ -43,6 +43,8 @@ type LastWord struct {
 	At   time.Time `json:"at"`
 	// ActiveAt is when it last said that the VM runs or is paused there, zero for never.
 	ActiveAt time.Time `json:"active_at,omitzero"`
+	// Left tells that it said since that the VM went to another host, or does not know it any more.
+	Left bool `json:"left,omitempty"`
 	VMSeen
 }
 

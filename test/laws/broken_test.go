@@ -157,6 +157,14 @@ func faults() []fault {
 		{"what failed passes for nothing there", "exporter/exporter.go", `out.put(e.own.success, boolean(how.Err == "")`, `out.put(e.own.success, boolean(true)`, "./exporter"},
 		{"a dead hypervisor hides its host", "exporter/exporter.go", "cmp.Or(e.local, machine.Hostname)", "machine.Hostname", "./exporter"},
 		{"a level that is misspelt counts", "exporter/libvirt/settings.go", "if level.UnmarshalText([]byte(a.Value)) != nil {", "if level.UnmarshalText([]byte(a.Value)) != nil && false {", "./exporter/libvirt"},
+		// What failed comes back once, and nothing else does.
+		{"a VM that a person suspended is started", "actuator/recovery/tracker.go", "return !h.held && !h.left", "return !h.left", "./actuator/recovery"},
+		{"a VM is looked for where it has left", "actuator/recovery/tracker.go", "return !h.held && !h.left", "return !h.held", "./actuator/recovery"},
+		{"a host that boots is turned off", "actuator/recovery/decide.go", "d.Now.Sub(wasOff) < booting", "false", "./actuator/recovery"},
+		{"a VM without a host holds up the rest", "actuator/recovery/decide.go", "if d.Now.Sub(at) < patience {", "if true {", "./actuator/recovery"},
+		{"an old snapshot beats a newer one", "actuator/recovery/tracker.go", "|| !s.At.After(t.recalled[h.ID])", "", "./actuator/recovery"},
+		{"a silent host cannot have what left another", "actuator/gate/off.go", "&& !last.Left &&", "&&", "./actuator/gate"},
+		{"a silent host forgets what was started there", "actuator/gate/off.go", "s.Action.To == silent && !s.At.Before(w.At)", "false", "./actuator/gate"},
 		{"any storage is shared", "analyzer/promql/build.go", `label(p, "shared") == "true" ||`, `true ||`, "./analyzer/promql"},
 		// What the cluster would survive is what brute force says; what it would not is never said to be survived.
 		{"a failed host takes VMs", "analyzer/admission/state.go", "for _, h := range t.down {\n\t\tp.free[h] = -1", "for _, h := range t.down[:0] {\n\t\tp.free[h] = -1", "./analyzer/admission"},
