@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
