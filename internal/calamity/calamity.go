@@ -39,6 +39,8 @@ type Report struct {
 	// Protected are the VMs that should have been running at the end; NoRoom, NotKept and Waits are those that did not because no host could take
 	// them, no definition of them was kept, or what they need did not run for one of these reasons.
 	Protected, NoRoom, NotKept, Waits int
+	// Unseen are VMs that fell with a host that a person had moved them to and that was not heard meanwhile: nobody knew that they were there.
+	Unseen int
 	// Down is for how long VMs did not run that evenkeel brought back.
 	Down []time.Duration
 	// Broken is what happened that must never.
@@ -220,6 +222,8 @@ func (d *day) atTheEnd() {
 			r.NotKept++
 		case needs >= 0:
 			r.Waits++
+		case v.unknowable:
+			r.Unseen++
 		default:
 			w.broken("%s is lost: %s", name, d.why(v))
 		}

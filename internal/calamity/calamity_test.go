@@ -70,7 +70,7 @@ func (r *Report) add(o Report) {
 	r.AutostartDoubles, r.AutostartStopped = r.AutostartDoubles+o.AutostartDoubles, r.AutostartStopped+o.AutostartStopped
 	r.Confirmed, r.Unknowable = r.Confirmed+o.Confirmed, r.Unknowable+o.Unknowable
 	r.Protected, r.NoRoom, r.NotKept, r.Waits = r.Protected+o.Protected, r.NoRoom+o.NoRoom, r.NotKept+o.NotKept, r.Waits+o.Waits
-	r.VMs += o.VMs
+	r.VMs, r.Unseen = r.VMs+o.VMs, r.Unseen+o.Unseen
 	r.Down = append(r.Down, o.Down...)
 }
 
@@ -82,7 +82,7 @@ func (r Report) String() string {
 	fmt.Fprintf(&b, "%d looks; did %v\n", r.Looks, r.Actions)
 	fmt.Fprintf(&b, "double starts %d, of which only a lock stopped %d; by autostart of a host that came back %d, stopped by a lock %d\n", r.DoubleStarts+r.LockStops, r.LockStops, r.AutostartDoubles, r.AutostartStopped)
 	fmt.Fprintf(&b, "%d hosts confirmed to be off; %d starts of VMs that a person had stopped with nobody having seen it\n", r.Confirmed, r.Unknowable)
-	fmt.Fprintf(&b, "%d VMs, %d protected at the end; not running for want of room %d, of a definition %d, of what they need %d\n", r.VMs, r.Protected, r.NoRoom, r.NotKept, r.Waits)
+	fmt.Fprintf(&b, "%d VMs, %d protected at the end; not running for want of room %d, of a definition %d, of what they need %d, unseen %d\n", r.VMs, r.Protected, r.NoRoom, r.NotKept, r.Waits, r.Unseen)
 	slices.Sort(r.Down)
 	if n := len(r.Down); n > 0 {
 		fmt.Fprintf(&b, "%d VMs brought back, after %s (median), %s (90 %%)", n, r.Down[n/2].Round(time.Second), r.Down[n*9/10].Round(time.Second))

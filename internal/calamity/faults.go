@@ -366,6 +366,9 @@ func (d *day) arrives(v *vm, from, to int, undefine bool) {
 		return
 	}
 	d.w.put(v, to, copyOf{defined: true, autostart: src.autostart, process: true, state: cluster.VMRunning, reason: "migrated"})
+	if !d.w.hosts[to].answers() { // that it is there is known to nobody before the host is heard
+		v.unheard, v.unknowable = to, false
+	}
 	if undefine {
 		d.w.put(v, from, copyOf{})
 	} else {
