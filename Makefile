@@ -60,7 +60,7 @@ bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. BENC
 	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter ganeti-htools >&2 && \
 	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/admission ./analyzer/plan ./exporter ./internal/api ./cmd/evenkeel && \
 	  $(GO) test -count=1 -timeout 2h -v -run 'Days|Thousand' -bench Thousand ./internal/calamity -days 10000 && $(GO) run ./test/peers -clusters 100 $(PEERS) && \
-	  $(GO) run $(EXEC) ./test/bench $(BENCH)
+	  $(GO) test $(EXEC) -tags '$(TAGS) bench' -count=1 -timeout 40m -v -run InNumbers ./test/e2e && $(GO) run $(EXEC) ./test/bench $(BENCH)
 
 fuzz: ## the decoders of files and requests, for FUZZTIME each
 	@$(call with,test) && $(GO) test -run '^$$' -fuzz FuzzDecodeSnapshot -fuzztime $(FUZZTIME) ./internal/cluster && \
