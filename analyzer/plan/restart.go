@@ -48,6 +48,25 @@ func Restarts(s cluster.Snapshot, p Policy, wants []Want) ([]Step, []Refusal) {
 	return w.steps, w.refused
 }
 
+// alike is the difference in points of the score that does not matter.
+const alike = 1e-9
+
+// roomiest is the host on which the VM costs least and, of those on which it costs alike, the one with the largest share of its memory left, so
+// that many VMs at once spread. It is -1 when the VM may go to none.
+func (w *work) roomiest(v int, limits cluster.Limits) int {
+	best, most, free := -1, 0.0, 0.0
+	for h := range w.snap.Hosts {
+		if w.closed[h] || !w.place.Fits(v, h, limits) {
+			continue
+		}
+		gain, left := w.gain(v, h), 1-float64(w.place.Promised(h))/float64(w.snap.Hosts[h].MemoryBytes)
+		if best < 0 || gain > most+alike || gain > most-alike && left > free {
+			best, most, free = h, gain, left
+		}
+	}
+	return best
+}
+
 // restart is the host on which the VM is to start, and why there; -1 where none can take it.
 func (w *work) restart(v int, want Want) (to int, why string) {
 	if h, known := w.place.HostIndex(want.Prefer); known && w.place.Fits(v, h, w.policy.Limits.Mandatory()) {
@@ -61,7 +80,7 @@ func (w *work) restart(v int, want Want) (to int, why string) {
 			w.closed[h] = w.closed[h] || avoid && slices.Contains(want.Avoid, w.snap.Hosts[h].ID) || want.Only != "" && want.Only != w.snap.Hosts[h].ID
 		}
 		for _, limits := range []cluster.Limits{w.policy.Limits, w.policy.Limits.Mandatory()} {
-			if to := w.cheapest(v, limits); to >= 0 {
+			if to := w.roomiest(v, limits); to >= 0 {
 				return to, "has most room for it"
 			}
 		}
