@@ -65,6 +65,10 @@ func TestAVMStartsElsewhereOnlyWhenItsHostIsProvenOff(t *testing.T) {
 			q.Sighting.Hosts, q.Watch[1].Verdict = q.Sighting.Hosts[:1], "unproven"
 			q.LastWords[1].State, q.LastWords[1].ActiveAt = cluster.VMRunning, q.Now
 		}, "host-silent"},
+		"another host is silent to which it was being moved": {func(q *gate.Question) {
+			q.Sighting.Hosts, q.Watch[1].Verdict = q.Sighting.Hosts[:1], "unproven"
+			q.LastWords[1].State, q.LastWords[1].At, q.LastWords[1].ActiveAt = cluster.VMPaused, q.Now.Add(-2*time.Minute), q.Now.Add(-2*time.Minute)
+		}, "host-silent"},
 		"another host is silent that was never heard": {func(q *gate.Question) {
 			q.Sighting.Hosts, q.Watch[1].Verdict = q.Sighting.Hosts[:1], "unproven"
 			q.LastWords = append(q.LastWords[:1], q.LastWords[2])
