@@ -185,6 +185,11 @@ func TestFailures(outer *testing.T) {
 			t.Logf("a power cut is certain after %.1f s", s.becomes("dead", 30*time.Second).Seconds())
 			time.Sleep(4 * time.Second)
 			s.nothing(t, since)
+			for _, metric := range []string{"evenkeel_vm_down_seconds{", "evenkeel_recovery_stuck{"} {
+				if body, err := get(s.url + "/metrics"); err != nil || strings.Count(body, "\n"+metric) != len(both) {
+					t.Errorf("the metrics do not tell of %d VMs (%s): %v", len(both), metric, err)
+				}
+			}
 			mustCLI(t, s, "arm")
 			alive(t, 60*time.Second, both, "host1", "host2")
 			back(t, both)
