@@ -203,8 +203,9 @@ func knows(q Question, host string) cluster.Verdict {
 		if h.Host != host {
 			continue
 		}
-		if a.Kind == cluster.Start && !h.Defined && !q.Kept {
-			return refuse("not-defined", fmt.Sprintf("%s does not know the VM, and no definition of it is kept", host))
+		// What a person starts is to be where they think it is; what a failure stopped must be defined anew.
+		if a.Kind == cluster.Start && !h.Defined && !(q.Kept && q.Rec.Recovers()) {
+			return refuse("not-defined", fmt.Sprintf("%s does not know the VM", host))
 		}
 		if (h.State.Active() || h.Defined) && a.Name != "" && h.Name != a.Name {
 			return refuse("renamed", fmt.Sprintf("%s calls the VM %q, and it was %q", host, h.Name, a.Name))

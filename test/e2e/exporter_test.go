@@ -180,43 +180,6 @@ func TestARealPageIsTidy(t *testing.T) {
 	}
 }
 
-// A host that is cut off goes on to leave its stamp on the shared storage; one that is dead does not.
-func TestTheHeartbeatTellsADeadHostFromOneThatIsCutOff(t *testing.T) {
-	home(t)
-	dir := filepath.Join(labDir(), "shared", "ds1", "heartbeat")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	exporter(t, 1, "--heartbeat.dir="+dir, "--heartbeat.interval=1s")
-	exporter(t, 3, "--heartbeat.dir="+dir, "--heartbeat.interval=1s")
-	const series = `evenkeel_host_heartbeat_peer_age_seconds{host="host1",peer="host3"}`
-	age := func(what string, enough func(float64) bool) {
-		t.Helper()
-		eventually(t, 30*time.Second, what, func() error {
-			if v, ok := mustScrape(t, 1)[series]; !ok || !enough(v) {
-				return fmt.Errorf("the age is %v (%v)", v, ok)
-			}
-			return nil
-		})
-	}
-	fresh := func(v float64) bool { return v < 4 }
-	age("the stamp of host3", fresh)
-	lab(t, "cut", "host3", "mgmt")
-	time.Sleep(6 * time.Second)
-	if _, _, err := scrapePage(exporterURL(3)); err == nil {
-		t.Error("host3 is cut off and can be scraped")
-	}
-	age("the stamp of host3 that is cut off", fresh)
-	lab(t, "heal", "host3", "mgmt")
-	lab(t, "kill", "host3")
-	age("the age of a dead host's stamp", func(v float64) bool { return v > 8 })
-	if v := mustScrape(t, 1)[`evenkeel_host_heartbeat_age_seconds{host="host1"}`]; v > 4 {
-		t.Errorf("the own stamp is %v s old", v)
-	}
-	lab(t, "revive", "host3")
-}
-
 // The package runs the exporter as a user who may only look.
 func TestWithoutTheRightToWriteItLooksAlone(t *testing.T) {
 	home(t)

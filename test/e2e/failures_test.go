@@ -137,7 +137,7 @@ func TestFailures(outer *testing.T) {
 		{"libvirtd dies, its guests live on", one, func(t *testing.T, since time.Time) {
 			lab(t, "kill-agent", "host3")
 			s.becomes("libvirt-lost", 20*time.Second)
-			time.Sleep(8 * time.Second)
+			time.Sleep(5 * time.Second)
 			lab(t, "start-agent", "host3")
 			s.becomes("alive", 30*time.Second)
 			time.Sleep(3 * time.Second)
@@ -148,7 +148,7 @@ func TestFailures(outer *testing.T) {
 			lab(t, "cut", "host3", "mgmt")
 			defer lab(t, "heal", "host3", "mgmt")
 			s.becomes("isolated", 30*time.Second)
-			time.Sleep(12 * time.Second)
+			time.Sleep(7 * time.Second)
 			s.nothing(t, since)
 			if out := mustCLI(t, s, "failures"); !strings.Contains(out, "mend its network") || !strings.Contains(out, "NEEDS YOU") {
 				t.Errorf("evenkeel failures says\n%s", out)
@@ -215,7 +215,7 @@ func TestFailures(outer *testing.T) {
 			lab(t, "cut", "host3", "bmc")
 			lab(t, "kill", "host3", "power")
 			s.becomes("unproven", 40*time.Second)
-			time.Sleep(12 * time.Second)
+			time.Sleep(7 * time.Second)
 			for _, c := range s.since(t, since) {
 				if c.Recommendation.Action.Kind != cluster.Fence || c.State == cluster.CaseDone {
 					t.Errorf("%s is %s", c.Recommendation.Action, c.State)
