@@ -91,7 +91,7 @@ func TestAVMStartsElsewhereOnlyWhenItsHostIsProvenOff(t *testing.T) {
 // What a person asks for is no recovery: a silent host stands in its way unless it is proven off.
 func TestASilentHostStandsInTheWayOfAnOrdinaryStart(t *testing.T) {
 	q := stricken()
-	q.Rec.Policy = cluster.Start.Policy()
+	q.Rec.Policy, q.Sighting.Hosts[0].Defined = cluster.Start.Policy(), true
 	q.Sighting.Hosts, q.Watch[1].Verdict = q.Sighting.Hosts[:1], "unproven"
 	if no := gate.Refusals(gate.Ask(gate.All(), q)); len(no) != 1 || no[0].Reason != "host-silent" {
 		t.Errorf("%+v", no)
