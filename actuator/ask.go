@@ -46,7 +46,9 @@ func (a *Actuator) open(c cluster.Case, e cluster.Entry) (cluster.Case, error) {
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
 	r := &c.Recommendation
-	for _, old := range a.List(func(old cluster.Case) bool { return old.State.Pending() && old.Recommendation.Action == r.Action }) {
+	// What is only advised after a failure does not keep a person or a runbook from doing it: of the two the gates let one through.
+	advised := func(old cluster.Case) bool { return old.State == cluster.CaseOpen && old.Recommendation.Recovers() }
+	for _, old := range a.List(func(old cluster.Case) bool { return old.State.Pending() && old.Recommendation.Action == r.Action && !advised(old) }) {
 		return old, fmt.Errorf("%w: the same is %s already as %s", ErrNotOpen, old.State, old.Recommendation.ID)
 	}
 	if old, err := a.Case(r.ID); err == nil {
