@@ -48,7 +48,9 @@ func (a *Actuator) open(c cluster.Case, e cluster.Entry) (cluster.Case, error) {
 	r := &c.Recommendation
 	// What is only advised after a failure does not keep a person or a runbook from doing it: of the two the gates let one through.
 	advised := func(old cluster.Case) bool { return old.State == cluster.CaseOpen && old.Recommendation.Recovers() }
-	for _, old := range a.List(func(old cluster.Case) bool { return old.State.Pending() && old.Recommendation.Action == r.Action && !advised(old) }) {
+	for _, old := range a.List(func(old cluster.Case) bool {
+		return old.State.Pending() && old.Recommendation.Action == r.Action && !advised(old)
+	}) {
 		return old, fmt.Errorf("%w: the same is %s already as %s", ErrNotOpen, old.State, old.Recommendation.ID)
 	}
 	if old, err := a.Case(r.ID); err == nil {
