@@ -18,7 +18,6 @@ import (
 type Watch interface {
 	// Looked is closed at the end of the next look.
 	Looked() <-chan struct{}
-	Began() time.Time
 	Hosts() []cluster.HostWatch
 	Rolls() []cluster.Roll
 }
@@ -195,7 +194,7 @@ func (r *Room) turn(ctx context.Context) {
 		fenceable[h.Host] = r.fencer.Can(h.Host)
 	}
 	r.mu.Lock()
-	d := recovery.Decide(r.track, recovery.View{Now: now, Snapshot: snap, Hosts: hosts, Rolls: rolls, Orders: orders, Tries: tries, Fenceable: fenceable, Kept: r.keeping.of}, r.policy.Recovery)
+	d := recovery.Decide(r.track, recovery.View{Now: now, Snapshot: snap, Hosts: hosts, Rolls: rolls, Orders: orders, Tries: tries, Fenceable: fenceable, Kept: r.Kept}, r.policy.Recovery)
 	r.mu.Unlock()
 	if r.settle(d) {
 		r.inbox.Nudge()

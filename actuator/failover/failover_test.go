@@ -33,7 +33,6 @@ type stage struct {
 }
 
 func (s *stage) Looked() <-chan struct{}    { return make(chan struct{}) }
-func (s *stage) Began() time.Time           { return time.Time{} }
 func (s *stage) Hosts() []cluster.HostWatch { return s.watched }
 func (s *stage) Rolls() []cluster.Roll      { return s.rolls }
 func (s *stage) Can(string) bool            { return true }

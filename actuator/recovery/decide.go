@@ -24,8 +24,8 @@ type View struct {
 	Tries    []Try
 	// Fenceable are the hosts that have a way to be turned off.
 	Fenceable map[string]bool
-	// Kept tells whether a definition of a VM is kept, and which host it was taken from.
-	Kept func(vm string) (host string, kept bool)
+	// Kept tells whether a definition of a VM is kept.
+	Kept func(vm string) bool
 }
 
 // Decision is what should be done now, and what not yet or not at all.
@@ -57,9 +57,9 @@ func (d *decision) waits(subject, name, cause, reason string, since time.Time, s
 	d.out.Waiting = append(d.out.Waiting, Waiting{Subject: subject, Name: name, Cause: cause, Reason: reason, Since: since, Stuck: stuck})
 }
 
-func (d *decision) advise(a cluster.Action, policy string, priority int, reason string, because cluster.Finding) cluster.Recommendation {
-	return cluster.Recommendation{Cluster: d.Snapshot.Cluster, Policy: policy, Priority: priority, Reason: reason, Because: []cluster.Finding{because}, Action: a,
-		Made: d.Now, Expires: d.Now.Add(d.policy.Plan.Lifetime)}
+func (d *decision) advise(a cluster.Action, policy string, priority int, reason string, because cluster.Finding) {
+	d.out.Recommendations = append(d.out.Recommendations, cluster.Recommendation{Cluster: d.Snapshot.Cluster, Policy: policy, Priority: priority, Reason: reason, Because: []cluster.Finding{because}, Action: a,
+		Made: d.Now, Expires: d.Now.Add(d.policy.Plan.Lifetime)}.Identified())
 }
 
 // fence looks whether a host should be turned off: one of which nothing is heard although nothing proves that it is off, and on which VMs were.
@@ -103,7 +103,7 @@ func (d *decision) fence(h cluster.HostWatch) {
 		wait(false, "turning it off failed (%s); it is tried again after %s", last.Reason, d.backOff(failed))
 	default:
 		reason := fmt.Sprintf("%s is %s (%s); %d VMs were there, and they can start elsewhere only when it is certain that it is off", h.Host, h.Verdict, h.Reason, len(vms))
-		d.out.Recommendations = append(d.out.Recommendations, d.advise(a, cluster.Fence.Policy(), 2, reason, hostFinding(h, d.Now)).Identified())
+		d.advise(a, cluster.Fence.Policy(), 2, reason, hostFinding(h, d.Now))
 	}
 }
 
@@ -137,7 +137,7 @@ func (d *decision) disarmed(host string) string {
 }
 
 func (d *decision) protects(vm string) bool {
-	v, _ := d.track.VM(vm)
+	v := d.track.VM(vm)
 	return d.policy.priorityOf(&v) != cluster.RestartDisabled
 }
 
@@ -217,7 +217,6 @@ func (d *decision) possible(t Trouble) bool {
 		return false
 	}
 	failed, last, pending := d.tried(cluster.Action{Kind: cluster.Start, VM: t.VM.ID}, t.Since)
-	_, kept := d.Kept(t.VM.ID)
 	switch {
 	case d.disarmed(t.Host) != "":
 		return wait(true, "%s", d.disarmed(t.Host))
@@ -229,7 +228,7 @@ func (d *decision) possible(t Trouble) bool {
 		return wait(false, "it was started, and its host has not called its roll since")
 	case d.unknown(t):
 		return wait(true, "nobody knows what came of starting it; it is looked at again until that is clear")
-	case t.Cause == HostOff && !kept && !d.hostAnswers(t.Host):
+	case t.Cause == HostOff && !d.Kept(t.VM.ID) && !d.hostAnswers(t.Host):
 		return wait(true, "its host is off and no definition of it is kept: it was not persistent, or was never seen while this server ran")
 	case failed >= d.policy.Tries:
 		return wait(true, "starting it failed %d times, last on %s: %s. Start it by hand: evenkeel vm start %s", failed, last.Action.To, last.Reason, t.VM.Name)
@@ -239,47 +238,29 @@ func (d *decision) possible(t Trouble) bool {
 	return true
 }
 
-// settling is the highest rank of the VMs that were started a moment ago, whose time to get ready is not over; -1 for none.
-func (d *decision) settling() int {
-	rank := -1
-	for _, t := range d.Tries {
-		if t.Action.Kind != cluster.Start || t.Result != cluster.ResultDone || d.Now.Sub(t.At) >= d.policy.Ready {
-			continue
-		}
-		v, _ := d.track.VM(t.Action.VM)
-		rank = max(rank, d.policy.rank(&v))
-	}
-	return rank
-}
-
 // patience is for how long VMs hold up those of a lower priority although none of them begins to start: a gate may keep them for longer than that.
 const patience = time.Minute
 
 // first is the lowest rank that may start now: that of the highest VMs for which there is a host and which get on, or of those that are getting ready.
 func (d *decision) first(ready map[string]Trouble) int {
-	moved := map[int]time.Time{}
+	moved := map[int]time.Time{} // when the VMs of a rank that wait got on last
 	for _, t := range ready {
-		rank := d.policy.rank(&t.VM)
-		if t.Since.After(moved[rank]) {
+		if rank := d.policy.rank(&t.VM); t.Since.After(moved[rank]) {
 			moved[rank] = t.Since
 		}
-		for _, try := range d.Tries {
-			if try.Action.Kind == cluster.Start && try.Action.VM == t.VM.ID && try.At.After(moved[rank]) {
-				moved[rank] = try.At
-			}
-		}
 	}
-	first := d.settling()
-	for _, try := range d.Tries { // one that starts is not ready
-		if try.Action.Kind == cluster.Start && try.Pending {
-			v, _ := d.track.VM(try.Action.VM)
-			first = max(first, d.policy.rank(&v))
+	first := -1
+	for _, try := range d.Tries {
+		if try.Action.Kind != cluster.Start {
+			continue
 		}
-		if try.Action.Kind == cluster.Start {
-			v, _ := d.track.VM(try.Action.VM)
-			if rank := d.policy.rank(&v); try.At.After(moved[rank]) && !moved[rank].IsZero() {
-				moved[rank] = try.At
-			}
+		v := d.track.VM(try.Action.VM)
+		rank := d.policy.rank(&v)
+		if try.Pending || try.Result == cluster.ResultDone && d.Now.Sub(try.At) < d.policy.Ready {
+			first = max(first, rank) // one that starts is not ready
+		}
+		if at, waits := moved[rank]; waits && try.At.After(at) {
+			moved[rank] = try.At
 		}
 	}
 	for rank, at := range moved {
@@ -314,7 +295,7 @@ func (d *decision) want(t Trouble) plan.Want {
 		w.Prefer = t.Host
 	}
 	// What is left of a guest that panicked still has its disks open; it goes when the VM starts where it is.
-	if _, kept := d.Kept(t.VM.ID); !kept || bound(t.VM) || t.Cause == Panicked {
+	if !d.Kept(t.VM.ID) || bound(t.VM) || t.Cause == Panicked {
 		w.Only = t.Host
 	}
 	return w
@@ -322,6 +303,9 @@ func (d *decision) want(t Trouble) plan.Want {
 
 // bound tells whether the VM has something of its host without which it cannot start: more than what only keeps it from moving while it runs.
 func bound(v cluster.VM) bool {
+	if v.LocalDisk != "" {
+		return true
+	}
 	if v.Movable || v.ImmovableReason == "" {
 		return false
 	}
@@ -434,7 +418,7 @@ func (d *decision) resume(t Trouble) {
 		d.waits(cluster.VMSubject(t.VM.ID), t.VM.Name, t.Cause, fmt.Sprintf("it was resumed %d times and its storage is not back; it is tried again after %s", n, d.backOff(n)), t.Since, n > d.policy.Tries)
 		return
 	}
-	d.out.Recommendations = append(d.out.Recommendations, d.advise(a, cluster.Restart, 1, d.finding(t).Reason+"; it goes on when the storage is back", d.finding(t)).Identified())
+	d.advise(a, cluster.Restart, 1, d.finding(t).Reason+"; it goes on when the storage is back", d.finding(t))
 }
 
 // cleanUp takes the definitions of VMs that were started elsewhere away from the hosts that they were on, when these are back.
@@ -460,7 +444,7 @@ func (d *decision) cleanUp() {
 				continue
 			}
 			f := cluster.Finding{Detector: "stale_definition", Subject: cluster.VMSubject(vm), Reason: fmt.Sprintf("it was started on %s after %s had failed, which still knows it and could start it a second time", t.Action.To, r.Host)}
-			d.out.Recommendations = append(d.out.Recommendations, d.advise(a, cluster.Restart, 1, f.Reason, f).Identified())
+			d.advise(a, cluster.Restart, 1, f.Reason, f)
 		}
 	}
 }

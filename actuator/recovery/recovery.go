@@ -5,7 +5,6 @@
 package recovery
 
 import (
-	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/analyzer/plan"
@@ -93,12 +92,4 @@ func (p Policy) priorityOf(v *cluster.VM) string {
 	return v.RestartPriority
 }
 
-// Priorities are the restart priorities from the last that is started to the first.
-func Priorities() []string { return []string{"lowest", "low", "medium", "high", "highest"} }
-
-func (p Policy) rank(v *cluster.VM) int {
-	if i := slices.Index(Priorities(), p.priorityOf(v)); i >= 0 {
-		return i
-	}
-	return slices.Index(Priorities(), "medium")
-}
+func (p Policy) rank(v *cluster.VM) int { return cluster.RestartRank(p.priorityOf(v)) }

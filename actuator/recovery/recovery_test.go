@@ -118,7 +118,7 @@ func (b *bed) decide() recovery.Decision {
 	hosts, rolls := b.list()
 	can := map[string]bool{"h1": b.fences, "h2": b.fences, "h3": b.fences}
 	return recovery.Decide(b.track, recovery.View{Now: b.now, Snapshot: b.track.Down(b.snapshot()), Hosts: hosts, Rolls: rolls, Orders: b.orders, Tries: b.tries, Fenceable: can,
-		Kept: func(string) (string, bool) { return "h1", b.kept }}, b.policy)
+		Kept: func(string) bool { return b.kept }}, b.policy)
 }
 
 func (b *bed) actions() []string {
@@ -290,7 +290,7 @@ func TestAServerThatStartsLateKnowsWhatRanThere(t *testing.T) {
 	if got := causes(b); got != "runs host-off h1" {
 		t.Errorf("troubles %q: what a person stopped later must stay so", got)
 	}
-	if v, _ := b.track.VM("runs"); v.MemoryBytes != 3*gib {
+	if v := b.track.VM("runs"); v.MemoryBytes != 3*gib {
 		t.Errorf("its memory is %d, from the older snapshot", v.MemoryBytes)
 	}
 }

@@ -254,10 +254,7 @@ func (t *Tracker) trouble(vm, name, host, cause string, now time.Time) {
 	if down && (was.Cause == cause && was.Host == host || cause == HostBack) {
 		return // it was down before the host came back
 	}
-	v, known := t.known[vm]
-	if !known {
-		v = cluster.VM{ID: vm}
-	}
+	v := t.VM(vm)
 	v.Name = name
 	one := Trouble{VM: v, Cause: cause, Host: host, Since: now}
 	if down {
@@ -285,13 +282,12 @@ func (t *Tracker) On(host string) []string {
 	return list
 }
 
-// VM is a VM as it was seen last, and known tells that it was.
-func (t *Tracker) VM(id string) (v cluster.VM, known bool) {
-	v, known = t.known[id]
-	if v.ID == "" {
-		v.ID, v.Name = id, t.homes[id].name
+// VM is a VM as it was seen last with all its numbers, or its name alone.
+func (t *Tracker) VM(id string) cluster.VM {
+	if v, known := t.known[id]; known {
+		return v
 	}
-	return v, known
+	return cluster.VM{ID: id, Name: t.homes[id].name}
 }
 
 // OffAt is when the host was last found off, if it has not called its roll since.

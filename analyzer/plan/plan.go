@@ -136,7 +136,11 @@ func Make(s cluster.Snapshot, findings []cluster.Finding, p Policy, start ...str
 	if blind := blindShare(s); blind > maxBlindShare {
 		w.note("%.0f %% of the hosts cannot be seen: suspect the monitoring before the hosts", 100*blind)
 	} else {
-		w.startAll(start)
+		var wants []Want
+		for _, id := range start {
+			wants = append(wants, Want{VM: id})
+		}
+		w.startAll(wants, "start")
 		w.policy.MaxMoves += len(w.steps)
 		w.planAll()
 		if len(start) == 0 {

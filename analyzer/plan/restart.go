@@ -16,12 +16,21 @@ type Want struct {
 	Avoid        []string
 }
 
-// Restarts finds a host for each of the VMs in turn, which run nowhere in the snapshot: the one on which it costs least. Where the usual limits
-// leave none, CPU may run short and should rules may give way, for a VM that is slow is better than none. It says of those that find no host why.
+// Restarts finds a host for each of the VMs in turn, which run nowhere in the snapshot, and says of those that find none why.
 func Restarts(s cluster.Snapshot, p Policy, wants []Want) ([]Step, []Refusal) {
 	w := newWork(s, nil, p)
-	for h := range w.closed { // what a failure stopped is what spare hosts are for
-		w.spare[h], w.closed[h] = false, w.shunned[h] || isOff(w.snap.Hosts[h].Automation)
+	w.startAll(wants, cluster.Restart)
+	return w.steps, w.refused
+}
+
+// startAll gives every VM that runs nowhere the host on which it costs least; what a failure stopped is what spare hosts are for. Where the usual
+// limits leave none, CPU may run short and should rules may give way, for a VM that is slow is better than none. The cap on moves is no cap on that.
+func (w *work) startAll(wants []Want, policy string) {
+	closed, spare := w.closed, w.spare
+	defer func() { w.closed, w.spare = closed, spare }()
+	w.closed, w.spare = make([]bool, len(closed)), make([]bool, len(spare))
+	for h := range w.closed {
+		w.closed[h] = w.shunned[h] || isOff(w.snap.Hosts[h].Automation)
 	}
 	for _, want := range wants {
 		v, known := w.place.VMIndex(want.VM)
@@ -37,7 +46,7 @@ func Restarts(s cluster.Snapshot, p Policy, wants []Want) ([]Step, []Refusal) {
 		load := w.place.LoadAt(to)
 		w.place.MoveAt(v, to)
 		after := w.place.LoadAt(to)
-		w.steps = append(w.steps, Step{Seq: len(w.steps) + 1, Kind: cluster.Start, VM: want.VM, Name: w.snap.VMs[v].Name, To: load.Host, Policy: cluster.Restart, Priority: 1,
+		w.steps = append(w.steps, Step{Seq: len(w.steps) + 1, Kind: cluster.Start, VM: want.VM, Name: w.snap.VMs[v].Name, To: load.Host, Policy: policy, Priority: 1,
 			Reason: fmt.Sprintf("%s %s (CPU %.0f %%, memory %.0f %% before)", load.Host, why, 100*load.CPUUtilisation, 100*load.MemoryUtilisation),
 			effects: []cluster.Effect{
 				{Host: load.Host, Name: cluster.CPUUtilisation, Before: load.CPUUtilisation, After: after.CPUUtilisation},
@@ -45,7 +54,7 @@ func Restarts(s cluster.Snapshot, p Policy, wants []Want) ([]Step, []Refusal) {
 			}})
 		w.moved[v] = true
 	}
-	return w.steps, w.refused
+	w.now = w.place.Assess()
 }
 
 // alike is the difference in points of the score that does not matter.

@@ -254,6 +254,8 @@ func (s *search) shift(v, to int) {
 	if from == to {
 		return
 	}
+	class := s.w.place.HostClass(to)
+	led := slices.Contains(s.front[class], to) // before: the host that is relieved may push it off the front
 	s.w.place.MoveAt(v, to)
 	if from >= 0 {
 		s.on[from] = slices.Delete(s.on[from], slices.Index(s.on[from], v), slices.Index(s.on[from], v)+1)
@@ -268,7 +270,7 @@ func (s *search) shift(v, to int) {
 	s.on[to] = append(s.on[to], v)
 	s.lost[to] = s.w.lossAt(to, 0, 0)
 	s.version[to]++
-	if class := s.w.place.HostClass(to); slices.Contains(s.front[class], to) {
+	if led {
 		s.renew(class) // others may no longer be undercut
 	}
 }

@@ -86,49 +86,11 @@ func strike(s *cluster.Snapshot, failed map[string]bool) []string {
 		}
 	}
 	slices.SortStableFunc(stopped, func(a, b cluster.VM) int {
-		return cmp.Or(cmp.Compare(urgency(b.RestartPriority), urgency(a.RestartPriority)), cmp.Compare(b.MemoryBytes, a.MemoryBytes))
+		return cmp.Or(cmp.Compare(cluster.RestartRank(b.RestartPriority), cluster.RestartRank(a.RestartPriority)), cmp.Compare(b.MemoryBytes, a.MemoryBytes))
 	})
 	var list []string
 	for _, v := range stopped {
 		list = append(list, v.ID)
 	}
 	return list
-}
-
-// urgency ranks restart priorities; what is not said is medium.
-func urgency(priority string) int {
-	if i := slices.Index([]string{"lowest", "low", "medium", "high", "highest"}, priority); i >= 0 {
-		return i
-	}
-	return 2
-}
-
-// startAll gives every VM that runs nowhere the host on which it costs least; what a failure stopped is what spare
-// hosts are for. The cap on moves is no cap on that.
-func (w *work) startAll(ids []string) {
-	closed := slices.Clone(w.closed)
-	defer func() { w.closed = closed }()
-	for h := range w.closed {
-		w.closed[h] = w.shunned[h] || isOff(w.snap.Hosts[h].Automation)
-	}
-	for _, id := range ids {
-		v, ok := w.place.VMIndex(id)
-		if !ok {
-			continue
-		}
-		to := w.cheapest(v, w.policy.Limits)
-		if to < 0 {
-			to = w.cheapest(v, w.policy.Limits.Mandatory())
-		}
-		if to < 0 {
-			w.refuse(v, "no host can take it: "+w.obstacles(v, w.policy.Limits.Mandatory()))
-			continue
-		}
-		load := w.place.LoadAt(to)
-		w.place.MoveAt(v, to)
-		w.steps = append(w.steps, Step{Seq: len(w.steps) + 1, Kind: cluster.Start, VM: id, Name: w.snap.VMs[v].Name, To: load.Host, Policy: "start", Priority: 1,
-			Reason: fmt.Sprintf("%s has most room for it (CPU %.0f %%, memory %.0f %% before)", load.Host, 100*load.CPUUtilisation, 100*load.MemoryUtilisation)})
-		w.moved[v] = true
-	}
-	w.now = w.place.Assess()
 }

@@ -23,12 +23,6 @@ type vmElement struct {
 	} `xml:",any"`
 }
 
-// restartPriorities are the classes in which VMs are restarted after a failure, the last first; the first is not
-// restarted at all.
-func restartPriorities() []string {
-	return []string{cluster.RestartDisabled, "lowest", "low", "medium", "high", "highest"}
-}
-
 // parseSettings reads what the metadata say to evenkeel. What cannot be used is told and left out:
 // a word that is misspelt must not stand for a level that somebody chose.
 func parseSettings(metadata string) stat.Settings {
@@ -76,8 +70,8 @@ func take(s *stat.Settings, e vmElement) {
 			}
 			s.Automation = a.Value
 		case a.Name.Local == "restart-priority":
-			if !slices.Contains(restartPriorities(), a.Value) {
-				s.Problem = fmt.Sprintf("restart-priority %q is not one of %s", a.Value, strings.Join(restartPriorities(), ", "))
+			if known := append(cluster.RestartPriorities(), cluster.RestartDisabled); !slices.Contains(known, a.Value) {
+				s.Problem = fmt.Sprintf("restart-priority %q is not one of %s", a.Value, strings.Join(known, ", "))
 				continue
 			}
 			s.RestartPriority = a.Value

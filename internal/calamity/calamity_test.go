@@ -177,7 +177,7 @@ func BenchmarkThousandHosts(b *testing.B) {
 	b.Run("Decide", func(b *testing.B) {
 		n := 0
 		for b.Loop() {
-			view := recovery.View{Now: now, Snapshot: snap, Hosts: d.s.list, Rolls: rolls, Kept: func(string) (string, bool) { return "", true }}
+			view := recovery.View{Now: now, Snapshot: snap, Hosts: d.s.list, Rolls: rolls, Kept: func(string) bool { return true }}
 			n = len(recovery.Decide(d.s.tracker, view, d.s.recovery).Recommendations)
 		}
 		b.ReportMetric(float64(n), "starts")

@@ -377,9 +377,9 @@ func (s *server) turn() {
 			return
 		}
 	}
-	view := recovery.View{Now: s.w.now, Snapshot: snap, Hosts: s.list, Rolls: rolls, Orders: s.orders, Fenceable: map[string]bool{}, Kept: func(id string) (string, bool) {
+	view := recovery.View{Now: s.w.now, Snapshot: snap, Hosts: s.list, Rolls: rolls, Orders: s.orders, Fenceable: map[string]bool{}, Kept: func(id string) bool {
 		i := s.w.find(id)
-		return "", i >= 0 && s.w.vms[i].kept
+		return i >= 0 && s.w.vms[i].kept
 	}}
 	for _, t := range s.tries {
 		view.Tries = append(view.Tries, t.Try)

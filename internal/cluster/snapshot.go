@@ -11,6 +11,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -152,6 +153,17 @@ type MigrationCost struct {
 
 // RestartDisabled is the restart priority of VMs that are not started elsewhere when their host fails.
 const RestartDisabled = "disabled"
+
+// RestartPriorities lists the restart priorities of VMs that are started elsewhere, from the last to the first.
+func RestartPriorities() []string { return []string{"lowest", "low", "medium", "high", "highest"} }
+
+// RestartRank ranks a restart priority, the last that is started lowest. What is not said is medium.
+func RestartRank(priority string) int {
+	if i := slices.Index(RestartPriorities(), priority); i >= 0 {
+		return i
+	}
+	return slices.Index(RestartPriorities(), "medium")
+}
 
 // Restarts tells whether the VM is to be started elsewhere when its host fails.
 func (v *VM) Restarts() bool { return v.RestartPriority != RestartDisabled }

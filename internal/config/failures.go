@@ -5,12 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-)
 
-// restartPriorities are what a VM's restart priority can be, the last of them that it is not started again.
-func restartPriorities() []string {
-	return []string{"highest", "high", "medium", "low", "lowest", "disabled"}
-}
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
 
 func (c Config) checkFailures(p *problems) {
 	f := c.Failures
@@ -19,8 +16,9 @@ func (c Config) checkFailures(p *problems) {
 	p.add(f.Parallel.Cluster < 0, "failures.parallel.cluster", "is %d; give 0 for no limit, or how many VMs may be starting at once", f.Parallel.Cluster)
 	p.add(f.Parallel.Host < 0, "failures.parallel.host", "is %d; give 0 for no limit, or how many VMs may be starting at once on one host", f.Parallel.Host)
 	p.add(f.Quarantine.Failures < 0, "failures.quarantine.failures", "is %d; give 0 for no limit, or how often a host may fail", f.Quarantine.Failures)
+	priorities := append(cluster.RestartPriorities(), cluster.RestartDisabled)
 	for _, vm := range slices.Sorted(maps.Keys(f.Priorities)) {
-		p.add(!slices.Contains(restartPriorities(), f.Priorities[vm]), "failures.priorities."+vm, "%q is no restart priority; use %s", f.Priorities[vm], strings.Join(restartPriorities(), ", "))
+		p.add(!slices.Contains(priorities, f.Priorities[vm]), "failures.priorities."+vm, "%q is no restart priority; use %s", f.Priorities[vm], strings.Join(priorities, ", "))
 	}
 	if circle := f.circle(); circle != nil {
 		p.add(true, "failures.dependencies."+circle[0], "goes round in a circle (%s): none of them could ever start", strings.Join(circle, " needs "))

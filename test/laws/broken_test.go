@@ -41,7 +41,7 @@ func faults() []fault {
 		{"the worst move is taken", "analyzer/plan/search.go", "return x > y", "return x < y", "./analyzer/plan", "TestTheSearchFindsTheBestMove"},
 		{"moves cost nothing", "analyzer/plan/work.go", "return w.perCore * w.link.predict(vm).lostCoreSeconds(vm) / horizon", "return 0 * w.perCore * w.link.predict(vm).lostCoreSeconds(vm) / horizon", "./analyzer/plan", "TestLawEachStepEarnsItsCost"},
 		{"what was filled is not looked at again", "analyzer/plan/search.go", "for _, u := range s.on[to] {", "for _, u := range s.on[to][:0] {", "./analyzer/plan", "TestTheSearchFindsTheBestMove"},
-		{"the front forgets who was undercut", "analyzer/plan/search.go", "s.renew(class) // others may no longer be undercut", "_ = class", "./analyzer/plan", "TestExplanationsReadAsTheyShould"},
+		{"the front forgets who was undercut", "analyzer/plan/search.go", "s.renew(class) // others may no longer be undercut", "_ = class", "./analyzer/plan", "TestTheSearchFindsTheBestMove"},
 		{"the threshold is not asked", "analyzer/plan/balance.go", "return gains[threshold-2], true", "return gains[len(gains)-1], true", "./analyzer/plan", "TestLawCapsAndThresholdHold"},
 		{"the cap is not asked", "analyzer/plan/balance.go", "room: w.policy.MaxMoves - len(w.steps)", "room: 10 * w.policy.MaxMoves", "./analyzer/plan", "TestLawCapsAndThresholdHold"},
 		// VMs are not moved to and fro.
