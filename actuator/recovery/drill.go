@@ -135,7 +135,7 @@ func (p Policy) rehearse(out *Impact, s cluster.Snapshot, host string, t Timing)
 			out.Unplaced++
 		}
 	}
-	p.time(out.VMs, t)
+	p.schedule(out.VMs, t)
 	slices.SortStableFunc(out.VMs, func(a, b Affected) int {
 		if (a.To == "") != (b.To == "") {
 			return cmp.Compare(b.To, a.To) // those that start come first
@@ -144,8 +144,8 @@ func (p Policy) rehearse(out *Impact, s cluster.Snapshot, host string, t Timing)
 	})
 }
 
-// time says when each VM would be started: class by class, after those that it needs, so many at once.
-func (p Policy) time(vms []Affected, t Timing) {
+// schedule says when each VM would be started: class by class, after those that it needs, so many at once.
+func (p Policy) schedule(vms []Affected, t Timing) {
 	var all []float64               // when each slot of the cluster is free again
 	hosts := map[string][]float64{} // and each of a host
 	done := map[string]float64{}    // by UUID and name

@@ -26,6 +26,7 @@ type lab struct {
 	slow      time.Duration // how long a BMC takes
 	blind     error
 	asked     int
+	at        string // the host that has the VM "vm"
 }
 
 func newLab() *lab {
@@ -65,7 +66,13 @@ func (l *lab) Roll(ctx context.Context, host string) (cluster.Roll, bool, error)
 	if how != "" {
 		return cluster.Roll{}, how == "refused", errors.New(how)
 	}
-	return cluster.Roll{Host: host, At: time.Now(), VMs: []cluster.VMSeen{{VM: "vm-of-" + host, State: cluster.VMRunning}}}, false, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	roll := cluster.Roll{Host: host, At: time.Now()}
+	if l.at == host {
+		roll.VMs = []cluster.VMSeen{{VM: "vm", Name: "web1", State: cluster.VMRunning}}
+	}
+	return roll, false, nil
 }
 
 func (l *lab) Status(ctx context.Context, host string) cluster.PowerReport {
@@ -241,6 +248,43 @@ func TestAServerThatHasJustStartedWaits(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		if got := of(w, "h2"); got != "not watched" {
 			t.Errorf("taken out of the configuration it is %s", got)
+		}
+	})
+}
+
+// What a host said last of its VMs stays when it falls silent; who was there and has gone elsewhere has left.
+func TestTheLastWordsOnAVM(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		w, _ := watching(t, l)
+		word := func(host string) cluster.LastWord {
+			for _, word := range w.LastWords("vm") {
+				if word.Host == host {
+					return word
+				}
+			}
+			t.Fatalf("%s said nothing", host)
+			return cluster.LastWord{}
+		}
+		l.with(func() { l.at = "h2" })
+		time.Sleep(3 * time.Second)
+		if got := word("h2"); got.State != cluster.VMRunning || got.ActiveAt.IsZero() || got.Left {
+			t.Errorf("it runs there: %+v", got)
+		}
+		l.with(func() { l.at = "h1" })
+		time.Sleep(3 * time.Second)
+		if got := word("h2"); got.State != cluster.VMShutoff || !got.Left || got.ActiveAt.IsZero() {
+			t.Errorf("it has left: %+v", got)
+		}
+		l.silence("h1")
+		time.Sleep(time.Minute)
+		if got := word("h1"); got.State != cluster.VMRunning || time.Since(got.At) < 50*time.Second || got.Left {
+			t.Errorf("the word of a silent host: %+v", got)
+		}
+		l.with(func() { l.at = "h2" })
+		time.Sleep(3 * time.Second)
+		if got := word("h2"); got.Left {
+			t.Errorf("it is back: %+v", got)
 		}
 	})
 }

@@ -21,7 +21,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/evenkeel/evenkeel/actuator"
-	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -50,17 +49,6 @@ type Desk interface {
 	Standings() []trust.Standing
 	// Counts tells how many cases are in each state.
 	Counts() map[cluster.CaseState]int
-}
-
-// Watch says what has become of the hosts.
-type Watch interface {
-	Hosts() []cluster.HostWatch
-}
-
-// Failures says what is not done about failures now, and why.
-type Failures interface {
-	Waiting() []recovery.Waiting
-	Impact(s cluster.Snapshot, kind, name string) (recovery.Impact, error)
 }
 
 // Status is a server in a few words.
@@ -226,76 +214,6 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		st.LastError = err.Error()
 	}
 	answer(w, st)
-}
-
-// SetWatch says who looks after the hosts.
-func (s *Server) SetWatch(watch Watch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.watch = watch
-}
-
-func (s *Server) hosts(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	watch := s.watch
-	s.mu.Unlock()
-	if watch == nil {
-		fail(w, http.StatusNotFound, errors.New("nobody looks after the hosts here"), nil)
-		return
-	}
-	answer(w, watch.Hosts())
-}
-
-// SetFailures says who looks after failures.
-func (s *Server) SetFailures(f Failures) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failed = f
-}
-
-// failures are what waits; what is done about the rest stands among the recommendations.
-func (s *Server) failures(w http.ResponseWriter, _ *http.Request) {
-	failed, ok := s.whoLooksAfterFailures(w)
-	if !ok {
-		return
-	}
-	waiting := failed.Waiting()
-	if waiting == nil {
-		waiting = []recovery.Waiting{}
-	}
-	answer(w, waiting)
-}
-
-func (s *Server) whoLooksAfterFailures(w http.ResponseWriter) (Failures, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failed == nil {
-		fail(w, http.StatusNotFound, errors.New("nobody looks after failures here"), nil)
-	}
-	return s.failed, s.failed != nil
-}
-
-// impact says what depends on something now or, on a snapshot of the past, did.
-func (s *Server) impact(w http.ResponseWriter, r *http.Request) {
-	failed, ok := s.whoLooksAfterFailures(w)
-	if !ok {
-		return
-	}
-	kind, name, named := strings.Cut(r.URL.Query().Get("of"), "/")
-	if !named || !slices.Contains([]string{"host", "pool", "network"}, kind) || name == "" {
-		fail(w, http.StatusBadRequest, errors.New("of: write host/NAME, pool/NAME or network/NAME"), nil)
-		return
-	}
-	j, ok := s.judgementAt(w, r, time.Now())
-	if !ok {
-		return
-	}
-	out, err := failed.Impact(j.Snapshot, kind, name)
-	if err != nil {
-		fail(w, http.StatusNotFound, err, nil)
-		return
-	}
-	answer(w, out)
 }
 
 func (s *Server) showBoard(w http.ResponseWriter, _ *http.Request) {
@@ -517,11 +435,11 @@ func (s *Server) reloadNow(w http.ResponseWriter, _ *http.Request, by caller) {
 	fmt.Fprintln(w, "reloaded")
 }
 
-func orEmpty(cases []cluster.Case) []cluster.Case {
-	if cases == nil {
-		return []cluster.Case{}
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
 	}
-	return cases
+	return list
 }
 
 func answer(w http.ResponseWriter, v any) { write(w, http.StatusOK, v) }

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -46,23 +45,6 @@ func (e *RefusedError) Error() string { return e.Problem.Error }
 // Status asks how the server does.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return get[Status](ctx, c, "/api/v1/status", nil)
-}
-
-// Hosts asks what has become of each host.
-func (c *Client) Hosts(ctx context.Context) ([]cluster.HostWatch, error) {
-	return get[[]cluster.HostWatch](ctx, c, "/api/v1/hosts", nil)
-}
-
-// Failures asks what is not done about failures, and why.
-func (c *Client) Failures(ctx context.Context) ([]recovery.Waiting, error) {
-	return get[[]recovery.Waiting](ctx, c, "/api/v1/failures", nil)
-}
-
-// Impact asks what depends on a host, a pool or a network ("host/NAME" and so on), at a time; the zero time is now.
-func (c *Client) Impact(ctx context.Context, subject string, at time.Time) (recovery.Impact, error) {
-	q := timed(at)
-	q.Set("of", subject)
-	return get[recovery.Impact](ctx, c, "/api/v1/impact", q)
 }
 
 // Board asks for the newest judgement.

@@ -35,11 +35,7 @@ func (s *Server) gates(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) orders(w http.ResponseWriter, _ *http.Request) {
-	orders := s.desk.Orders()
-	if orders == nil {
-		orders = cluster.Orders{}
-	}
-	answer(w, orders)
+	answer(w, orEmpty(s.desk.Orders()))
 }
 
 func (s *Server) order(w http.ResponseWriter, r *http.Request, by caller) {

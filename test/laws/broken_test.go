@@ -185,6 +185,7 @@ func faults() []fault {
 		{"a silent host that had the VM does not matter", "actuator/gate/off.go", "return known && !had && last", "return known && last", "./actuator/gate", "TestAVMStartsElsewhereOnlyWhenItsHostIsProvenOff"},
 		{"a host that is cut off is turned off", "actuator/gate/off.go", `w.Verdict != "hung" && w.Verdict != "unproven":`, `w.Verdict == "alive":`, "./actuator/gate", "TestAHostIsTurnedOffOnlyWhenNothingIsHeardOfIt"},
 		{"a definition is taken away from a VM that runs nowhere", "actuator/gate/off.go", `case runs == "":`, "case false:", "./actuator/gate", "TestADefinitionIsTakenAwayOnlyWhileTheVMRunsElsewhere"},
+		{"a VM that has left is still there", "actuator/watch/watch.go", "h.left[vm] = true", "h.left[vm] = false", "./actuator/watch", "TestTheLastWordsOnAVM"},
 		{"two hosts of a domain are turned off at once", "actuator/gate/concurrency.go", `policy.Domains[a.From] != "" &&`, `false &&`, "./actuator/gate", "TestAHostIsTurnedOffOnlyWhenNothingIsHeardOfIt"},
 	}
 }
