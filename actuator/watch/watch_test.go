@@ -282,7 +282,7 @@ func TestTheLastWordsOnAVM(t *testing.T) {
 			t.Errorf("the word of a silent host: %+v", got)
 		}
 		l.with(func() { l.at = "h2" })
-		time.Sleep(3 * time.Second)
+		time.Sleep(6 * time.Second) // a look takes as long as the silent host is waited for
 		if got := word("h2"); got.Left {
 			t.Errorf("it is back: %+v", got)
 		}
