@@ -69,7 +69,7 @@ func (s *instance) settled(t *testing.T, vms ...string) {
 	eventually(t, 30*time.Second, "a snapshot with the guests", func() error {
 		board, err := s.client.Board(ctx())
 		for _, vm := range vms {
-			if found := board.Snapshot.FindVMs(vm); len(found) != 1 || found[0].Host != "host3" || found[0].MemoryBytes == 0 {
+			if found := board.Snapshot.FindVMs(vm); len(found) != 1 || found[0].Host != "host3" || found[0].State != cluster.VMRunning || found[0].MemoryBytes == 0 {
 				return fmt.Errorf("%v %v", found, err)
 			}
 		}
