@@ -5,6 +5,7 @@ import "github.com/evenkeel/evenkeel/exporter/stat"
 func vmGuestAgent() family {
 	const source = "GetGuestInfo; in the background"
 	up := gauge("evenkeel_vm_guest_agent_up", "", "Whether the guest agent answered when it was asked last (1) or not (0). Absent for a VM without its channel.", source, kvm, "vm")
+	connected := gauge("evenkeel_vm_guest_agent_connected", "", "Whether something in the guest has the agent's channel open (1) or not (0): an agent that was stopped closes it, one whose guest hangs does not. Absent for a VM without its channel.", "GetXMLDesc; in the background", kvm, "vm")
 	silent := gauge("evenkeel_vm_guest_agent_silent_seconds", "seconds", "How long ago the guest agent answered last.", source, kvm, "vm")
 	guest := info("evenkeel_vm_guest_info", "What the guest says that it is; 1.", source, kvm, "vm", "hostname", "os", "os_name", "os_version", "kernel")
 	size := gauge("evenkeel_vm_guest_filesystem_size_bytes", "bytes", "Size of a file system inside the guest.", source, kvm, "vm", "mountpoint")
@@ -12,8 +13,11 @@ func vmGuestAgent() family {
 	load1 := gauge("evenkeel_vm_guest_load1", "", "Load of the guest over 1 minute, where its agent tells it (libvirt 11.2, QEMU 9.3).", source, kvm, "vm")
 	load5 := gauge("evenkeel_vm_guest_load5", "", "Load of the guest over 5 minutes.", source, kvm, "vm")
 	load15 := gauge("evenkeel_vm_guest_load15", "", "Load of the guest over 15 minutes.", source, kvm, "vm")
-	return family{name: "vm_guest_agent", metrics: []*metric{up, silent, guest, size, used, load1, load5, load15}, write: func(h *stat.Host, out *page) {
+	return family{name: "vm_guest_agent", metrics: []*metric{up, connected, silent, guest, size, used, load1, load5, load15}, write: func(h *stat.Host, out *page) {
 		for _, v := range h.VMs {
+			if d := v.Definition; d != nil && d.AgentChannel && v.State.Active() {
+				out.put(connected, boolean(d.AgentConnected), v.UUID)
+			}
 			a := v.Agent
 			if a == nil {
 				continue

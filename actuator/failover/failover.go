@@ -27,6 +27,11 @@ type Past interface {
 	Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error)
 }
 
+// Guests gives the signs of life of the guests whose agents do not answer, and of the VMs asked for that have an agent.
+type Guests interface {
+	Guests(ctx context.Context, at time.Time, window time.Duration, vms []string) ([]cluster.GuestSigns, error)
+}
+
 // Inbox takes advice and knows what came of it.
 type Inbox interface {
 	List(want func(cluster.Case) bool) []cluster.Case
@@ -51,6 +56,9 @@ type Policy struct {
 	Cluster, Host int
 }
 
+// guestsTimeout bounds the question for the signs of guests, guestsCount is for how long an answer counts.
+const guestsTimeout, guestsCount = 5 * time.Second, 15 * time.Second
+
 // snapshotTimeout bounds the question for a snapshot.
 const snapshotTimeout = 10 * time.Second
 
@@ -58,6 +66,7 @@ const snapshotTimeout = 10 * time.Second
 type Room struct {
 	watch   Watch
 	past    Past
+	guests  Guests
 	fencer  Fencer
 	keeping *keeping
 	seen    func() cluster.Snapshot
@@ -72,15 +81,19 @@ type Room struct {
 	asked      map[string]bool
 	wishes     []cluster.Recommendation
 	waiting    []recovery.Waiting
+	// signs are those of guests, of told; awaited are the VMs whose agents are waited for.
+	signs   map[string]cluster.GuestSigns
+	told    time.Time
+	awaited []string
 }
 
 // New returns the room. Seen gives the snapshot that the analyzer judged last, which may be empty. Before Run it is given its inbox.
-func New(w Watch, past Past, f Fencer, host Source, store Store, seen func() cluster.Snapshot, p Policy, log *slog.Logger, reg prometheus.Registerer) (*Room, error) {
+func New(w Watch, past Past, g Guests, f Fencer, host Source, store Store, seen func() cluster.Snapshot, p Policy, log *slog.Logger, reg prometheus.Registerer) (*Room, error) {
 	k, err := newKeeping(host, store, log)
 	if err != nil {
 		return nil, err
 	}
-	r := &Room{watch: w, past: past, fencer: f, keeping: k, seen: seen, log: log, policy: p, track: recovery.NewTracker(), asked: map[string]bool{}}
+	r := &Room{watch: w, past: past, guests: g, fencer: f, keeping: k, seen: seen, log: log, policy: p, track: recovery.NewTracker(), asked: map[string]bool{}}
 	reg.MustRegister(collector{r})
 	return r, nil
 }
@@ -157,15 +170,43 @@ func (r *Room) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { r.keep(ctx) })
+	wg.Go(func() { r.atEachLook(ctx, r.lookAtGuests) }) // apart: restarts do not wait for it
+	r.atEachLook(ctx, r.turn)
+	return nil
+}
+
+func (r *Room) atEachLook(ctx context.Context, do func(context.Context)) {
 	for {
 		looked := r.watch.Looked()
-		r.turn(ctx)
+		do(ctx)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-looked:
 		}
 	}
+}
+
+// lookAtGuests asks for the signs of guests.
+func (r *Room) lookAtGuests(ctx context.Context) {
+	r.mu.Lock()
+	window, awaited := r.policy.Recovery.Guests.Window, r.awaited
+	r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, guestsTimeout)
+	defer cancel()
+	at := time.Now()
+	list, err := r.guests.Guests(ctx, at, window, awaited)
+	if err != nil {
+		r.log.Debug("nothing is known of guests that may hang", "err", err) // that Prometheus does not answer is told elsewhere
+		return
+	}
+	signs := make(map[string]cluster.GuestSigns, len(list))
+	for _, s := range list {
+		signs[s.VM] = s
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signs, r.told = signs, at
 }
 
 // turn takes in what was seen and decides anew.
@@ -194,21 +235,27 @@ func (r *Room) turn(ctx context.Context) {
 		fenceable[h.Host] = r.fencer.Can(h.Host)
 	}
 	r.mu.Lock()
-	d := recovery.Decide(r.track, recovery.View{Now: now, Snapshot: snap, Hosts: hosts, Rolls: rolls, Orders: orders, Tries: tries, Fenceable: fenceable, Kept: r.Kept}, r.policy.Recovery)
+	view := recovery.View{Now: now, Snapshot: snap, Hosts: hosts, Rolls: rolls, Orders: orders, Tries: tries, Fenceable: fenceable, Kept: r.Kept}
+	if now.Sub(r.told) < guestsCount {
+		view.Guests = r.signs
+	}
+	r.awaited = recovery.Awaited(r.track, view, r.policy.Recovery)
+	d := recovery.Decide(r.track, view, r.policy.Recovery)
 	r.mu.Unlock()
 	if r.settle(d) {
 		r.inbox.Nudge()
 	}
 }
 
-// needed tells whether there is anything to decide: a VM that is down, a host of which nothing is heard, or one that was started elsewhere.
+// needed tells whether there is anything to decide: a VM that is down, a host of which nothing is heard, a VM that was started
+// elsewhere, or a guest that is silent.
 func (r *Room) needed(hosts []cluster.HostWatch, tries []recovery.Try) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	left := func(t recovery.Try) bool { // a definition on the host that the VM was started away from
 		return slices.ContainsFunc(r.watch.Rolls(), func(roll cluster.Roll) bool { return roll.Host == t.From && roll.Of(t.Action.VM).Name != "" })
 	}
-	return len(r.track.Troubles()) > 0 || slices.ContainsFunc(tries, left) ||
+	return len(r.track.Troubles()) > 0 || len(r.signs) > 0 || slices.ContainsFunc(tries, left) ||
 		slices.ContainsFunc(hosts, func(h cluster.HostWatch) bool { return h.Libvirt != "yes" && len(r.track.On(h.Host)) > 0 })
 }
 

@@ -30,6 +30,8 @@ type stage struct {
 	defined map[string][]cluster.Definition
 	reads   []string
 	broken  error
+	guests  []cluster.GuestSigns
+	awaited []string
 }
 
 func (s *stage) Looked() <-chan struct{}    { return make(chan struct{}) }
@@ -43,6 +45,11 @@ func (s *stage) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, err
 }
 func (s *stage) World(ctx context.Context) (cluster.Snapshot, error) {
 	return s.room.Snapshot(ctx, time.Now())
+}
+
+func (s *stage) Guests(_ context.Context, _ time.Time, _ time.Duration, vms []string) ([]cluster.GuestSigns, error) {
+	s.awaited = vms
+	return s.guests, s.broken
 }
 
 func (s *stage) List(want func(cluster.Case) bool) []cluster.Case {
@@ -91,7 +98,7 @@ func set(t *testing.T) *stage {
 	s.past = func(at time.Time) (cluster.Snapshot, error) { return snapshot(at), nil }
 	p := Policy{Definitions: time.Minute, Detect: 8 * time.Second, Recovery: recovery.Policy{Tries: 3, BackOff: time.Second,
 		Plan: plan.Policy{Lifetime: time.Minute, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.9}}}}
-	room, err := New(s, s, s, s, shelf{s}, func() cluster.Snapshot { return snapshot(time.Now()) }, p, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	room, err := New(s, s, s, s, s, shelf{s}, func() cluster.Snapshot { return snapshot(time.Now()) }, p, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

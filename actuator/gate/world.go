@@ -117,6 +117,11 @@ func running(q Question) cluster.Verdict {
 	if v := seen(q, cluster.VMRunning); !v.Pass {
 		return v
 	}
+	for _, h := range q.Sighting.Hosts {
+		if q.Rec.OfHungGuest() && h.AgentAnswers {
+			return refuse("alive", "its guest was thought to hang, and its agent answers")
+		}
+	}
 	return pass(fmt.Sprintf("%s runs on %s", q.Rec.Action.Name, q.Rec.Action.From))
 }
 

@@ -146,6 +146,12 @@ func (d *Driver) Look(ctx context.Context, a cluster.Action, hosts []string) clu
 	return s
 }
 
+// ping is a question that every guest agent answers, pingSeconds how long it has for that. libvirt gives it 5 s more to show that it listens.
+const (
+	ping                                              = `{"execute":"guest-ping"}`
+	pingSeconds libvirt.DomainQemuAgentCommandTimeout = 5
+)
+
 func (d *Driver) lookAt(ctx context.Context, a cluster.Action, name string) (cluster.SightingHost, error) {
 	h, _, err := d.host(name)
 	if err != nil {
@@ -183,6 +189,10 @@ func (d *Driver) lookAt(ctx context.Context, a cluster.Action, name string) (clu
 		seen.State = virt.State(state)
 		if !seen.State.Active() {
 			return nil
+		}
+		if a.Kind == cluster.Reset && seen.State == cluster.VMRunning {
+			_, err := dom.QemuAgentCommand(ping, pingSeconds, 0)
+			seen.AgentAnswers = err == nil
 		}
 		return lookAtDisks(c, dom, a, seen)
 	})

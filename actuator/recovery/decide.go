@@ -24,6 +24,9 @@ type View struct {
 	Tries    []Try
 	// Fenceable are the hosts that have a way to be turned off.
 	Fenceable map[string]bool
+	// Guests are the signs of guests by VM: of those whose agents do not answer and, where the agents of started VMs are waited for, of these.
+	// It is nil when nobody can tell.
+	Guests map[string]cluster.GuestSigns
 	// Kept tells whether a definition of a VM is kept.
 	Kept func(vm string) bool
 }
@@ -49,6 +52,7 @@ func Decide(t *Tracker, v View, p Policy) Decision {
 		d.fence(h)
 	}
 	d.restart()
+	d.guests()
 	d.cleanUp()
 	return d.out
 }
@@ -256,7 +260,7 @@ func (d *decision) first(ready map[string]Trouble) int {
 		}
 		v := d.track.VM(try.Action.VM)
 		rank := d.policy.rank(&v)
-		if try.Pending || try.Result == cluster.ResultDone && d.Now.Sub(try.At) < d.policy.Ready {
+		if try.Pending || try.Result == cluster.ResultDone && !d.ready(try.Action.VM, try.At) {
 			first = max(first, rank) // one that starts is not ready
 		}
 		if at, waits := moved[rank]; waits && try.At.After(at) {
@@ -276,7 +280,7 @@ func (d *decision) unready(t Trouble, down map[string]bool) string {
 	for _, key := range append(slices.Clone(d.policy.Dependencies[t.VM.ID]), d.policy.Dependencies[t.VM.Name]...) {
 		id, known := d.track.ID(key)
 		switch since := d.track.Since(id); {
-		case known && (down[id] || !since.IsZero() && d.Now.Sub(since) < d.policy.Ready):
+		case known && (down[id] || !since.IsZero() && !d.ready(id, since)):
 			return key
 		}
 	}

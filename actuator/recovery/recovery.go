@@ -23,6 +23,8 @@ const (
 	Panicked = "panicked"
 	// Stalled is a VM that the hypervisor paused because its storage failed.
 	Stalled = "io-error"
+	// Hung is a guest that hangs while its process runs.
+	Hung = "hung"
 )
 
 // Policy is what the operator decided about failures.
@@ -39,6 +41,10 @@ type Policy struct {
 	BackOff time.Duration
 	// Ready is for how long a VM must run before those that wait for it are started.
 	Ready time.Duration
+	// AwaitAgent is for how much longer its guest's agent is waited for, where it has one; 0 to not wait for that.
+	AwaitAgent time.Duration
+	// Guests is about guests that hang.
+	Guests Guests
 	// FenceAfter is for how long a host must have been hung or unproven before it is turned off.
 	FenceAfter time.Duration
 	// QuarantineFailures is how often a host may fail within QuarantineWindow before nothing is started on it; 0 for no limit.

@@ -26,6 +26,7 @@ type bed struct {
 	policy recovery.Policy
 	fences bool
 	kept   bool
+	guests map[string]cluster.GuestSigns
 }
 
 func newBed(t *testing.T) *bed {
@@ -118,7 +119,7 @@ func (b *bed) decide() recovery.Decision {
 	hosts, rolls := b.list()
 	can := map[string]bool{"h1": b.fences, "h2": b.fences, "h3": b.fences}
 	return recovery.Decide(b.track, recovery.View{Now: b.now, Snapshot: b.track.Down(b.snapshot()), Hosts: hosts, Rolls: rolls, Orders: b.orders, Tries: b.tries, Fenceable: can,
-		Kept: func(string) bool { return b.kept }}, b.policy)
+		Guests: b.guests, Kept: func(string) bool { return b.kept }}, b.policy)
 }
 
 func (b *bed) actions() []string {

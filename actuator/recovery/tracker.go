@@ -308,6 +308,15 @@ func (t *Tracker) Since(vm string) time.Time {
 	return at.since
 }
 
+// runsOn is where the VM runs, "" where it is not known to run or a person paused it.
+func (t *Tracker) runsOn(vm string) string {
+	at := t.homes[vm]
+	if t.Since(vm).IsZero() || at.held {
+		return ""
+	}
+	return at.host
+}
+
 // ID finds a VM by its UUID or name.
 func (t *Tracker) ID(key string) (id string, ok bool) {
 	if _, ok := t.homes[key]; ok {

@@ -125,6 +125,10 @@ func (s *swappable) Signs(ctx context.Context, at time.Time) ([]cluster.HostSign
 	return s.current.Load().Signs(ctx, at)
 }
 
+func (s *swappable) Guests(ctx context.Context, at time.Time, window time.Duration, vms []string) ([]cluster.GuestSigns, error) {
+	return s.current.Load().Guests(ctx, at, window, vms)
+}
+
 func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	c, err := config.Load(f.config)
 	if err != nil {
@@ -174,7 +178,7 @@ func (s *server) build(c config.Config) error {
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
 	s.fencer = fence.New(fenceHosts(c))
 	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
-	s.failover, err = failover.New(s.watch, &s.source, s.fencer, s.driver, s.kept, s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
+	s.failover, err = failover.New(s.watch, &s.source, &s.source, s.fencer, s.driver, s.kept, s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
 	if err != nil {
 		return err
 	}

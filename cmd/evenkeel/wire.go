@@ -116,7 +116,18 @@ func failoverPolicy(c config.Config) failover.Policy {
 	return failover.Policy{Definitions: time.Duration(f.Definitions), Detect: detect, Cluster: f.Parallel.Cluster, Host: f.Parallel.Host, Recovery: recovery.Policy{
 		Plan: analyzerPolicy(c).Plan, Priorities: f.Priorities, Dependencies: f.Dependencies, Tries: f.Tries, BackOff: time.Duration(f.BackOff), Ready: time.Duration(f.Ready),
 		FenceAfter: time.Duration(f.FenceAfter), QuarantineFailures: f.Quarantine.Failures, QuarantineWindow: time.Duration(f.Quarantine.Window),
+		AwaitAgent: time.Duration(f.AwaitAgent), Guests: guestPolicy(f.Guests),
 	}}
+}
+
+func guestPolicy(g config.GuestWatch) recovery.Guests {
+	presets := recovery.Sensitivities()
+	presets["custom"] = recovery.Sensitivity{Silent: time.Duration(g.Custom.Silent), Uptime: time.Duration(g.Custom.Uptime), Resets: g.Custom.Resets, Within: time.Duration(g.Custom.Within)}
+	p := recovery.Guests{Default: presets[g.Sensitivity], VMs: map[string]recovery.Sensitivity{}, Window: time.Duration(g.Window), AtOnce: g.AtOnce}
+	for vm, name := range g.VMs {
+		p.VMs[vm] = presets[name] // that of disabled is zero
+	}
+	return p
 }
 
 // definitionsOptions say where the definitions of VMs are kept, and with which key.

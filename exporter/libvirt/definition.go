@@ -58,7 +58,7 @@ func devices(d *stat.Definition, list *libvirtxml.DomainDeviceList, pools []stat
 	}
 	for _, c := range list.Channels {
 		if c.Target != nil && c.Target.VirtIO != nil && c.Target.VirtIO.Name == "org.qemu.guest_agent.0" {
-			d.AgentChannel = true
+			d.AgentChannel, d.AgentConnected = true, c.Target.VirtIO.State == "connected"
 		}
 	}
 	if b := list.MemBalloon; b != nil && strings.HasPrefix(b.Model, "virtio") {

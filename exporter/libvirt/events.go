@@ -111,6 +111,7 @@ func (l *listener) agentLifecycle(d *libvirt.Domain, e *libvirt.DomainEventAgent
 	l.event(d, func(m *memory) {
 		m.events[slices.Index(stat.EventNames(), name)]++
 		m.agentAt = time.Time{} // to be asked at once
+		m.changes++             // whether it is connected stands in the definition
 	})
 }
 

@@ -218,6 +218,8 @@ type Definition struct {
 	Immovable []string
 	// AgentChannel tells that the VM has a channel for the guest agent.
 	AgentChannel bool
+	// AgentConnected tells that something in the guest has opened that channel.
+	AgentConnected bool
 	// BalloonStats tells that the guest is asked for its memory's numbers; nil without a balloon.
 	BalloonStats *bool
 	Settings     Settings

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -70,7 +71,17 @@ func (r Recommendation) Asked() bool { return r.Policy == r.Action.Kind.Policy()
 
 // Recovers tells whether it is there because something failed: it turns a dead host off for certain, or brings a VM back. What bounds
 // the rest (the hour's budget, freezes) does not bound it; it has bounds of its own.
-func (r Recommendation) Recovers() bool { return r.Policy == Restart || r.Action.Kind == Fence }
+func (r Recommendation) Recovers() bool {
+	return r.Policy == Restart || r.Action.Kind == Fence || r.OfHungGuest()
+}
+
+// GuestHung is the detector of guests that hang while their processes run.
+const GuestHung = "guest_hung"
+
+// OfHungGuest tells whether it resets a VM because its guest hangs.
+func (r Recommendation) OfHungGuest() bool {
+	return r.Action.Kind == Reset && slices.ContainsFunc(r.Because, func(f Finding) bool { return f.Detector == GuestHung })
+}
 
 // Candidate is a host that a VM could go to, or could not.
 type Candidate struct {
@@ -179,6 +190,8 @@ type SightingHost struct {
 	Defined bool `json:"defined,omitempty"`
 	// Name is what the host calls the VM; empty where it does not know it.
 	Name string `json:"name,omitempty"`
+	// AgentAnswers tells that the guest's agent answered. It is asked where the VM is to be reset.
+	AgentAnswers bool `json:"agent_answers,omitempty"`
 	// Job tells that a migration, backup or another long operation is under way, Copying that the hypervisor works on a disk of it.
 	Job     bool `json:"job,omitempty"`
 	Copying bool `json:"copying,omitempty"`

@@ -11,6 +11,21 @@ type HostSigns struct {
 	HeartbeatAgeSeconds Number `json:"heartbeat_age_seconds,omitzero"`
 }
 
+// GuestSigns is what Prometheus holds about whether the guest of a running VM lives.
+type GuestSigns struct {
+	VM string `json:"vm"`
+	// Answers tells that its agent answered when it was asked last, Connected that something in the guest has the agent's channel open.
+	Answers   bool `json:"answers"`
+	Connected bool `json:"connected"`
+	// SilentSeconds is how long ago the agent answered last.
+	SilentSeconds Number `json:"silent_seconds,omitzero"`
+	// DiskRequests and PacketsSent are how many there were within the window that was asked for.
+	DiskRequests Number `json:"disk_requests,omitzero"`
+	PacketsSent  Number `json:"packets_sent,omitzero"`
+	// VCPUs are the shares of that window in which each vCPU ran or waited for a CPU, by its number.
+	VCPUs []float64 `json:"vcpus,omitempty"`
+}
+
 // HostWatch is what has become of a host, and the words of the witnesses that say so: yes, no, refused or unknown.
 type HostWatch struct {
 	Host    string `json:"host"`

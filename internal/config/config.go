@@ -232,6 +232,10 @@ type Failures struct {
 	BackOff Duration `yaml:"back_off"`
 	// Ready is for how long a VM must run before those that wait for it are started.
 	Ready Duration `yaml:"ready"`
+	// AwaitAgent is for how much longer its guest's agent is waited for, where it has one; 0 to not wait for that.
+	AwaitAgent Duration `yaml:"await_agent"`
+	// Guests is about guests that hang while their processes run.
+	Guests GuestWatch `yaml:"guests"`
 	// Parallel is how many VMs may be starting at once.
 	Parallel StartParallel `yaml:"parallel"`
 	// Quarantine is when a host has failed too often to be trusted with more VMs.
@@ -245,6 +249,28 @@ type Failures struct {
 	Definitions  Duration `yaml:"definitions"`
 	KeepVersions int      `yaml:"keep_versions"`
 	KeyFile      string   `yaml:"key_file"`
+}
+
+// GuestWatch says when a guest is taken to hang.
+type GuestWatch struct {
+	// Sensitivity is the name of a preset, "custom" or "disabled"; VMs has those of some VMs, by UUID or name.
+	Sensitivity string            `yaml:"sensitivity"`
+	VMs         map[string]string `yaml:"vms"`
+	// Custom are figures of one's own.
+	Custom GuestFigures `yaml:"custom"`
+	// Window is for how long a guest must have neither used a disk nor sent anything.
+	Window Duration `yaml:"window"`
+	// AtOnce is how many guests may hang at once without it being taken for a fault of what they share; 0 for any number.
+	AtOnce int `yaml:"at_once"`
+}
+
+// GuestFigures are for how long a guest's agent must have been silent, how long the guest must have run before, and how often it is reset within
+// which time.
+type GuestFigures struct {
+	Silent Duration `yaml:"silent"`
+	Uptime Duration `yaml:"uptime"`
+	Resets int      `yaml:"resets"`
+	Within Duration `yaml:"within"`
 }
 
 // StartParallel bounds the VMs that start at once; 0 is no limit.
@@ -351,7 +377,9 @@ func Default() Config {
 		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, StorageTimeout: Duration(4 * time.Hour), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
 		Failures: Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(6 * time.Second),
 			Grace: Duration(30 * time.Second), FenceAfter: Duration(5 * time.Second), Tries: 5, BackOff: Duration(10 * time.Second), Parallel: StartParallel{Cluster: 20, Host: 5},
-			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10},
+			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10,
+			Guests: GuestWatch{Sensitivity: "medium", Window: Duration(2 * time.Minute), AtOnce: 3,
+				Custom: GuestFigures{Silent: Duration(time.Minute), Uptime: Duration(4 * time.Minute), Resets: 3, Within: Duration(24 * time.Hour)}}},
 		API:     API{Anonymous: "viewer"},
 		Journal: Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}

@@ -20,6 +20,14 @@ func (c Config) checkFailures(p *problems) {
 	for _, vm := range slices.Sorted(maps.Keys(f.Priorities)) {
 		p.add(!slices.Contains(priorities, f.Priorities[vm]), "failures.priorities."+vm, "%q is no restart priority; use %s", f.Priorities[vm], strings.Join(priorities, ", "))
 	}
+	g := f.Guests
+	sensitivities := []string{"high", "medium", "low", "custom", "disabled"}
+	p.add(!slices.Contains(sensitivities, g.Sensitivity), "failures.guests.sensitivity", "%q is none; use %s", g.Sensitivity, strings.Join(sensitivities, ", "))
+	for _, vm := range slices.Sorted(maps.Keys(g.VMs)) {
+		p.add(!slices.Contains(sensitivities, g.VMs[vm]), "failures.guests.vms."+vm, "%q is no sensitivity; use %s", g.VMs[vm], strings.Join(sensitivities, ", "))
+	}
+	p.add(g.AtOnce < 0, "failures.guests.at_once", "is %d; give 0 for no limit, or how many guests may hang at once", g.AtOnce)
+	p.add(g.Custom.Resets < 1 || g.Custom.Resets > 100, "failures.guests.custom.resets", "is %d; it runs from 1 to 100", g.Custom.Resets)
 	if circle := f.circle(); circle != nil {
 		p.add(true, "failures.dependencies."+circle[0], "goes round in a circle (%s): none of them could ever start", strings.Join(circle, " needs "))
 	}

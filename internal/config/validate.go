@@ -123,6 +123,8 @@ func (c Config) checkTimes(p *problems) {
 		{"journal.retention", c.Journal.Retention, 24 * time.Hour},
 		{"failures.interval", c.Failures.Interval, 500 * time.Millisecond}, {"failures.confirm", c.Failures.Confirm, 2 * time.Second}, {"failures.max_heartbeat_age", c.Failures.MaxHeartbeatAge, 2 * time.Second},
 		{"failures.grace", c.Failures.Grace, 0}, {"failures.fence_after", c.Failures.FenceAfter, 0}, {"failures.back_off", c.Failures.BackOff, time.Second}, {"failures.ready", c.Failures.Ready, 0},
+		{"failures.await_agent", c.Failures.AwaitAgent, 0}, {"failures.guests.window", c.Failures.Guests.Window, 10 * time.Second}, {"failures.guests.custom.silent", c.Failures.Guests.Custom.Silent, 5 * time.Second},
+		{"failures.guests.custom.uptime", c.Failures.Guests.Custom.Uptime, 0}, {"failures.guests.custom.within", c.Failures.Guests.Custom.Within, time.Minute},
 		{"failures.quarantine.window", c.Failures.Quarantine.Window, time.Minute}, {"failures.definitions", c.Failures.Definitions, 5 * time.Second},
 	} {
 		p.add(time.Duration(d.value) < d.least, d.key, "is %s; the least is %s", time.Duration(d.value), d.least)
