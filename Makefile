@@ -70,7 +70,8 @@ fuzz: ## the decoders of files and requests, for FUZZTIME each
 	  $(GO) test -run '^$$' -fuzz FuzzFiles -fuzztime $(FUZZTIME) ./exporter/machine && \
 	  $(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME) ./actuator/slack && \
 	  $(GO) test -run '^$$' -fuzz FuzzNotification -fuzztime $(FUZZTIME) ./actuator/runbook && \
-  $(GO) test -run '^$$' -fuzz FuzzParseStamp -fuzztime $(FUZZTIME) ./exporter/heartbeat
+  $(GO) test -run '^$$' -fuzz FuzzParseStamp -fuzztime $(FUZZTIME) ./exporter/heartbeat && \
+  $(GO) test -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME) ./exporter/neighbours
 
 clean:
 	rm -rf bin

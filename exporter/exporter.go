@@ -35,6 +35,11 @@ type Heartbeat interface {
 	Read() stat.Heartbeat
 }
 
+// Neighbours tells how long ago other hosts answered. It never waits for them.
+type Neighbours interface {
+	Read() stat.Neighbours
+}
+
 // Options say what an exporter reads and publishes.
 type Options struct {
 	// Readers are the hypervisors, one of each URI.
@@ -46,6 +51,8 @@ type Options struct {
 	Machine Machine
 	// Heartbeat is nil without shared storage for it.
 	Heartbeat Heartbeat
+	// Neighbours is nil where no other host is asked.
+	Neighbours Neighbours
 	// Timeout is how long a hypervisor may take before it is reported as down.
 	Timeout time.Duration
 	// Collect tells whether a collector is on; nil means all.
@@ -151,7 +158,7 @@ func (e *Exporter) fill(ctx context.Context, out *page) {
 	}
 }
 
-// place gives what the machine's kernel and the shared storage say to the host that the exporter runs
+// place gives what the machine's kernel, the shared storage and other hosts say to the host that the exporter runs
 // on. They are published under its name even while its hypervisor does not answer: that is when they
 // are needed most.
 func (e *Exporter) place(readings []reading, machine *stat.Machine) []reading {
@@ -164,11 +171,17 @@ func (e *Exporter) place(readings []reading, machine *stat.Machine) []reading {
 		beat = &b
 		machine.Readings = append(machine.Readings, stat.Reading{Collector: "heartbeat", Err: b.Err})
 	}
+	var others *stat.Neighbours
+	if e.opts.Neighbours != nil {
+		n := e.opts.Neighbours.Read()
+		others = &n
+		machine.Readings = append(machine.Readings, stat.Reading{Collector: "neighbours", Err: n.Err})
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range readings {
 		if h := &readings[i].host; h.Local {
-			h.Machine, h.Heartbeat, e.local = machine, beat, h.Name
+			h.Machine, h.Heartbeat, h.Neighbours, e.local = machine, beat, others, h.Name
 			return readings
 		}
 	}
@@ -178,7 +191,7 @@ func (e *Exporter) place(readings []reading, machine *stat.Machine) []reading {
 		return readings
 	}
 	e.logLocked("", "the machine's kernel", "")
-	return append(readings, reading{host: stat.Host{Name: name, Local: true, Machine: machine, Heartbeat: beat}})
+	return append(readings, reading{host: stat.Host{Name: name, Local: true, Machine: machine, Heartbeat: beat, Neighbours: others}})
 }
 
 // HostName is the name under which the machine that the exporter runs on is published: what its own

@@ -82,7 +82,7 @@ func whole(t *testing.T) string {
 	return steady(collect(t, Options{
 		Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen+tls://h9/system", host: onXen()},
 			fake{uri: "qemu+tls://dead/system", host: stat.Host{Connection: stat.Connection{Opened: 3, Hanging: 2, Slow: 1}}, err: errors.New("no route")}},
-		Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{},
+		Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{}, Neighbours: fakeNeighbours{},
 	}))
 }
 
@@ -125,7 +125,7 @@ func TestNamesAndHelpFollowTheConventions(t *testing.T) {
 
 // The page is made without the library's registry, which would have found these faults.
 func TestThePageIsConsistent(t *testing.T) {
-	o := Options{Timeout: time.Second, Log: slog.New(slog.DiscardHandler), Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{},
+	o := Options{Timeout: time.Second, Log: slog.New(slog.DiscardHandler), Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{}, Neighbours: fakeNeighbours{},
 		Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen+tls://h9/system", host: onXen()}}}
 	checked := prometheus.Gatherers{prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		families, _, err := New(o).Within(t.Context()).Gather()
@@ -175,7 +175,7 @@ func (c *changing) Read(context.Context) (stat.Host, error) {
 func TestACollectorThatIsOffPublishesNothing(t *testing.T) {
 	for _, c := range Collectors() {
 		text := collect(t, Options{Readers: []Reader{fake{uri: "qemu:///system", host: full()}, fake{uri: "xen:///", host: onXen()}}, Machine: fakeMachine{fullMachine()},
-			Heartbeat: fakeHeartbeat{}, Collect: func(name string) bool { return name != c.Name }})
+			Heartbeat: fakeHeartbeat{}, Neighbours: fakeNeighbours{}, Collect: func(name string) bool { return name != c.Name }})
 		for _, m := range c.Metrics {
 			if strings.Contains(text, "\n"+m+"{") {
 				t.Errorf("%s is off and %s is there", c.Name, m)
@@ -204,11 +204,53 @@ func TestNothingThereDiffersFromCouldNotLook(t *testing.T) {
 	}
 }
 
+// brokenNeighbours keeps to what it knew, and says what is wrong.
+type brokenNeighbours struct{ err string }
+
+func (b *brokenNeighbours) Read() stat.Neighbours {
+	return stat.Neighbours{Err: b.err, Peers: []stat.Neighbour{{Host: "h2", AgeSeconds: 1}}}
+}
+
+func TestAFileOfNeighboursThatBreaksIsLoggedOnceAndTold(t *testing.T) {
+	var log strings.Builder
+	others := &brokenNeighbours{}
+	e := New(Options{Machine: fakeMachine{fullMachine()}, Neighbours: others, Timeout: time.Second, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Readers: []Reader{fake{uri: "qemu:///system", host: full()}}})
+	for i, c := range []struct {
+		err           string
+		breaks, mends int
+	}{{"", 0, 0}, {"F:2: broken", 1, 0}, {"F:2: broken", 1, 0}, {"F:2: broken", 1, 0}, {"", 1, 1}} {
+		others.err = c.err
+		families, done, err := e.Within(t.Context()).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		success, age := -1.0, -1.0
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				switch {
+				case f.GetName() == "evenkeel_host_neighbour_answer_age_seconds":
+					age = m.GetGauge().GetValue()
+				case f.GetName() == "evenkeel_scrape_collector_success" && m.GetLabel()[0].GetValue() == "neighbours":
+					success = m.GetGauge().GetValue()
+				}
+			}
+		}
+		done()
+		if age != 1 || (success == 1) != (c.err == "") || success < 0 {
+			t.Errorf("scrape %d: success %v, age %v", i, success, age)
+		}
+		if b, m := strings.Count(log.String(), "F:2: broken"), strings.Count(log.String(), "read again"); b != c.breaks || m != c.mends {
+			t.Errorf("scrape %d: it was logged %d times that it breaks and %d times that it mends, want %d and %d:\n%s", i, b, m, c.breaks, c.mends, log.String())
+		}
+	}
+}
+
 // That is when the host's own numbers are needed most.
 func TestTheMachineIsToldOfWhileItsHypervisorIsDown(t *testing.T) {
 	up := full()
 	r := &flapping{host: up}
-	e := New(Options{Readers: []Reader{r}, Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{}, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	e := New(Options{Readers: []Reader{r}, Machine: fakeMachine{fullMachine()}, Heartbeat: fakeHeartbeat{}, Neighbours: fakeNeighbours{}, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
 	for i, host := range []string{"kernelname", "h1", "h1"} {
 		r.down = i != 1
 		families, done, err := e.Within(t.Context()).Gather()

@@ -9,7 +9,7 @@ func families() []family {
 		vmDirtyRate(), vmJob(), vmGuestAgent(), vmEvents(),
 		hostInfo(), hostCPU(), hostMemory(), hostControl(), hostNetwork(), storagePool(),
 		hostNUMA(), hostLoad(), hostPressure(), hostTime(), hostKVM(), hostBond(), hostNetworkDevice(), hostMultipath(), hostEDAC(), hostMCE(), hostFilesystem(),
-		heartbeat(),
+		heartbeat(), neighbours(),
 	}
 }
 

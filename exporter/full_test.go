@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
@@ -16,6 +17,12 @@ type fakeHeartbeat struct{}
 
 func (fakeHeartbeat) Read() stat.Heartbeat {
 	return stat.Heartbeat{AgeSeconds: cluster.Known(2), Peers: []stat.Peer{{Host: "h2", AgeSeconds: 3}, {Host: "h3", AgeSeconds: 300}}}
+}
+
+type fakeNeighbours struct{}
+
+func (fakeNeighbours) Read() stat.Neighbours {
+	return stat.Neighbours{Peers: []stat.Neighbour{{Host: "h2", AgeSeconds: 1}, {Host: "h3", AgeSeconds: math.Inf(1)}}}
 }
 
 // full is a reading with every number that there can be, a VM of which little is known, one that

@@ -36,9 +36,10 @@ type Policy struct {
 	Hosts []string
 	// Interval is the time from one look to the next; each witness has as long to answer.
 	Interval time.Duration
-	// MaxScrapeAge is how old the newest reading of an exporter may be, MaxHeartbeatAge how old a stamp.
-	MaxScrapeAge, MaxHeartbeatAge time.Duration
-	Verdict                       verdict.Policy
+	// MaxScrapeAge is how old the newest reading of an exporter may be, MaxHeartbeatAge how old a stamp, MaxNeighbourAge how old an answer to
+	// another host.
+	MaxScrapeAge, MaxHeartbeatAge, MaxNeighbourAge time.Duration
+	Verdict                                        verdict.Policy
 }
 
 const (
@@ -242,12 +243,15 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 		}
 		e, sign := verdict.Evidence{Host: name, Libvirt: libvirt[i]}, now
 		if at := slices.IndexFunc(signs, func(s cluster.HostSigns) bool { return s.Host == name }); read && at >= 0 {
-			e.Exporter = young(now.Sub(signs[at].SeenAt), p.MaxScrapeAge)
+			e.Exporter = young(now.Sub(signs[at].SeenAt).Seconds(), p.MaxScrapeAge)
 			if libvirt[i] == verdict.No {
 				sign = signs[at].SeenAt // which is when it lived, and not now
 			}
 			if age := signs[at].HeartbeatAgeSeconds; age.Known {
-				e.Heartbeat = young(time.Duration(age.Value*float64(time.Second)), p.MaxHeartbeatAge)
+				e.Heartbeat = young(age.Value, p.MaxHeartbeatAge)
+			}
+			if age := signs[at].NeighbourAgeSeconds; age.Known {
+				e.Neighbours = young(age.Value, p.MaxNeighbourAge)
 			}
 		} else if read {
 			e.Exporter = verdict.No
@@ -284,8 +288,9 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 	return ask
 }
 
-func young(age, limit time.Duration) verdict.Sign {
-	if age <= limit {
+// young takes seconds, since an exporter can tell of more than a Duration holds.
+func young(seconds float64, limit time.Duration) verdict.Sign {
+	if seconds <= limit.Seconds() {
 		return verdict.Yes
 	}
 	return verdict.No

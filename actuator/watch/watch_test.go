@@ -22,6 +22,7 @@ type lab struct {
 	libvirt   map[string]string // "" answers, "silent" hangs, "refused" is refused
 	exporter  map[string]bool   // gone
 	heartbeat map[string]float64
+	neighbour map[string]float64
 	power     map[string]cluster.PowerState
 	slow      time.Duration // how long a BMC takes
 	blind     error
@@ -30,7 +31,7 @@ type lab struct {
 }
 
 func newLab() *lab {
-	return &lab{libvirt: map[string]string{}, exporter: map[string]bool{}, heartbeat: map[string]float64{}, power: map[string]cluster.PowerState{}}
+	return &lab{libvirt: map[string]string{}, exporter: map[string]bool{}, heartbeat: map[string]float64{}, neighbour: map[string]float64{}, power: map[string]cluster.PowerState{}}
 }
 
 func (l *lab) with(change func()) {
@@ -50,6 +51,9 @@ func (l *lab) Signs(_ context.Context, at time.Time) ([]cluster.HostSigns, error
 		}
 		if age, ok := l.heartbeat[h]; ok {
 			one.HeartbeatAgeSeconds = cluster.Known(age)
+		}
+		if age, ok := l.neighbour[h]; ok {
+			one.NeighbourAgeSeconds = cluster.Known(age)
 		}
 		signs = append(signs, one)
 	}
@@ -97,7 +101,7 @@ func (l *lab) silence(host string) {
 func watching(t *testing.T, l *lab) (*Watch, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	w := New(l, l, l, Policy{Hosts: []string{"h1", "h2", "h3"}, Interval: 2 * time.Second, MaxScrapeAge: 10 * time.Second, MaxHeartbeatAge: 15 * time.Second,
+	w := New(l, l, l, Policy{Hosts: []string{"h1", "h2", "h3"}, Interval: 2 * time.Second, MaxScrapeAge: 10 * time.Second, MaxHeartbeatAge: 15 * time.Second, MaxNeighbourAge: 8 * time.Second,
 		Verdict: verdict.Policy{MaxSilent: 0.5, Confirm: 4 * time.Second}}, slog.New(slog.DiscardHandler), reg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -140,6 +144,18 @@ func TestAHostThatFallsSilentIsJudgedByItsWitnesses(t *testing.T) {
 			l.silence("h2")
 			l.with(func() { l.power["h2"], l.heartbeat["h2"] = cluster.PowerOn, 1 })
 		}, "isolated"},
+		"its network is cut, and its neighbours reach it": {func(l *lab) {
+			l.silence("h2")
+			l.with(func() { l.power["h2"], l.neighbour["h2"] = cluster.PowerOn, 1 })
+		}, "isolated"},
+		"its power is cut, and its neighbours have not reached it lately": {func(l *lab) {
+			l.silence("h2")
+			l.with(func() { l.power["h2"], l.neighbour["h2"] = cluster.PowerOff, 9 })
+		}, "dead"},
+		"its power is cut, and its neighbours say what cannot be": {func(l *lab) {
+			l.silence("h2")
+			l.with(func() { l.power["h2"], l.neighbour["h2"] = cluster.PowerOff, 1e30 })
+		}, "dead"},
 		"its BMC is dark as well": {func(l *lab) { l.silence("h2"); l.with(func() { l.heartbeat["h2"] = 60 }) }, "unproven"},
 		"most fall silent":        {func(l *lab) { l.silence("h2"); l.silence("h3") }, "blind"},
 		"Prometheus dies":         {func(l *lab) { l.with(func() { l.blind = errors.New("no route") }) }, "alive"},
@@ -167,6 +183,24 @@ func TestAHostThatFallsSilentIsJudgedByItsWitnesses(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheNeighboursSayYesOrNoOrNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		l.with(func() { l.neighbour["h1"], l.neighbour["h2"] = 8, 8.1 })
+		w, _ := watching(t, l)
+		for i, want := range []string{"yes", "no", "unknown"} {
+			if h := w.Hosts()[i]; h.Neighbours != want || h.Heartbeat != "unknown" || h.Verdict != "alive" {
+				t.Errorf("of %s they say %s, want %s: %+v", h.Host, h.Neighbours, want, h)
+			}
+		}
+		l.with(func() { l.blind = errors.New("no route") })
+		time.Sleep(3 * time.Second)
+		if h := w.Hosts()[0]; h.Neighbours != "unknown" {
+			t.Errorf("without Prometheus they say %s", h.Neighbours)
+		}
+	})
 }
 
 func TestAPowerCutIsCertainWithinSeconds(t *testing.T) {

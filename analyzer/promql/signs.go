@@ -8,32 +8,39 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Signs returns for each host that Prometheus knows of whether it lives: two queries, so that it can be asked every second.
+// Signs returns for each host that Prometheus knows of whether it lives: three queries, so that it can be asked every second.
 func (s *Source) Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	f := &fetch{ctx: ctx, api: s.api, at: at}
-	var seen, heartbeats model.Vector
+	var seen, heartbeats, neighbours model.Vector
 	f.vector(`max by (host) (timestamp(evenkeel_host_cpus))`, &seen)
 	f.vector(`min by (peer) (evenkeel_host_heartbeat_peer_age_seconds)`, &heartbeats)
+	// A peer that never answered is infinitely old there, which is no number here.
+	f.vector(`clamp_max(min by (peer) (evenkeel_host_neighbour_answer_age_seconds), 604800)`, &neighbours)
 	if err := f.wait(); err != nil {
 		return nil, err
 	}
-	ages := by(heartbeats, "peer")
-	var signs []cluster.HostSigns
-	add := func(host string, seen time.Time) {
-		one := cluster.HostSigns{Host: host, SeenAt: seen}
-		if age, known := ages[host]; known {
-			one.HeartbeatAgeSeconds = cluster.Known(age)
-			delete(ages, host)
-		}
-		signs = append(signs, one)
-	}
+	all := map[string]cluster.HostSigns{} // also of hosts whose exporter is gone
 	for host, second := range by(seen, "host") {
-		add(host, time.UnixMilli(int64(second*1000)))
+		one := all[host]
+		one.SeenAt = time.UnixMilli(int64(second * 1000))
+		all[host] = one
 	}
-	for host := range ages { // whose exporter is gone
-		add(host, time.Time{})
+	for host, age := range by(heartbeats, "peer") {
+		one := all[host]
+		one.HeartbeatAgeSeconds = cluster.Known(age)
+		all[host] = one
+	}
+	for host, age := range by(neighbours, "peer") {
+		one := all[host]
+		one.NeighbourAgeSeconds = cluster.Known(age)
+		all[host] = one
+	}
+	signs := make([]cluster.HostSigns, 0, len(all))
+	for host, one := range all {
+		one.Host = host
+		signs = append(signs, one)
 	}
 	return signs, nil
 }

@@ -12,13 +12,19 @@ import (
 )
 
 func TestSignsOfLife(t *testing.T) {
-	// h1 is read all the time, h2 was not at the last scrape; h3 is known by its stamp alone, which h1 sees as younger than h2 did.
+	// h1 is read all the time, h2 was not at the last scrape; h3 is known by its stamp alone, which h1 sees as younger than h2 did. h4 and h5 are known
+	// by their neighbours alone: one reached h4, none ever h5. What a host said of h6 that is not read any more does not count.
 	url := prometheus(t, `load 15s
   evenkeel_host_cpus{instance="h1:9177",host="h1"} 4x40
   evenkeel_host_cpus{instance="h2:9177",host="h2"} 4x39 stale
   evenkeel_host_heartbeat_peer_age_seconds{instance="h1:9177",host="h1",peer="h2"} 70x40
   evenkeel_host_heartbeat_peer_age_seconds{instance="h1:9177",host="h1",peer="h3"} 2x40
-  evenkeel_host_heartbeat_peer_age_seconds{instance="h4:9177",host="h4",peer="h3"} 9x40`)
+  evenkeel_host_heartbeat_peer_age_seconds{instance="h4:9177",host="h4",peer="h3"} 9x40
+  evenkeel_host_neighbour_answer_age_seconds{instance="h1:9177",host="h1",peer="h2"} 30x40
+  evenkeel_host_neighbour_answer_age_seconds{instance="h1:9177",host="h1",peer="h4"} _x40 +Inf
+  evenkeel_host_neighbour_answer_age_seconds{instance="h3:9177",host="h3",peer="h4"} 1x40
+  evenkeel_host_neighbour_answer_age_seconds{instance="h1:9177",host="h1",peer="h5"} _x40 +Inf
+  evenkeel_host_neighbour_answer_age_seconds{instance="h2:9177",host="h2",peer="h6"} 1x39 stale`)
 	s, err := promql.New(url, nil, options())
 	if err != nil {
 		t.Fatal(err)
@@ -29,9 +35,10 @@ func TestSignsOfLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(signs, func(a, b cluster.HostSigns) int { return strings.Compare(a.Host, b.Host) })
-	want := []cluster.HostSigns{{Host: "h1", SeenAt: at}, {Host: "h2", HeartbeatAgeSeconds: cluster.Known(70)}, {Host: "h3", HeartbeatAgeSeconds: cluster.Known(2)}}
+	want := []cluster.HostSigns{{Host: "h1", SeenAt: at}, {Host: "h2", HeartbeatAgeSeconds: cluster.Known(70), NeighbourAgeSeconds: cluster.Known(30)},
+		{Host: "h3", HeartbeatAgeSeconds: cluster.Known(2)}, {Host: "h4", NeighbourAgeSeconds: cluster.Known(1)}, {Host: "h5", NeighbourAgeSeconds: cluster.Known(7 * 24 * 3600)}}
 	if !slices.EqualFunc(signs, want, func(a, b cluster.HostSigns) bool {
-		return a.Host == b.Host && a.SeenAt.Equal(b.SeenAt) && a.HeartbeatAgeSeconds == b.HeartbeatAgeSeconds
+		return a.Host == b.Host && a.SeenAt.Equal(b.SeenAt) && a.HeartbeatAgeSeconds == b.HeartbeatAgeSeconds && a.NeighbourAgeSeconds == b.NeighbourAgeSeconds
 	}) {
 		t.Errorf("got %+v", signs)
 	}

@@ -22,13 +22,13 @@ func newHosts() *cobra.Command {
 				return err
 			}
 			return ask.print(cmd.OutOrStdout(), hosts, func(t *table) {
-				t.row("HOST", "VERDICT", "SINCE", "HEARD", "EXPORTER", "LIBVIRT", "HEARTBEAT", "POWER", "")
+				t.row("HOST", "VERDICT", "SINCE", "HEARD", "EXPORTER", "LIBVIRT", "HEARTBEAT", "NEIGHBOURS", "POWER", "")
 				for _, h := range hosts {
 					heard := "never"
 					if !h.HeardAt.IsZero() {
 						heard = time.Since(h.HeardAt).Truncate(time.Second).String() + " ago"
 					}
-					t.row(h.Host, h.Verdict, clock(h.Since), heard, h.Exporter, h.Libvirt, h.Heartbeat, h.Power, h.Reason)
+					t.row(h.Host, h.Verdict, clock(h.Since), heard, h.Exporter, h.Libvirt, h.Heartbeat, h.Neighbours, h.Power, h.Reason)
 				}
 			})
 		},

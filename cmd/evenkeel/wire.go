@@ -101,8 +101,8 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 
 func watchPolicy(c config.Config) watch.Policy {
 	p := watch.Policy{Interval: time.Duration(c.Failures.Interval), MaxHeartbeatAge: time.Duration(c.Failures.MaxHeartbeatAge),
-		MaxScrapeAge: time.Duration(2*c.Scrape.Interval + c.Scrape.Timeout),
-		Verdict:      verdict.Policy{MaxSilent: c.Failures.MaxSilent, Confirm: time.Duration(c.Failures.Confirm)}}
+		MaxNeighbourAge: time.Duration(c.Failures.MaxNeighbourAge), MaxScrapeAge: time.Duration(2*c.Scrape.Interval + c.Scrape.Timeout),
+		Verdict: verdict.Policy{MaxSilent: c.Failures.MaxSilent, Confirm: time.Duration(c.Failures.Confirm)}}
 	for _, h := range c.Hosts {
 		p.Hosts = append(p.Hosts, h.Name)
 	}
@@ -111,8 +111,8 @@ func watchPolicy(c config.Config) watch.Policy {
 
 func failoverPolicy(c config.Config) failover.Policy {
 	f := c.Failures
-	// A scrape that fails and the end of the heartbeat, which take their time side by side, and a look at both ends.
-	detect := max(time.Duration(f.Confirm)+time.Duration(c.Scrape.Timeout), time.Duration(f.MaxHeartbeatAge)+time.Duration(c.Scrape.Interval)) + 2*time.Duration(f.Interval)
+	// A scrape that fails, and the end of the heartbeat and of answers to neighbours, which take their time side by side, and a look at both ends.
+	detect := max(time.Duration(f.Confirm)+time.Duration(c.Scrape.Timeout), time.Duration(max(f.MaxHeartbeatAge, f.MaxNeighbourAge))+time.Duration(c.Scrape.Interval)) + 2*time.Duration(f.Interval)
 	return failover.Policy{Definitions: time.Duration(f.Definitions), Detect: detect, Cluster: f.Parallel.Cluster, Host: f.Parallel.Host, Recovery: recovery.Policy{
 		Plan: analyzerPolicy(c).Plan, Priorities: f.Priorities, Dependencies: f.Dependencies, Tries: f.Tries, BackOff: time.Duration(f.BackOff), Ready: time.Duration(f.Ready),
 		FenceAfter: time.Duration(f.FenceAfter), QuarantineFailures: f.Quarantine.Failures, QuarantineWindow: time.Duration(f.Quarantine.Window),

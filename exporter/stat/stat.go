@@ -41,6 +41,8 @@ type Host struct {
 	Machine *Machine
 	// Heartbeat is the storage heartbeat; nil where there is none.
 	Heartbeat *Heartbeat
+	// Neighbours are the other hosts that this one asks; nil where it asks none.
+	Neighbours *Neighbours
 }
 
 // Connection is the state of the connection to a hypervisor.

@@ -9,6 +9,8 @@ type HostSigns struct {
 	SeenAt time.Time `json:"seen_at,omitzero"`
 	// HeartbeatAgeSeconds is how old its newest stamp on shared storage is, as the others see it.
 	HeartbeatAgeSeconds Number `json:"heartbeat_age_seconds,omitzero"`
+	// NeighbourAgeSeconds is how long ago it last answered any of the hosts that ask it, a week for longer and for never.
+	NeighbourAgeSeconds Number `json:"neighbour_age_seconds,omitzero"`
 }
 
 // GuestSigns is what Prometheus holds about whether the guest of a running VM lives.

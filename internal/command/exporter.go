@@ -16,6 +16,7 @@ import (
 	"github.com/evenkeel/evenkeel/exporter/heartbeat"
 	"github.com/evenkeel/evenkeel/exporter/libvirt"
 	"github.com/evenkeel/evenkeel/exporter/machine"
+	"github.com/evenkeel/evenkeel/exporter/neighbours"
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,8 +35,8 @@ const MaxScrapes = 4
 const sending = 500 * time.Millisecond
 
 const (
-	// heartbeatPatience is how long the heartbeat waits at the start for libvirt to tell the host's name.
-	heartbeatPatience = 10 * time.Second
+	// namePatience is how long what goes by the host's name waits at the start for libvirt to tell it.
+	namePatience = 10 * time.Second
 	// nameEvery is how often libvirt is asked for it meanwhile, nameLaterEvery how often afterwards.
 	nameEvery, nameLaterEvery = time.Second, 10 * time.Second
 )
@@ -52,6 +53,9 @@ type exporterFlags struct {
 	procfs, sysfs, rootfs         string
 	heartbeatDir                  string
 	heartbeatEvery                time.Duration
+	neighboursFile                string
+	neighboursCount               int
+	neighboursEvery               time.Duration
 	noDefaults                    bool
 	collectors                    collectorFlags
 }
@@ -78,6 +82,9 @@ func Exporter(version string) *cobra.Command {
 	flags.StringVar(&f.rootfs, "path.rootfs", "/", "where the host's root file system is mounted")
 	flags.StringVar(&f.heartbeatDir, "heartbeat.dir", "", "directory on storage that all hosts share, for the storage heartbeat; without it there is none")
 	flags.DurationVar(&f.heartbeatEvery, "heartbeat.interval", 2*time.Second, "how often the host leaves its stamp there")
+	flags.StringVar(&f.neighboursFile, "neighbours.file", "", "file with a line NAME ADDRESS:PORT for each host, the same on all of them; the next ones after this host in it are asked whether they answer")
+	flags.IntVar(&f.neighboursCount, "neighbours.count", 3, "how many of them are asked")
+	flags.DurationVar(&f.neighboursEvery, "neighbours.interval", 2*time.Second, "how often they are asked")
 	flags.BoolVar(&f.noDefaults, "collector.disable-defaults", false, "switch all collectors off but those that are asked for")
 	flags.StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
 	f.collectors.register(flags)
@@ -146,37 +153,50 @@ func (f *exporterFlags) run(ctx context.Context) error {
 		background.Go(func() { r.Run(ctx) })
 		o.Readers = append(o.Readers, r)
 	}
-	if slices.ContainsFunc(f.uris, libvirt.Local) || f.heartbeatDir != "" {
+	if slices.ContainsFunc(f.uris, libvirt.Local) || f.heartbeatDir != "" || f.neighboursFile != "" {
 		m := machine.New(machine.Options{Proc: f.procfs, Sys: f.sysfs, Root: f.rootfs, Without: func(c string) bool { return !collect(c) }})
 		background.Go(func() { m.Run(ctx) })
 		o.Machine = m
 	}
+	var runs []func(ctx context.Context, name string)
 	if f.heartbeatDir != "" {
 		beat := heartbeat.New(f.heartbeatDir, f.heartbeatEvery, log)
 		o.Heartbeat = beat
-		e := exporter.New(o)
-		background.Go(func() { runHeartbeat(ctx, beat, e, log) })
-		return f.serve(ctx, e, log)
-	}
-	return f.serve(ctx, exporter.New(o), log)
-}
-
-// runHeartbeat leaves stamps under the name that the host's series bear. That is libvirt's name for
-// it; a host whose libvirt does not answer must have a heartbeat all the same, so it begins under the
-// kernel's name then, and goes on under libvirt's when that is known.
-func runHeartbeat(ctx context.Context, beat *heartbeat.Heartbeat, e *exporter.Exporter, log *slog.Logger) {
-	name := firstHostName(ctx, e)
-	for ctx.Err() == nil {
-		running, stop := context.WithCancel(ctx)
-		var run sync.WaitGroup
-		run.Go(func() {
-			if err := beat.Run(running, name); err != nil {
+		runs = append(runs, func(ctx context.Context, name string) {
+			if err := beat.Run(ctx, name); err != nil {
 				log.Error("no storage heartbeat", "err", err)
 			}
 		})
+	}
+	if f.neighboursFile != "" && collect("neighbours") {
+		others, err := neighbours.New(f.neighboursFile, f.neighboursCount, f.neighboursEvery)
+		if err != nil {
+			return err
+		}
+		o.Neighbours = others
+		runs = append(runs, others.Run)
+	}
+	e := exporter.New(o)
+	if len(runs) > 0 {
+		background.Go(func() { underName(ctx, e, log, runs...) })
+	}
+	return f.serve(ctx, e, log)
+}
+
+// underName runs these under the name that the host's series bear. That is libvirt's name for it; a
+// host whose libvirt does not answer must have a heartbeat and ask its neighbours all the same, so they
+// begin under the kernel's name then, and go on under libvirt's when that is known.
+func underName(ctx context.Context, e *exporter.Exporter, log *slog.Logger, runs ...func(ctx context.Context, name string)) {
+	name := firstHostName(ctx, e)
+	for ctx.Err() == nil {
+		running, stop := context.WithCancel(ctx)
+		var all sync.WaitGroup
+		for _, run := range runs {
+			all.Go(func() { run(running, name) })
+		}
 		next := nextHostName(ctx, e, name)
 		stop()
-		run.Wait()
+		all.Wait()
 		if ctx.Err() == nil {
 			log.Info("the host has another name now", "was", name, "is", next)
 		}
@@ -186,7 +206,7 @@ func runHeartbeat(ctx context.Context, beat *heartbeat.Heartbeat, e *exporter.Ex
 
 // firstHostName waits for libvirt to tell the host's name, but not for long.
 func firstHostName(ctx context.Context, e *exporter.Exporter) string {
-	ctx, cancel := context.WithTimeout(ctx, heartbeatPatience)
+	ctx, cancel := context.WithTimeout(ctx, namePatience)
 	defer cancel()
 	for {
 		name, settled := e.HostName(ctx)
@@ -199,7 +219,7 @@ func firstHostName(ctx context.Context, e *exporter.Exporter) string {
 // nextHostName returns when libvirt calls the host by another name than the given one, or ctx ends.
 func nextHostName(ctx context.Context, e *exporter.Exporter, name string) string {
 	for sleep(ctx, nameLaterEvery) {
-		asked, cancel := context.WithTimeout(ctx, heartbeatPatience)
+		asked, cancel := context.WithTimeout(ctx, namePatience)
 		next, settled := e.HostName(asked)
 		cancel()
 		if settled && next != name {

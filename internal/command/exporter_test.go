@@ -288,7 +288,8 @@ func TestTheHeartbeatTakesLibvirtsNameWhenItIsKnown(t *testing.T) {
 		e := exporter.New(exporter.Options{Machine: kernel{}, Local: libvirt.Local, Timeout: time.Minute, Log: log,
 			Readers: []exporter.Reader{fakeReader{uri: "qemu+tls://hung/system", hung: true}, late{time.Now().Add(time.Minute)}}})
 		ctx, cancel := context.WithCancel(t.Context())
-		go runHeartbeat(ctx, heartbeat.New(dir, time.Second, log), e, log)
+		beat := heartbeat.New(dir, time.Second, log)
+		go underName(ctx, e, log, func(ctx context.Context, name string) { _ = beat.Run(ctx, name) })
 		for _, c := range []struct {
 			after time.Duration
 			want  string
@@ -327,6 +328,40 @@ func TestWithoutADirectoryThereIsNoHeartbeat(t *testing.T) {
 	})
 	if strings.Contains(page, "\nevenkeel_host_heartbeat_age_seconds{") {
 		t.Error("there is a heartbeat that nobody asked for")
+	}
+}
+
+func TestNeighboursAreAsked(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	file := filepath.Join(t.TempDir(), "neighbours")
+	if err := os.WriteFile(file, []byte("a "+l.Addr().String()+"\nb "+l.Addr().String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page := awaitPage(t, started(t, "--neighbours.file="+file, "--neighbours.count=1", "--neighbours.interval=100ms"), func(page string) error {
+		if !strings.Contains(page, "\nevenkeel_host_neighbour_answer_age_seconds{") {
+			return fmt.Errorf("no neighbour is on the page:\n%s", page)
+		}
+		return nil
+	})
+	if host, want := hostOf(page, "evenkeel_host_neighbour_answer_age_seconds"), hostOf(page, "evenkeel_host_cpus"); host == "" || host != want {
+		t.Errorf("%q asks, the host is %q", host, want)
+	}
+	if n := strings.Count(page, "\nevenkeel_host_neighbour_answer_age_seconds{"); n != 1 {
+		t.Errorf("%d are asked", n)
+	}
+
+	if err := os.WriteFile(file, []byte("a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := Exporter("test")
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.SetArgs([]string{"--libvirt.uri=test:///default", "--neighbours.file=" + file, "--web.listen-address=127.0.0.1:0"})
+	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), file+":1: ") {
+		t.Errorf("with a file that is broken it ends with %v", err)
 	}
 }
 

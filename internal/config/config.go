@@ -222,6 +222,8 @@ type Failures struct {
 	MaxSilent float64 `yaml:"max_silent"`
 	// MaxHeartbeatAge is how old a host's stamp on shared storage may be.
 	MaxHeartbeatAge Duration `yaml:"max_heartbeat_age"`
+	// MaxNeighbourAge is how long ago a host may have last answered another.
+	MaxNeighbourAge Duration `yaml:"max_neighbour_age"`
 	// Grace is for how long after the server's start nothing is done about failures.
 	Grace Duration `yaml:"grace"`
 	// FenceAfter is for how long a host must have been hung or unproven before it is turned off.
@@ -375,7 +377,7 @@ func Default() Config {
 			FailureCoolDown: Duration(15 * time.Minute), RejectionCoolDown: Duration(24 * time.Hour), ActionsPerHour: 60, HostActionsPerHour: 20,
 			MinHealthyHosts: 0.5, Storm: Storm{Failures: 3, Window: Duration(time.Hour)}, ForeignMoves: 5, ShutdownTimeout: Duration(5 * time.Minute)},
 		Migration: Migration{TLS: "require", Timeout: Duration(10 * time.Minute), AutoConverge: true, Connections: 1, StorageTimeout: Duration(4 * time.Hour), Parallel: Parallel{Cluster: 4, Host: 1, Link: 1}},
-		Failures: Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(6 * time.Second),
+		Failures: Failures{Interval: Duration(2 * time.Second), Confirm: Duration(4 * time.Second), MaxSilent: 0.5, MaxHeartbeatAge: Duration(6 * time.Second), MaxNeighbourAge: Duration(6 * time.Second),
 			Grace: Duration(30 * time.Second), FenceAfter: Duration(5 * time.Second), Tries: 5, BackOff: Duration(10 * time.Second), Parallel: StartParallel{Cluster: 20, Host: 5},
 			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10,
 			Guests: GuestWatch{Sensitivity: "medium", Window: Duration(2 * time.Minute), AtOnce: 3,

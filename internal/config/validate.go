@@ -122,6 +122,7 @@ func (c Config) checkTimes(p *problems) {
 		{"automation.storm.window", c.Automation.Storm.Window, time.Minute}, {"automation.earn.window", c.Automation.Earn.Window, time.Hour},
 		{"journal.retention", c.Journal.Retention, 24 * time.Hour},
 		{"failures.interval", c.Failures.Interval, 500 * time.Millisecond}, {"failures.confirm", c.Failures.Confirm, 2 * time.Second}, {"failures.max_heartbeat_age", c.Failures.MaxHeartbeatAge, 2 * time.Second},
+		{"failures.max_neighbour_age", c.Failures.MaxNeighbourAge, 2 * time.Second},
 		{"failures.grace", c.Failures.Grace, 0}, {"failures.fence_after", c.Failures.FenceAfter, 0}, {"failures.back_off", c.Failures.BackOff, time.Second}, {"failures.ready", c.Failures.Ready, 0},
 		{"failures.await_agent", c.Failures.AwaitAgent, 0}, {"failures.guests.window", c.Failures.Guests.Window, 10 * time.Second}, {"failures.guests.custom.silent", c.Failures.Guests.Custom.Silent, 5 * time.Second},
 		{"failures.guests.custom.uptime", c.Failures.Guests.Custom.Uptime, 0}, {"failures.guests.custom.within", c.Failures.Guests.Custom.Within, time.Minute},

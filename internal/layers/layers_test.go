@@ -54,6 +54,7 @@ func house() map[string]room {
 		"exporter/libvirt":     {level: 3, knows: []string{"internal/virt"}, why: "adapter: reads libvirt"},
 		"exporter/machine":     {level: 3, why: "adapter: reads the Linux machine"},
 		"exporter/heartbeat":   {level: 3, why: "adapter: stamps on shared storage"},
+		"exporter/neighbours":  {level: 3, why: "adapter: whether other hosts answer"},
 		"actuator/hypervisor":  {level: 3, knows: []string{"internal/virt"}, why: "adapter: migrates through libvirt"},
 		"analyzer/promql":      {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
 		"actuator/fence":       {level: 3, knows: []string{"internal/secret"}, why: "adapter: turns hosts off and on through fence agents and Redfish"},
@@ -73,7 +74,7 @@ func house() map[string]room {
 
 		"cmd/evenkeel":          {level: 4, why: "wiring: knows every room"},
 		"cmd/evenkeel-exporter": {level: 4, knows: []string{"internal/command"}, why: "the exporter alone, for the hosts"},
-		"internal/command": {level: 4, knows: []string{"exporter", "exporter/libvirt", "exporter/machine", "exporter/heartbeat"},
+		"internal/command": {level: 4, knows: []string{"exporter", "exporter/libvirt", "exporter/machine", "exporter/heartbeat", "exporter/neighbours"},
 			why: "wiring that both programs share; the server's rooms would make the hosts' program large"},
 		"test/bench":     {level: 4, why: "measures the program beside others"},
 		"test/checker":   {level: 4, knows: []string{"test/checker"}, why: "checks plans by the file formats alone; its own test keeps it from knowing any room"},
