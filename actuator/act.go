@@ -316,10 +316,23 @@ func (a *Actuator) carryOut(ctx context.Context, c cluster.Case) {
 	case cluster.Fence:
 		_, err = a.recovery.Fencer.Off(ctx, action.From)
 	default:
+		a.capture(ctx, c)
 		err = a.hypervisor.Act(ctx, action, func(p cluster.Progress) { a.progress(id, p) })
 	}
 	a.conclude(ctx, c, err)
 	a.poke() // what waited for it may have its turn
+}
+
+// capture keeps what the VM shows before it is lost. That it cannot be had holds nothing up.
+func (a *Actuator) capture(ctx context.Context, c cluster.Case) {
+	rec := c.Recommendation
+	panicked := slices.ContainsFunc(rec.Because, func(f cluster.Finding) bool { return f.Detector == cluster.GuestPanicked })
+	if a.recovery.Captures == nil || rec.Action.Kind != cluster.Reset && !panicked {
+		return
+	}
+	if err := a.recovery.Captures.Keep(ctx, rec.ID, rec.Action); err != nil {
+		a.log.Warn("not all of what the VM shows could be kept", "id", rec.ID, "action", rec.Action.String(), "err", err)
+	}
 }
 
 func (a *Actuator) progress(id string, p cluster.Progress) {

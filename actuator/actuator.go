@@ -68,11 +68,17 @@ type Fencer interface {
 // Definitions tell of which VMs a definition is kept.
 type Definitions interface{ Kept(vm string) bool }
 
+// Captures keep what a VM shows before it is reset or what is left of it destroyed.
+type Captures interface {
+	Keep(ctx context.Context, id string, a cluster.Action) error
+}
+
 // Recovery is what it takes to act on failures.
 type Recovery struct {
 	Watch       Watch
 	Fencer      Fencer
 	Definitions Definitions
+	Captures    Captures
 }
 
 // Policy is what the operator decided about acting.

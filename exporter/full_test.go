@@ -69,7 +69,7 @@ func fullVM() stat.VM {
 		Definition: &stat.Definition{Machine: "pc-q35-7.2", CPUMode: "host-model", CPUModel: "EPYC", CPUCompat: "c0ffee00", MemoryBytes: 1 << 30, VCPUs: 2, HugePageBytes: 2 << 20,
 			Disks: []stat.Disk{{Type: "file", Device: "vda", Path: "/nfs/web1.qcow2", Format: "qcow2", Pool: "nfs", Shared: true, Depth: n(1)}},
 			NICs:  []stat.NIC{{Index: 0, MAC: "52:54:00:00:00:01", Network: "br0"}}, Immovable: []string{"it has a passed-through device", "it shares memory with its host"},
-			AgentChannel: true, BalloonStats: &yes, Snapshots: n(2),
+			AgentChannel: true, AgentConnected: true, BalloonStats: &yes, Snapshots: n(2),
 			Settings:  stat.Settings{Automation: "manual", RestartPriority: "high", Tags: []string{"db", "web"}, Problem: `attribute "colour" is not known`},
 			Resources: stat.Resources{Shares: n(1024), LimitCores: n(1.5), HardLimit: n(1 << 31), SoftLimit: n(1 << 30), Guaranteed: n(1 << 29), SwapHardLimit: n(1 << 32)}},
 	}

@@ -237,3 +237,32 @@ func TestDefinitionsAreTakenFromWhereTheVMRuns(t *testing.T) {
 		}
 	})
 }
+
+func TestASilentGuestIsDecidedAboutWhileItsSignsAreFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t)
+		s.room.policy.Recovery.Guests = recovery.Guests{Default: recovery.Sensitivities()["high"], Window: 2 * time.Minute}
+		well := map[string]string{"h1": "alive", "h2": "alive"}
+		s.looks(well)
+		time.Sleep(time.Hour)
+		s.looks(well)
+		s.guests = []cluster.GuestSigns{{VM: "v1", Connected: true, SilentSeconds: cluster.Known(40), DiskRequests: cluster.Known(0), PacketsSent: cluster.Known(0), VCPUs: []float64{0}}}
+		s.room.lookAtGuests(t.Context())
+		s.looks(well)
+		if got := s.wishes(); got != "reset web1 on h1" {
+			t.Errorf("advised: %q", got)
+		}
+		s.broken = errors.New("Prometheus is gone")
+		time.Sleep(10 * time.Second)
+		s.room.lookAtGuests(t.Context())
+		s.looks(well)
+		if got := s.wishes(); got != "reset web1 on h1" {
+			t.Errorf("one question was not answered: %q", got)
+		}
+		time.Sleep(10 * time.Second)
+		s.looks(well)
+		if got := s.wishes(); got != "" {
+			t.Errorf("advised by signs that are 20 s old: %q", got)
+		}
+	})
+}

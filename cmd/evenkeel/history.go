@@ -65,5 +65,8 @@ func drawEnded(t *table, c cluster.Case) {
 	if r.Action.Kind != cluster.Migrate {
 		score = "-" // it promises nothing of the score
 	}
+	if r.Action.Kind == cluster.Reset && c.State == cluster.CaseDone {
+		reason = strings.TrimPrefix(reason+"; what it showed before: evenkeel captures "+r.ID, "; ")
+	}
 	t.row(clock(c.Updated), r.ID, r.Action.String(), c.State.String(), who, took, score, reason)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/capture"
 	"github.com/evenkeel/evenkeel/actuator/definitions"
 	"github.com/evenkeel/evenkeel/actuator/failover"
 	"github.com/evenkeel/evenkeel/actuator/fence"
@@ -80,6 +81,7 @@ type driver interface {
 	actuator.Hypervisor
 	watch.Hypervisor
 	failover.Source
+	capture.Source
 	Keep(kept hypervisor.Definitions)
 	Configure(hosts []hypervisor.Host, o hypervisor.Options)
 	Close()
@@ -187,7 +189,8 @@ func (s *server) build(c config.Config) error {
 	if err != nil {
 		return err
 	}
-	s.actuator.SetRecovery(actuator.Recovery{Watch: s.watch, Fencer: s.fencer, Definitions: s.failover})
+	captures := capture.New(filepath.Join(s.flags.storage, "captures"), s.driver)
+	s.actuator.SetRecovery(actuator.Recovery{Watch: s.watch, Fencer: s.fencer, Definitions: s.failover, Captures: captures})
 	s.failover.SetInbox(s.actuator)
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
@@ -196,6 +199,7 @@ func (s *server) build(c config.Config) error {
 	s.api.SetLedger(s.journal)
 	s.api.SetWatch(s.watch)
 	s.api.SetFailures(s.failover)
+	s.api.SetCaptures(captures)
 	if s.runbooks, err = s.newRunbooks(); err != nil {
 		return err
 	}

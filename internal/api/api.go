@@ -120,15 +120,16 @@ type Server struct {
 	log     *slog.Logger
 	mux     *http.ServeMux
 
-	mu     sync.Mutex
-	access Access
-	level  cluster.Level
-	reload func() error
-	ledger Ledger
-	watch  Watch
-	failed Failures
-	runner Runner
-	limits limiters
+	mu       sync.Mutex
+	access   Access
+	level    cluster.Level
+	reload   func() error
+	ledger   Ledger
+	watch    Watch
+	failed   Failures
+	captured Captures
+	runner   Runner
+	limits   limiters
 }
 
 // route is one thing that can be asked of a server, and who may.
@@ -153,6 +154,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
 		{"GET", recommendation, Viewer, reads(s.recommendation)},
 		{"GET", recommendation + "/gates", Viewer, reads(s.gates)},
+		{"GET", recommendation + "/captures", Approver, reads(s.captures)},
 		{"POST", recommendation + "/approve", Approver, s.approve},
 		{"POST", recommendation + "/reject", Approver, s.reject},
 		{"POST", recommendation + "/snooze", Approver, s.snooze},

@@ -239,7 +239,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
-		{"GET /api/v1/recommendations", "?state=all", "", 200}, {"GET /api/v1/recommendations/{id}", "", "", 200}, {"GET /api/v1/recommendations/{id}/gates", "", "", 200},
+		{"GET /api/v1/recommendations", "?state=all", "", 200}, {"GET /api/v1/recommendations/{id}", "", "", 200}, {"GET /api/v1/recommendations/{id}/gates", "", "", 200}, {"GET /api/v1/recommendations/{id}/captures", "", "", 200},
 		{"POST /api/v1/recommendations/{id}/approve", "", "", 200}, {"POST /api/v1/recommendations/{id}/reject", "", "", 200},
 		{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "web1", "to": "h2", "reason": "x"}`, 200},
 		{"POST /api/v1/recommendations/{id}/snooze", "", `{"until": "2099-01-01T00:00:00Z"}`, 200}, {"GET /api/v1/orders", "", "", 200},
@@ -307,6 +307,10 @@ func (watched) Hosts() []cluster.HostWatch {
 	return []cluster.HostWatch{{Host: "h1", Verdict: "isolated", Reason: "it is cut off", Since: at(), HeardAt: at(), LookedAt: at(), Exporter: "no", Libvirt: "refused", Heartbeat: "yes", Neighbours: "unknown", Power: "yes"}}
 }
 
+func (watched) Get(string) ([]cluster.Captured, error) {
+	return []cluster.Captured{{Name: "console.log", Type: "text/plain", Data: []byte("Oops")}}, nil
+}
+
 func (watched) Waiting() []recovery.Waiting {
 	return []recovery.Waiting{{Subject: "host/h1", Name: "h1", Cause: "isolated", Reason: "mend its network", Since: at(), Stuck: true}}
 }
@@ -333,6 +337,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr})
 	s.SetWatch(watched{})
 	s.SetFailures(watched{})
+	s.SetCaptures(watched{})
 	for _, q := range questions {
 		a.one(s, token, q)
 	}
@@ -377,6 +382,7 @@ func (a *answers) guards() {
 	a.one(s, secret, question{"GET /api/v1/journal/verify", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/recommendations/{id}/captures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/impact", "?of=host/h1", "", 404})
 	s.Configure(api.Access{Tokens: []api.Token{{Name: "eve", Secret: secret, Role: api.Viewer}}}, cluster.LevelManual)
 	for _, r := range api.Routes() {

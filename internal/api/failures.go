@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -87,6 +88,45 @@ func (s *Server) impact(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, out)
+}
+
+// Captures has what VMs showed before they were reset, by the ID of the case.
+type Captures interface {
+	Get(id string) ([]cluster.Captured, error)
+}
+
+// SetCaptures says who has them.
+func (s *Server) SetCaptures(c Captures) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.captured = c
+}
+
+// captures are not for everybody who may look: a screen can show what its owner types.
+func (s *Server) captures(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	captured := s.captured
+	s.mu.Unlock()
+	c, err := s.desk.Case(r.PathValue("id"))
+	if err != nil {
+		fail(w, http.StatusNotFound, err, nil)
+		return
+	}
+	if captured == nil {
+		fail(w, http.StatusNotFound, errors.New("nothing is kept here of what VMs show"), nil)
+		return
+	}
+	list, err := captured.Get(c.Recommendation.ID)
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err, nil)
+		return
+	}
+	answer(w, orEmpty(list))
+}
+
+// Captures asks for what a VM showed before it was reset.
+func (c *Client) Captures(ctx context.Context, id string) ([]cluster.Captured, error) {
+	return get[[]cluster.Captured](ctx, c, "/api/v1/recommendations/"+url.PathEscape(id)+"/captures", nil)
 }
 
 // Hosts asks what has become of each host.

@@ -94,6 +94,7 @@ func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 	s, _ := serve(t, &house{}, nil)
 	s.SetLedger(&ledger{})
 	s.SetFailures(watched{})
+	s.SetCaptures(watched{})
 	for route, op := range operations(described(t)) {
 		for _, p := range op.Parameters {
 			if p.Value.In != "query" || p.Value.Name == "vm" && p.Value.Schema != nil { // a name or UUID may be anything

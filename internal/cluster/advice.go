@@ -75,8 +75,11 @@ func (r Recommendation) Recovers() bool {
 	return r.Policy == Restart || r.Action.Kind == Fence || r.OfHungGuest()
 }
 
-// GuestHung is the detector of guests that hang while their processes run.
-const GuestHung = "guest_hung"
+// GuestHung is the detector of guests that hang while their processes run, GuestPanicked that of guests that panicked and whose processes were kept.
+const (
+	GuestHung     = "guest_hung"
+	GuestPanicked = "vm_panicked"
+)
 
 // OfHungGuest tells whether it resets a VM because its guest hangs.
 func (r Recommendation) OfHungGuest() bool {

@@ -82,3 +82,11 @@ func (r Roll) Of(vm string) VMSeen {
 	}
 	return VMSeen{VM: vm, State: VMShutoff}
 }
+
+// Captured is something that was kept of a VM before it was reset.
+type Captured struct {
+	// Name is that of a file, for example "screen.png"; Type its media type.
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Data []byte `json:"data"`
+}
