@@ -228,6 +228,7 @@ func (r *Room) turn(ctx context.Context) {
 	snap, err := r.world(ctx)
 	if err != nil {
 		r.log.Warn("nothing can be decided about failures without a snapshot", "err", err)
+		r.undecided(now)
 		return
 	}
 	fenceable := map[string]bool{}
@@ -246,6 +247,20 @@ func (r *Room) turn(ctx context.Context) {
 		r.inbox.Nudge()
 	}
 }
+
+// undecided adds to what waits that nothing can be decided, for whoever asks would be told that nothing waits.
+func (r *Room) undecided(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.ContainsFunc(r.waiting, func(w recovery.Waiting) bool { return w.Cause == noSnapshot }) {
+		return
+	}
+	r.waiting = append(slices.Clip(r.waiting), recovery.Waiting{Subject: "cluster", Name: "the cluster", Cause: noSnapshot, Since: now, Stuck: true,
+		Reason: "nothing can be decided about failures, for no snapshot can be taken; is Prometheus reachable?"})
+}
+
+// noSnapshot is why nothing is decided although there is something to decide.
+const noSnapshot = "no-snapshot"
 
 // needed tells whether there is anything to decide: a VM that is down, a host of which nothing is heard, a VM that was started
 // elsewhere, or a guest that is silent.

@@ -198,9 +198,21 @@ func TestWithoutASnapshotNothingIsDecided(t *testing.T) {
 		s.looks(map[string]string{"h1": "alive", "h2": "alive"})
 		s.past = func(time.Time) (cluster.Snapshot, error) { return cluster.Snapshot{}, errors.New("no route") }
 		time.Sleep(2 * time.Second)
-		s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+		began := time.Now()
+		for range 2 {
+			s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+			time.Sleep(time.Second)
+		}
 		if got := s.wishes(); got != "" {
 			t.Errorf("it wants %q", got)
+		}
+		if w := s.room.Waiting(); len(w) != 1 || w[0].Subject != "cluster" || !w[0].Stuck || !w[0].Since.Equal(began) || !strings.Contains(w[0].Reason, "is Prometheus reachable") {
+			t.Errorf("what waits is %+v", w)
+		}
+		s.past = func(at time.Time) (cluster.Snapshot, error) { return snapshot(at, "h1"), nil }
+		s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+		if got, w := s.wishes(), s.room.Waiting(); got != "start web1 on h2" || len(w) != 0 {
+			t.Errorf("with a snapshot it wants %q, and what waits is %+v", got, w)
 		}
 	})
 }

@@ -74,7 +74,7 @@ type Try struct {
 
 // Waiting is something that is not done now, and why.
 type Waiting struct {
-	// Subject is "vm/<id>" or "host/<id>".
+	// Subject is "vm/<id>" or "host/<id>", or "cluster" where nothing can be decided at all.
 	Subject string `json:"subject"`
 	Name    string `json:"name,omitempty"`
 	// Cause is why it should be done, Reason why it is not.

@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +41,34 @@ func (s *instance) becomes(verdict string, within time.Duration) time.Duration {
 		return nil
 	})
 	return time.Since(begun)
+}
+
+// each waits until the server says that of every host.
+func (s *instance) each(t *testing.T, within time.Duration, what string, is func(cluster.HostWatch) bool) {
+	t.Helper()
+	eventually(t, within, "every host to be "+what, func() error {
+		list, err := s.client.Hosts(ctx())
+		if err != nil || len(list) != hosts {
+			return fmt.Errorf("%+v %v", list, err)
+		}
+		for _, h := range list {
+			if !is(h) {
+				return fmt.Errorf("%+v is not", h)
+			}
+		}
+		return nil
+	})
+}
+
+// heard tells whether a host is alive by the word of both exporter and libvirt.
+func heard(h cluster.HostWatch) bool {
+	return h.Verdict == "alive" && h.Exporter == "yes" && h.Libvirt == "yes"
+}
+
+// shell has the agent of a guest run a line of shell, and does not wait for its end.
+func shell(t *testing.T, vm, host, line string) {
+	t.Helper()
+	lab(t, "vir", host, "qemu-agent-command", "--timeout", "5", vm, fmt.Sprintf(`{"execute":"guest-exec","arguments":{"path":"/bin/sh","arg":["-c",%q]}}`, line))
 }
 
 // beat are the flags of an exporter with a heartbeat on the storage that the hosts share.
@@ -77,8 +107,8 @@ func (s *instance) settled(t *testing.T, vms ...string) {
 	})
 }
 
-// alive waits until the guests run, each on one of the hosts, and answer.
-func alive(t *testing.T, within time.Duration, vms []string, on ...string) {
+// runs waits until the guests run, each on one of the hosts.
+func runs(t *testing.T, within time.Duration, vms []string, on ...string) {
 	t.Helper()
 	for _, vm := range vms {
 		eventually(t, within, vm, func() error {
@@ -89,6 +119,12 @@ func alive(t *testing.T, within time.Duration, vms []string, on ...string) {
 			return nil
 		})
 	}
+}
+
+// alive waits until the guests run, each on one of the hosts, and answer.
+func alive(t *testing.T, within time.Duration, vms []string, on ...string) {
+	t.Helper()
+	runs(t, within, vms, on...)
 	for _, vm := range vms {
 		if err := awaitAgent(vm, running(vm)[0]); err != nil {
 			t.Error(err)
@@ -101,9 +137,7 @@ func TestFailures(outer *testing.T) {
 	t := outer // what the steps start stays for those after them
 	home(t)
 	flags := beat(t)
-	exporter(t, 1, flags...)
-	exporter(t, 2, flags...)
-	third := exporter(t, 3, flags...)
+	first, second, third := exporter(t, 1, flags...), exporter(t, 2, flags...), exporter(t, 3, flags...)
 	s := server(t, fencedAll(t, config(quiet, recovering, swift)))
 	watchDisks(t)
 	both, one := []string{"e2e-a", "e2e-b"}, []string{"e2e-a"}
@@ -130,9 +164,43 @@ func TestFailures(outer *testing.T) {
 		{"the exporter dies, and comes back", one, func(t *testing.T, since time.Time) {
 			third.end(syscall.SIGTERM)
 			s.becomes("exporter-lost", 20*time.Second)
-			exporter(outer, 3, flags...)
+			third = exporter(outer, 3, flags...)
 			s.becomes("alive", 20*time.Second)
 			s.nothing(t, since)
+		}},
+		{"all exporters die at once, and come back", one, func(t *testing.T, since time.Time) {
+			for _, p := range []*process{first, second, third} {
+				p.end(syscall.SIGKILL)
+			}
+			s.each(t, 20*time.Second, "exporter-lost", func(h cluster.HostWatch) bool {
+				return h.Verdict == "exporter-lost" && h.Exporter == "no" && h.Libvirt == "yes"
+			})
+			time.Sleep(3 * time.Second)
+			s.each(t, time.Second, "exporter-lost", func(h cluster.HostWatch) bool { return h.Verdict == "exporter-lost" })
+			for i := range hosts {
+				exporter(outer, i+1, flags...)
+			}
+			s.each(t, 20*time.Second, "alive", heard)
+			s.nothing(t, since)
+		}},
+		{"the storage takes a host's heartbeat no longer: it lives by all other signs", one, func(t *testing.T, since time.Time) {
+			dir := filepath.Join(labDir(), "shared", "ds1", "heartbeat")
+			lab(t, "sh", "host3", "/bin/sh", "-c", "mount --bind "+dir+" "+dir+" && mount -o remount,bind,ro "+dir)
+			mend := sync.OnceFunc(func() { lab(t, "sh", "host3", "umount", "-l", dir) })
+			defer mend()
+			beats := func(third string) {
+				t.Helper()
+				s.each(t, 20*time.Second, "alive, and the heartbeat of host3 "+third, func(h cluster.HostWatch) bool {
+					return heard(h) && (h.Heartbeat == "yes" && h.Host != "host3" || h.Heartbeat == third && h.Host == "host3")
+				})
+			}
+			beats("no")
+			time.Sleep(3 * time.Second)
+			beats("no")
+			mend()
+			beats("yes")
+			s.nothing(t, since)
+			alive(t, 10*time.Second, one, "host3")
 		}},
 		{"libvirtd dies, its guests live on", one, func(t *testing.T, since time.Time) {
 			lab(t, "kill-agent", "host3")
@@ -173,6 +241,67 @@ func TestFailures(outer *testing.T) {
 				t.Errorf("what a person shut down was started on %v", on)
 			}
 			if n := len(s.since(t, since)); n != 1 {
+				t.Errorf("%d actions: %s", n, mustCLI(t, s, "history"))
+			}
+		}},
+		{"a disk has no room: its guest is resumed until there is some", one, func(t *testing.T, since time.Time) {
+			const dir, disk = "/run/small", "/run/small/disk.qcow2"
+			xml := filepath.Join(t.TempDir(), "disk.xml")
+			writeFile(t, xml, "<disk type='file' device='disk'><driver name='qemu' type='qcow2' error_policy='stop'/><source file='"+disk+"'/><target dev='vdb' bus='virtio'/></disk>")
+			lab(t, "sh", "host3", "/bin/sh", "-c", "mkdir -p "+dir+" && mount -t tmpfs -o size=2m small "+dir+" && qemu-img create -q -f qcow2 "+disk+" 16M")
+			defer lab(t, "sh", "host3", "umount", "-l", dir)
+			lab(t, "vir", "host3", "attach-device", "e2e-a", xml, "--live")
+			defer lab(t, "vir", "host3", "detach-disk", "e2e-a", "vdb", "--live")
+			shell(t, "e2e-a", "host3", "until [ -e /dev/vdb ]; do sleep 1; done; dd if=/dev/urandom of=/dev/vdb bs=64k count=128 && sync")
+			eventually(t, 20*time.Second, "two tries in vain", func() error {
+				state, told := must(hostlab("vir", "host3", "domstate", "--reason", "e2e-a")), mustCLI(t, s, "failures")
+				if state != "paused (I/O error)" || !strings.Contains(told, "it was resumed 2 times and its storage is not back") {
+					return fmt.Errorf("it is %s, and what waits is\n%s", state, told)
+				}
+				return nil
+			})
+			lab(t, "sh", "host3", "mount", "-o", "remount,size=32m", dir)
+			alive(t, 30*time.Second, one, "host3")
+			eventually(t, 20*time.Second, "all that the guest writes to be on the disk", func() error {
+				var kib int
+				if _, err := fmt.Sscan(lab(t, "sh", "host3", "du", "-k", disk), &kib); err != nil || kib < 8<<10 {
+					return fmt.Errorf("%d KiB are %v", kib, err)
+				}
+				return nil
+			})
+			s.inOrder(t, since, "resume e2e-a on host3")
+			for _, c := range s.since(t, since) {
+				if c.Recommendation.Action.String() != "resume e2e-a on host3" {
+					t.Errorf("%s is %s", c.Recommendation.Action, c.State)
+				}
+			}
+		}},
+		{"guests panic, whose processes end and are kept: they start where they were", both, func(t *testing.T, since time.Time) {
+			causes := map[string]string{"destroy": "vm_crashed", "preserve": "vm_panicked"}
+			then := map[string]string{"e2e-a": "preserve", "e2e-b": "destroy"}
+			for _, vm := range both {
+				lab(t, "vir", "host3", "set-lifecycle-action", vm, "crash", then[vm], "--live", "--config")
+				defer lab(t, "vir", "host3", "set-lifecycle-action", vm, "crash", "restart", "--live", "--config")
+			}
+			for _, vm := range both {
+				shell(t, vm, "host3", "sleep 1; echo c > /proc/sysrq-trigger") // the agent has its second to answer
+			}
+			var done []cluster.Case
+			eventually(t, 30*time.Second, "both to be started", func() error {
+				if done = s.since(t, since); len(done) < len(both) {
+					return fmt.Errorf("%d actions", len(done))
+				}
+				return nil
+			})
+			runs(t, 10*time.Second, both, "host3")
+			for _, c := range done {
+				vm := c.Recommendation.Action.Name
+				s.inOrder(t, since, "start "+vm+" on host3")
+				if because := c.Recommendation.Because[0].Detector; because != causes[then[vm]] {
+					t.Errorf("%s was started because of %s, and libvirt's on_crash is %s", vm, because, then[vm])
+				}
+			}
+			if n := len(s.since(t, since)); n != len(both) {
 				t.Errorf("%d actions: %s", n, mustCLI(t, s, "history"))
 			}
 		}},
@@ -235,6 +364,68 @@ func TestFailures(outer *testing.T) {
 			})
 			lab(t, "heal", "host3", "bmc")
 			back(t, one)
+		}},
+		{"Prometheus dies: nothing can be decided, and what fell meanwhile starts when it is back", one, func(t *testing.T, _ time.Time) {
+			dir := outer.TempDir()
+			file := filepath.Join(dir, "prometheus.yml")
+			writeFile(t, file, "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: evenkeel-exporter, static_configs: [{targets: ['10.77.0.11:9177', '10.77.0.12:9177', '10.77.0.13:9177']}]}]\n")
+			prometheus := func() *process {
+				return start(outer, "prometheus", "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address=127.0.0.1:19092")
+			}
+			p := prometheus()
+			s.end(syscall.SIGTERM)
+			s.args = append(s.args, "--prometheus.url=http://127.0.0.1:19092")
+			s.start()
+			s.each(t, 20*time.Second, "alive", heard)
+			s.settled(t, one...)
+			since := time.Now()
+			p.end(syscall.SIGKILL)
+			cutOff := func(h cluster.HostWatch) bool {
+				return h.Verdict == "alive" && h.Exporter == "unknown" && h.Libvirt == "yes"
+			}
+			s.each(t, 20*time.Second, "alive by libvirt alone", cutOff)
+			lab(t, "kill-vm", "host3", "e2e-a")
+			eventually(t, 10*time.Second, "e2e-a to be missed", func() error {
+				body, err := get(s.url + "/metrics")
+				if err == nil && !strings.Contains(body, "\nevenkeel_vm_down_seconds{") {
+					err = errors.New("no VM is down")
+				}
+				return err
+			})
+			time.Sleep(3 * time.Second)
+			s.each(t, time.Second, "alive by libvirt alone", cutOff)
+			s.nothing(t, since)
+			if on := running("e2e-a"); len(on) > 0 {
+				t.Errorf("it was started on %v", on)
+			}
+			if out := mustCLI(t, s, "failures"); !strings.Contains(out, "is Prometheus reachable?") || !strings.Contains(out, "NEEDS YOU") {
+				t.Errorf("evenkeel failures says\n%s", out)
+			}
+			prometheus()
+			// Where host3 is scraped after the others there is no number of it yet, and another host is as good.
+			starts := func() (done int) {
+				for _, c := range s.since(t, since) {
+					if c.Recommendation.Action.Kind == cluster.Start && c.State == cluster.CaseDone {
+						done++
+					}
+				}
+				return done
+			}
+			eventually(t, 60*time.Second, "e2e-a to be started", func() error {
+				if starts() == 0 {
+					return errors.New("it is not")
+				}
+				return nil
+			})
+			runs(t, 10*time.Second, one, "host1", "host2", "host3")
+			for _, c := range s.since(t, since) {
+				if kind := c.Recommendation.Action.Kind; kind != cluster.Start && kind != cluster.Forget {
+					t.Errorf("%s is %s", c.Recommendation.Action, c.State)
+				}
+			}
+			if n := starts(); n != 1 {
+				t.Errorf("%d starts: %s", n, mustCLI(t, s, "history"))
+			}
 		}},
 		{"two hosts at once", both, func(t *testing.T, _ time.Time) {
 			defer lab(t, "revive", "host2")
