@@ -3,7 +3,7 @@ package exporter
 import "github.com/evenkeel/evenkeel/exporter/stat"
 
 func vmGuestAgent() family {
-	const source = "GetGuestInfo; in the background"
+	const source = "QemuAgentCommand, GetGuestInfo; in the background"
 	up := gauge("evenkeel_vm_guest_agent_up", "", "Whether the guest agent answered when it was asked last (1) or not (0). Absent for a VM without its channel.", source, kvm, "vm")
 	connected := gauge("evenkeel_vm_guest_agent_connected", "", "Whether something in the guest has the agent's channel open (1) or not (0): an agent that was stopped closes it, one whose guest hangs does not. Absent for a VM without its channel.", "GetXMLDesc; in the background", kvm, "vm")
 	silent := gauge("evenkeel_vm_guest_agent_silent_seconds", "seconds", "How long ago the guest agent answered last.", source, kvm, "vm")

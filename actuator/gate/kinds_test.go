@@ -3,6 +3,7 @@ package gate_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -58,6 +59,10 @@ func TestEachKindOfActionIsRefusedForWhatMustBeSo(t *testing.T) {
 		{"no memory", cluster.Start, func(q *gate.Question) { q.Snapshot.VMs[2].MemoryBytes = 13 * gib }, "world", "no-fit", "memory"},
 		{"another VM by name", cluster.Reset, func(q *gate.Question) { q.Sighting.Hosts[0].Name = "web2" }, "world", "renamed", `h1 calls the VM "web2"`},
 		{"another VM by name, off", cluster.Start, func(q *gate.Question) { q.Sighting.Hosts[0].Name = "web2" }, "world", "renamed", "web2"},
+		{"its guest hung and answers", cluster.Reset, func(q *gate.Question) {
+			q.Rec.Because, q.Sighting.Hosts[0].AgentAnswers = []cluster.Finding{{Detector: cluster.GuestHung}}, true
+			q.WatchBegan = q.Now.Add(-time.Hour)
+		}, "world", "alive", "its agent answers"},
 		{"it is off", cluster.Reset, shut, "world", "not-running", "the VM is shutoff on h1"},
 		{"it is off", cluster.Shutdown, shut, "world", "not-running", ""},
 		{"it runs", cluster.Resume, func(q *gate.Question) { q.Sighting.Hosts[0].State = cluster.VMRunning }, "world", "not-paused", "the VM is running"},

@@ -117,15 +117,19 @@ func console(c *libvirt.Connect, dom *libvirt.Domain) ([]byte, error) {
 	}
 	dir, name := filepath.Split(file)
 	pool, err := c.LookupStoragePoolByTargetPath(filepath.Clean(dir))
-	if err == nil {
-		err = pool.Refresh(0)
-	} else if pool, err = c.StoragePoolCreateXML(poolXML(filepath.Clean(dir)), 0); err == nil {
-		defer pool.Destroy() //nolint:errcheck // it was for this moment only, and is gone with the daemon at the latest
+	ours := err != nil
+	if ours {
+		pool, err = c.StoragePoolCreateXML(poolXML(filepath.Clean(dir)), 0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("have libvirt look into %s: %w", dir, err)
 	}
 	defer pool.Free() //nolint:errcheck // it frees our handle only
+	if ours {
+		defer pool.Destroy() //nolint:errcheck // it was for this moment only, and is gone with the daemon at the latest
+	} else if err := pool.Refresh(0); err != nil {
+		return nil, fmt.Errorf("have libvirt look into %s again: %w", dir, err)
+	}
 	vol, err := pool.LookupStorageVolByName(name)
 	if err != nil {
 		return nil, err

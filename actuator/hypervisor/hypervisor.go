@@ -146,12 +146,6 @@ func (d *Driver) Look(ctx context.Context, a cluster.Action, hosts []string) clu
 	return s
 }
 
-// ping is a question that every guest agent answers, pingSeconds how long it has for that. libvirt gives it 5 s more to show that it listens.
-const (
-	ping                                              = `{"execute":"guest-ping"}`
-	pingSeconds libvirt.DomainQemuAgentCommandTimeout = 5
-)
-
 func (d *Driver) lookAt(ctx context.Context, a cluster.Action, name string) (cluster.SightingHost, error) {
 	h, _, err := d.host(name)
 	if err != nil {
@@ -190,16 +184,25 @@ func (d *Driver) lookAt(ctx context.Context, a cluster.Action, name string) (clu
 		if !seen.State.Active() {
 			return nil
 		}
-		if a.Kind == cluster.Reset && seen.State == cluster.VMRunning {
-			_, err := dom.QemuAgentCommand(ping, pingSeconds, 0)
-			seen.AgentAnswers = err == nil
-		}
 		return lookAtDisks(c, dom, a, seen)
 	})
 	if err != nil {
 		return cluster.SightingHost{}, err
 	}
+	if a.Kind == cluster.Reset && seen.State == cluster.VMRunning {
+		seen.AgentAnswers = d.ping(ctx, h, a)
+	}
 	return *seen, nil
+}
+
+// pingTimeout bounds a ping: it is one more look at an agent that was silent for long, and other actions wait for it.
+const pingTimeout = 2 * time.Second
+
+// ping tells whether the guest's agent answers, in a call of its own: it must not cost the rest of the look.
+func (d *Driver) ping(ctx context.Context, h *host, a cluster.Action) bool {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout+time.Second)
+	defer cancel()
+	return d.onDomain(ctx, h, "ping the guest agent of "+a.Name, a.VM, func(dom *libvirt.Domain) error { return virt.Ping(dom, pingTimeout) }) == nil
 }
 
 // busy tells whether a job is under way. A domain that does not run has none.

@@ -52,7 +52,7 @@ func (g Guests) of(v cluster.VM) (s Sensitivity, watched bool) {
 
 // A vCPU that is below idle or above flatOut of its time may be that of a guest that hangs: halted, or going round in a circle. Between
 // the two it works on something.
-const idle, flatOut = 0.1, 0.9
+const idle, flatOut = 0.03, 0.9
 
 // guests looks for guests that hang.
 func (d *decision) guests() {

@@ -160,7 +160,9 @@ func (simulated) Keep(hypervisor.Definitions) {}
 func (simulated) Definitions(context.Context, string) ([]cluster.Definition, error) { return nil, nil }
 
 // Capture has nothing: simulated VMs show nothing.
-func (simulated) Capture(context.Context, cluster.Action) ([]cluster.Captured, error) { return nil, nil }
+func (simulated) Capture(context.Context, cluster.Action) ([]cluster.Captured, error) {
+	return nil, nil
+}
 
 // exporters are one real exporter a host, each on a port of its own, as on real hosts.
 type exporters struct {

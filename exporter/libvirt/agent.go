@@ -10,6 +10,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/exporter/stat"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/virt"
 	"libvirt.org/go/libvirt"
 )
 
@@ -18,8 +19,8 @@ const (
 	agentTick = 2 * time.Second
 	// agentsAtOnce is how many are asked side by side.
 	agentsAtOnce = 4
-	// agentLimit bounds a question. libvirt gives an agent 5 s to show that it listens.
-	agentLimit = 8 * time.Second
+	// agentPing is what an agent has to answer a ping, agentLimit bounds all that it is asked at once.
+	agentPing, agentLimit = 5 * time.Second, 8 * time.Second
 	// agentFullEvery is after how long an agent is asked for everything and not for its name alone.
 	agentFullEvery = 5 * time.Minute
 	// mostFilesystems and longestName bound what a guest can make others store.
@@ -69,6 +70,11 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 		r.mu.Unlock()
 		return nil
 	}
+	if r.asking[asking{uuid, askingAgent}] { // it answered the ping, and not what it was asked then
+		m.agentAt, m.agent.Answers = time.Now(), new(bool)
+		r.mu.Unlock()
+		return nil
+	}
 	full := time.Since(m.agentFull) > agentFullEvery
 	m.agentAt = time.Now()
 	r.mu.Unlock()
@@ -76,6 +82,13 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 	var asked atomic.Bool
 	err := r.call(ctx, r.agents, agentLimit, uuid, "ask a guest agent", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
 		asked.Store(true)
+		if !r.begin(uuid, askingAgent) {
+			return nil
+		}
+		defer r.end(uuid, askingAgent)
+		if err := virt.Ping(dom, agentPing); err != nil {
+			return err
+		}
 		told, err := ask(dom, full)
 		got = told
 		return err
@@ -103,7 +116,7 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 	return nil
 }
 
-// ask asks an agent for its host's name, and in full for what the guest is and for its file systems.
+// ask asks an agent that answered a ping for its host's name, and in full for what the guest is and for its file systems.
 // An agent that refuses one of these answers all the same.
 func ask(dom *libvirt.Domain, full bool) (stat.Agent, error) {
 	var a stat.Agent

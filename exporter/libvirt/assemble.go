@@ -101,7 +101,7 @@ func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
 		vm.Job, vm.Jobs, vm.BlockJobs = m.job, !r.single, m.blockJobs
 	}
 	vm.DirtyRate = m.dirty
-	if d := m.definition; d != nil && d.AgentChannel && m.agent.Answers != nil && now.Sub(m.agentAt) < freshTimes*r.opts.AgentEvery {
+	if d := m.definition; d != nil && d.AgentChannel && m.agent.Answers != nil && now.Sub(m.agentAt) < freshTimes*r.opts.AgentEvery+agentLimit {
 		a := m.agent
 		if !m.agentOK.IsZero() {
 			a.SilentSeconds = cluster.Known(now.Sub(m.agentOK).Seconds())

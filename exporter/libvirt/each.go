@@ -142,7 +142,7 @@ func (r *Reader) readOne(dom *libvirt.Domain, q *question) {
 // asking is what a domain is being asked for. What has not come back is not asked for again.
 type asking struct{ uuid, what string }
 
-const askingState, askingDevices = "state", "devices"
+const askingState, askingDevices, askingAgent = "state", "devices", "agent"
 
 func (r *Reader) begin(uuid, what string) bool {
 	r.mu.Lock()

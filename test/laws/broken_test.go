@@ -169,6 +169,13 @@ func faults() []fault {
 		// What failed comes back once, and nothing else does.
 		{"a VM that a person suspended is started", "actuator/recovery/tracker.go", "return !h.held && !h.left", "return !h.left", "./actuator/recovery", "TestWhatShouldRunAndDoesNot"},
 		{"a VM is looked for where it has left", "actuator/recovery/tracker.go", "return !h.held && !h.left", "return !h.held", "./actuator/recovery", "TestWhatShouldRunAndDoesNot"},
+		{"a guest that sends is reset", "actuator/recovery/guest.go", "case sign.PacketsSent.Value > 0:", "case sign.PacketsSent.Value > 1000:", "./actuator/recovery", "TestWhatAGuestThatHangsMustShow"},
+		{"a guest that computes is reset", "actuator/recovery/guest.go", "share > idle && share < flatOut", "share > idle && share < idle", "./actuator/recovery", "TestWhatAGuestThatHangsMustShow"},
+		{"a guest is reset whose agent was stopped", "actuator/recovery/guest.go", "if sign.Connected && !sign.Answers", "if !sign.Answers", "./actuator/recovery", "TestWhatAGuestThatHangsMustShow"},
+		{"a guest is reset for ever", "actuator/recovery/guest.go", "case resets >= s.Resets:", "case resets >= 100*s.Resets:", "./actuator/recovery", "TestWhatAGuestThatHangsMustShow"},
+		{"all guests are reset when storage stalls", "actuator/recovery/guest.go", "many := d.policy.Guests.AtOnce > 0 &&", "many := d.policy.Guests.AtOnce > 100 &&", "./actuator/recovery", "TestWhenManyGuestsFallSilentNoneIsReset"},
+		{"a guest is reset that answers again", "actuator/gate/world.go", "q.Rec.OfHungGuest() && h.AgentAnswers", "q.Rec.OfHungGuest() && false", "./actuator/gate", "TestEachKindOfActionIsRefusedForWhatMustBeSo"},
+		{"a VM is reset before its screen is kept", "actuator/act.go", "\t\ta.capture(ctx, c)\n\t\terr = a.hypervisor.Act(ctx, action, func(p cluster.Progress) { a.progress(id, p) })", "\t\terr = a.hypervisor.Act(ctx, action, func(p cluster.Progress) { a.progress(id, p) })\n\t\ta.capture(ctx, c)", "./actuator", "TestWhatAVMShowsIsKeptBeforeItIsReset"},
 		{"a host that boots is turned off", "actuator/recovery/decide.go", "d.Now.Sub(wasOff) < booting", "false", "./actuator/recovery", "TestAHostThatBootsIsNotTurnedOff"},
 		{"a VM without a host holds up the rest", "actuator/recovery/decide.go", "if d.Now.Sub(at) < patience {", "if d.Now.Sub(at) < patience || true {", "./actuator/recovery", "TestWhatCannotStartHoldsUpNobody"},
 		{"an old snapshot beats a newer one", "actuator/recovery/tracker.go", "|| !s.At.After(t.recalled[h.ID])", "", "./actuator/recovery", "TestAServerThatStartsLateKnowsWhatRanThere"},
