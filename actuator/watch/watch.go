@@ -123,16 +123,17 @@ func (w *Watch) look(ctx context.Context) {
 	p := w.policy
 	w.mu.Unlock()
 	bounded, cancel := context.WithTimeout(ctx, p.Interval)
-	defer cancel()
 	libvirt, rolls := make([]verdict.Sign, len(p.Hosts)), make([]cluster.Roll, len(p.Hosts))
-	var signs []cluster.HostSigns
-	var unread error
 	var wg sync.WaitGroup
-	wg.Go(func() { signs, unread = w.prometheus.Signs(bounded, time.Now()) })
 	for i, name := range p.Hosts {
 		wg.Go(func() { libvirt[i], rolls[i] = w.callRoll(bounded, name) })
 	}
 	wg.Wait()
+	cancel()
+	// Prometheus after them: who waits for a silent host would judge by what was so before.
+	bounded, cancel = context.WithTimeout(ctx, p.Interval)
+	signs, unread := w.prometheus.Signs(bounded, time.Now())
+	cancel()
 	if ctx.Err() != nil {
 		return // what fell silent because we end proves nothing
 	}
