@@ -5,6 +5,7 @@
 package recovery
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/evenkeel/evenkeel/analyzer/plan"
@@ -31,8 +32,6 @@ const (
 type Policy struct {
 	// Plan has the limits of placing, and how long a recommendation may be taken.
 	Plan plan.Policy
-	// Priorities are the VMs' restart priorities by UUID or name, in place of those that the VMs have themselves.
-	Priorities map[string]string
 	// Dependencies say which VMs, by UUID or name, must be ready before a VM is started.
 	Dependencies map[string][]string
 	// Tries is how often a VM is started, and a host turned off, before it is left to a person.
@@ -85,17 +84,7 @@ type Waiting struct {
 	Stuck bool `json:"stuck,omitempty"`
 }
 
-// priorityOf is the VM's restart priority as the operator or the VM itself says.
-func (p Policy) priorityOf(v *cluster.VM) string {
-	for _, key := range []string{v.ID, v.Name} {
-		if own, ok := p.Priorities[key]; ok && key != "" {
-			return own
-		}
-	}
-	if v.RestartPriority == "" {
-		return "medium"
-	}
-	return v.RestartPriority
-}
+// priorityOf is the VM's restart priority.
+func priorityOf(v *cluster.VM) string { return cmp.Or(v.RestartPriority, "medium") }
 
-func (p Policy) rank(v *cluster.VM) int { return cluster.RestartRank(p.priorityOf(v)) }
+func rank(v *cluster.VM) int { return cluster.RestartRank(priorityOf(v)) }

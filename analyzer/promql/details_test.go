@@ -10,7 +10,9 @@ import (
 
 func TestWhatAVMsOwnerWroteAndWhatIsBeingDoneToIt(t *testing.T) {
 	const at = `instance="h1:9177",vm=`
-	s := snapshot(t, options(), host("h1", 60, 1)+host("h2", 60, 1)+vm("a", "h1", "running", 0, 60, .5, 0)+vm("b", "h1", "running", 0, 60, .5, 0)+
+	o := options()
+	o.RestartPriorities = map[string]string{"name-b": "low", "b": "disabled", "c": "highest"}
+	s := snapshot(t, o, host("h1", 60, 1)+host("h2", 60, 1)+vm("a", "h1", "running", 0, 60, .5, 0)+vm("b", "h1", "running", 0, 60, .5, 0)+
 		vm("c", "h1", "running", 0, 60, .5, 0)+vm("d", "h1", "running", 0, 60, .5, 0)+`
   evenkeel_vm_settings_info{`+at+`"a",automation="manual",restart_priority="high"} 1x60
   evenkeel_vm_tag_info{`+at+`"a",tag="web"} 1x60
@@ -27,8 +29,8 @@ func TestWhatAVMsOwnerWroteAndWhatIsBeingDoneToIt(t *testing.T) {
 	level := func(l cluster.Level) *cluster.Level { return &l }
 	for _, want := range []cluster.VM{
 		{ID: "a", Movable: true, Automation: level(cluster.LevelManual), RestartPriority: "high", Tags: []string{"db", "web"}, DirtyBytesPerSecond: cluster.Known(5 << 20)},
-		{ID: "b", ImmovableReason: "its process on the host does not answer"},
-		{ID: "c", ImmovableReason: "a job is under way: backup"},
+		{ID: "b", RestartPriority: "disabled", ImmovableReason: "its process on the host does not answer"},
+		{ID: "c", RestartPriority: "highest", ImmovableReason: "a job is under way: backup"},
 		{ID: "d", Movable: true, Automation: level(cluster.LevelOff)},
 	} {
 		v, ok := s.VM(want.ID)

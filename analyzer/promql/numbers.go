@@ -29,6 +29,7 @@ type numbers struct {
 	networks                             networks
 	window                               time.Duration
 	caps                                 map[string]cluster.Level
+	priorities                           map[string]string
 }
 
 func (b *vmBuilder) numbers() numbers {
@@ -43,7 +44,7 @@ func (b *vmBuilder) numbers() numbers {
 		compat: labelByKey(r.vmCPU, "compat"), job: labelByKey(r.vmJobs, "operation"),
 		automation: labelByKey(r.vmSettings, "automation"), priority: labelByKey(r.vmSettings, "restart_priority"),
 		disks: groupByKey(r.vmDisks), nics: groupByKey(r.vmNetworks),
-		storage: sharedPools(r, b.opts), networks: networksOf(r), window: b.opts.Window, caps: b.opts.Automation,
+		storage: sharedPools(r, b.opts), networks: networksOf(r), window: b.opts.Window, caps: b.opts.Automation, priorities: b.opts.RestartPriorities,
 	}
 }
 
@@ -174,6 +175,11 @@ func (n numbers) settings(vm *cluster.VM, k key) {
 	for _, name := range []string{vm.ID, vm.Name} {
 		if level, ok := n.caps[name]; ok && (vm.Automation == nil || level < *vm.Automation) {
 			vm.Automation = &level
+		}
+	}
+	for _, name := range []string{vm.Name, vm.ID} { // the UUID is the more exact one
+		if own, ok := n.priorities[name]; ok {
+			vm.RestartPriority = own
 		}
 	}
 }

@@ -37,6 +37,8 @@ type Options struct {
 	ScrapeInterval time.Duration
 	// Places say where hosts stand and what they are for, by host.
 	Places map[string]Place
+	// RestartPriorities are those of single VMs, by UUID or name, in place of what their metadata say.
+	RestartPriorities map[string]string
 	// Automation caps the automation level of single VMs, by UUID or name.
 	Automation map[string]cluster.Level
 	// MaxDataAge is how old a host's newest sample may be before the host counts as not seen.
