@@ -32,7 +32,7 @@ demo: build ## the whole loop on three real libvirt hosts on this machine
 	@test/demo
 
 test: lint race unit deb-test ## every test, those on real hypervisors included
-	@$(MAKE) --no-print-directory -j2 --output-sync=line laws e2e
+	@$(MAKE) --no-print-directory -j2 laws e2e
 
 check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
 

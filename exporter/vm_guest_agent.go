@@ -6,7 +6,7 @@ func vmGuestAgent() family {
 	const source = "QemuAgentCommand, GetGuestInfo; in the background"
 	up := gauge("evenkeel_vm_guest_agent_up", "", "Whether the guest agent answered when it was asked last (1) or not (0). Absent for a VM without its channel.", source, kvm, "vm")
 	connected := gauge("evenkeel_vm_guest_agent_connected", "", "Whether something in the guest has the agent's channel open (1) or not (0): an agent that was stopped closes it, one whose guest hangs does not. Absent for a VM without its channel.", "GetXMLDesc; in the background", kvm, "vm")
-	silent := gauge("evenkeel_vm_guest_agent_silent_seconds", "seconds", "How long ago the guest agent answered last.", source, kvm, "vm")
+	silent := gauge("evenkeel_vm_guest_agent_silent_seconds", "seconds", "For how long the guest agent has left questions unanswered, from the first of them on; 0 while it answers.", source, kvm, "vm")
 	guest := info("evenkeel_vm_guest_info", "What the guest says that it is; 1.", source, kvm, "vm", "hostname", "os", "os_name", "os_version", "kernel")
 	size := gauge("evenkeel_vm_guest_filesystem_size_bytes", "bytes", "Size of a file system inside the guest.", source, kvm, "vm", "mountpoint")
 	used := gauge("evenkeel_vm_guest_filesystem_used_bytes", "bytes", "What of the file system inside the guest is used.", source, kvm, "vm", "mountpoint")

@@ -220,7 +220,7 @@ func (r *Room) turn(ctx context.Context) {
 	r.track.See(rolls, hosts, orders, now)
 	r.mu.Unlock()
 	r.recall(ctx, hosts)
-	tries := tried(r.inbox.List(func(c cluster.Case) bool { return c.Recommendation.Recovers() }))
+	tries := tried(r.inbox.List(func(c cluster.Case) bool { return c.Recommendation.AboutFailure() }))
 	if !r.needed(hosts, tries) {
 		r.settle(recovery.Decision{})
 		return
@@ -270,7 +270,11 @@ func (r *Room) needed(hosts []cluster.HostWatch, tries []recovery.Try) bool {
 	left := func(t recovery.Try) bool { // a definition on the host that the VM was started away from
 		return slices.ContainsFunc(r.watch.Rolls(), func(roll cluster.Roll) bool { return roll.Host == t.From && roll.Of(t.Action.VM).Name != "" })
 	}
-	return len(r.track.Troubles()) > 0 || len(r.signs) > 0 || slices.ContainsFunc(tries, left) ||
+	silent := false
+	for _, s := range r.signs {
+		silent = silent || !s.Answers && time.Since(r.told) < guestsCount
+	}
+	return len(r.track.Troubles()) > 0 || silent || slices.ContainsFunc(tries, left) ||
 		slices.ContainsFunc(hosts, func(h cluster.HostWatch) bool { return h.Libvirt != "yes" && len(r.track.On(h.Host)) > 0 })
 }
 
@@ -380,7 +384,7 @@ func (r *Room) settle(d recovery.Decision) (fresh bool) {
 	over := map[string]bool{}
 	if len(d.Recommendations) > 0 {
 		for _, c := range r.inbox.List(func(c cluster.Case) bool {
-			return c.Recommendation.Recovers() && !c.State.Pending() && c.State != cluster.CaseWithdrawn && c.State != cluster.CaseRejected
+			return c.Recommendation.AboutFailure() && !c.State.Pending() && c.State != cluster.CaseWithdrawn && c.State != cluster.CaseRejected
 		}) {
 			over[c.Recommendation.ID] = true
 		}

@@ -9,7 +9,7 @@ import (
 // armed refuses to do anything about failures while a person has disarmed that, and for a while after the watch began: a server that has just
 // started may see nothing only because it has not looked yet.
 func armed(q Question) cluster.Verdict {
-	if !q.Rec.Recovers() {
+	if !q.Rec.AboutFailure() {
 		return pass("it is not about a failure")
 	}
 	if o := q.Orders.Of(cluster.OrderDisarm, q.Rec, q.Now); o != nil {

@@ -43,6 +43,12 @@ func TestEachKindOfActionPassesWhenAllIsWell(t *testing.T) {
 
 func TestEachKindOfActionIsRefusedForWhatMustBeSo(t *testing.T) {
 	shut := func(q *gate.Question) { q.Sighting.Hosts[0].State = cluster.VMShutoff }
+	hung := func(agent string) func(*gate.Question) {
+		return func(q *gate.Question) {
+			q.Rec.Because, q.Sighting.Hosts[0].Agent = []cluster.Finding{{Detector: cluster.GuestHung}}, agent
+			q.WatchBegan = q.Now.Add(-time.Hour)
+		}
+	}
 	xen := func(q *gate.Question) { q.Snapshot.Hosts[0].Hypervisor = "Xen" }
 	for _, c := range []struct {
 		what                 string
@@ -59,10 +65,16 @@ func TestEachKindOfActionIsRefusedForWhatMustBeSo(t *testing.T) {
 		{"no memory", cluster.Start, func(q *gate.Question) { q.Snapshot.VMs[2].MemoryBytes = 13 * gib }, "world", "no-fit", "memory"},
 		{"another VM by name", cluster.Reset, func(q *gate.Question) { q.Sighting.Hosts[0].Name = "web2" }, "world", "renamed", `h1 calls the VM "web2"`},
 		{"another VM by name, off", cluster.Start, func(q *gate.Question) { q.Sighting.Hosts[0].Name = "web2" }, "world", "renamed", "web2"},
-		{"its guest hung and answers", cluster.Reset, func(q *gate.Question) {
-			q.Rec.Because, q.Sighting.Hosts[0].AgentAnswers = []cluster.Finding{{Detector: cluster.GuestHung}}, true
-			q.WatchBegan = q.Now.Add(-time.Hour)
-		}, "world", "alive", "its agent answers"},
+		{"its guest hung and answers", cluster.Reset, hung(cluster.AgentAnswers), "world", "alive", "its agent answers"},
+		{"whether its guest hangs cannot be told", cluster.Reset, hung(""), "world", "cannot-tell", "could not be found out"},
+		{"its guest hung and was reset", cluster.Reset, func(q *gate.Question) {
+			hung(cluster.AgentSilent)(q)
+			q.Begun = []gate.Begun{{At: q.Rec.Made.Add(time.Second), Action: q.Rec.Action}}
+		}, "world", "reset-already", "after this was advised"},
+		{"its guest hangs in a freeze", cluster.Reset, func(q *gate.Question) {
+			hung(cluster.AgentSilent)(q)
+			q.Policy.Freezes = []gate.Freeze{{Name: "month-end", Schedule: every{q.Now.Add(-time.Minute)}, Duration: time.Hour}}
+		}, "freeze", "frozen", ""},
 		{"it is off", cluster.Reset, shut, "world", "not-running", "the VM is shutoff on h1"},
 		{"it is off", cluster.Shutdown, shut, "world", "not-running", ""},
 		{"it runs", cluster.Resume, func(q *gate.Question) { q.Sighting.Hosts[0].State = cluster.VMRunning }, "world", "not-paused", "the VM is running"},

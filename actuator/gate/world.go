@@ -117,12 +117,32 @@ func running(q Question) cluster.Verdict {
 	if v := seen(q, cluster.VMRunning); !v.Pass {
 		return v
 	}
-	for _, h := range q.Sighting.Hosts {
-		if q.Rec.OfHungGuest() && h.AgentAnswers {
-			return refuse("alive", "its guest was thought to hang, and its agent answers")
+	if q.Rec.OfHungGuest() {
+		if v := hangs(q); !v.Pass {
+			return v
 		}
 	}
 	return pass(fmt.Sprintf("%s runs on %s", q.Rec.Action.Name, q.Rec.Action.From))
+}
+
+// hangs wants the agent of a guest that is thought to hang to be silent now, and the guest not to have been reset since it was thought so: one
+// that boots is silent as well.
+func hangs(q Question) cluster.Verdict {
+	for _, b := range q.Begun {
+		if b.Action.Alike(q.Rec.Action) && b.At.After(q.Rec.Made) {
+			return refuse("reset-already", fmt.Sprintf("it was reset at %s, after this was advised", stamp(b.At)))
+		}
+	}
+	for _, h := range q.Sighting.Hosts {
+		switch {
+		case h.Host != q.Rec.Action.From:
+		case h.Agent == cluster.AgentAnswers:
+			return refuse("alive", "its guest was thought to hang, and its agent answers")
+		case h.Agent != cluster.AgentSilent:
+			return refuse("cannot-tell", "its guest is thought to hang, and whether its agent answers could not be found out")
+		}
+	}
+	return pass("")
 }
 
 // resumable wants the VM to be paused where it is thought to be, and every host of the cluster to say that it is nowhere else: what a

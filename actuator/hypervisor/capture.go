@@ -2,6 +2,7 @@ package hypervisor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,10 @@ import (
 	"image/png"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	_ "github.com/spakin/netpbm" // QEMU draws its screens as PPM
 	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
 )
@@ -67,12 +68,32 @@ func screen(c *libvirt.Connect, dom *libvirt.Domain) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	picture, _, err := image.Decode(bytes.NewReader(drawn))
-	if err != nil {
-		return nil, fmt.Errorf("the hypervisor's picture cannot be read: %w", err)
+	return asPNG(drawn)
+}
+
+// asPNG turns what QEMU draws, a PPM with three bytes a point, into a PNG; a newer one draws that itself. It is read by hand because it comes
+// from the process of a VM, and the libraries for it believe whatever size it claims.
+func asPNG(drawn []byte) ([]byte, error) {
+	if bytes.HasPrefix(drawn, []byte("\x89PNG")) {
+		return drawn, nil
+	}
+	var width, height, most int
+	var end byte
+	header := bytes.NewReader(drawn[:min(len(drawn), 64)])
+	if n, err := fmt.Fscanf(header, "P6\n%d %d\n%d%c", &width, &height, &most, &end); n != 4 || most != 255 {
+		return nil, fmt.Errorf("the hypervisor's picture cannot be read: %w", cmp.Or(err, errors.New("it is no PPM of 8 bits")))
+	}
+	points := drawn[min(len(drawn), 64)-header.Len():]
+	if width < 1 || height < 1 || width > 1<<15 || height > 1<<15 || len(points) < 3*width*height {
+		return nil, fmt.Errorf("the hypervisor's picture cannot be read: it claims %d by %d points and has %d bytes", width, height, len(points))
+	}
+	picture := image.NewNRGBA(image.Rect(0, 0, width, height))
+	for i := range width * height {
+		copy(picture.Pix[4*i:], points[3*i:3*i+3])
+		picture.Pix[4*i+3] = 255
 	}
 	var out bytes.Buffer
-	err = png.Encode(&out, picture)
+	err := png.Encode(&out, picture)
 	return out.Bytes(), err
 }
 
@@ -107,6 +128,10 @@ func (r reader) Read(p []byte) (int, error) {
 // console is the end of the file that the VM's console is logged to. libvirt gives out files only as volumes of a pool; where no pool has
 // the file, there is one for as long as it takes.
 func console(c *libvirt.Connect, dom *libvirt.Domain) ([]byte, error) {
+	vm, err := dom.GetUUIDString()
+	if err != nil {
+		return nil, err
+	}
 	text, err := dom.GetXMLDesc(0)
 	if err != nil {
 		return nil, err
@@ -117,17 +142,17 @@ func console(c *libvirt.Connect, dom *libvirt.Domain) ([]byte, error) {
 	}
 	dir, name := filepath.Split(file)
 	pool, err := c.LookupStoragePoolByTargetPath(filepath.Clean(dir))
-	ours := err != nil
-	if ours {
-		pool, err = c.StoragePoolCreateXML(poolXML(filepath.Clean(dir)), 0)
+	if err != nil {
+		pool, err = c.StoragePoolCreateXML(poolXML(vm, filepath.Clean(dir)), 0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("have libvirt look into %s: %w", dir, err)
 	}
-	defer pool.Free() //nolint:errcheck // it frees our handle only
-	if ours {
+	defer pool.Free()                                                                    //nolint:errcheck // it frees our handle only
+	if called, err := pool.GetName(); err == nil && strings.HasPrefix(called, ourPool) { // or a server left it that was killed meanwhile
 		defer pool.Destroy() //nolint:errcheck // it was for this moment only, and is gone with the daemon at the latest
-	} else if err := pool.Refresh(0); err != nil {
+	}
+	if err := pool.Refresh(0); err != nil {
 		return nil, fmt.Errorf("have libvirt look into %s again: %w", dir, err)
 	}
 	vol, err := pool.LookupStorageVolByName(name)
@@ -162,8 +187,11 @@ func consoleFile(definition string) (string, error) {
 	return "", errors.New("no console of it is logged; add <log file='...'/> to its <serial>")
 }
 
-func poolXML(dir string) string {
-	pool := libvirtxml.StoragePool{Type: "dir", Name: "evenkeel-console-log", Target: &libvirtxml.StoragePoolTarget{Path: dir}}
+// ourPool begins the names of pools that are there for a moment.
+const ourPool = "evenkeel-console-"
+
+func poolXML(vm, dir string) string {
+	pool := libvirtxml.StoragePool{Type: "dir", Name: ourPool + vm, Target: &libvirtxml.StoragePoolTarget{Path: dir}}
 	text, err := pool.Marshal()
 	if err != nil {
 		panic(err) // it is ours, and can be written

@@ -83,7 +83,8 @@ func (d *Driver) Keep(kept Definitions) {
 
 type host struct {
 	Host
-	conn *virt.Conn
+	// conn is for all but guest agents, agents for these.
+	conn, agents *virt.Conn
 }
 
 // New returns a driver for the hosts. It connects when it is first asked.
@@ -99,15 +100,18 @@ func (d *Driver) Configure(hosts []Host, o Options) {
 	defer d.mu.Unlock()
 	next := make(map[string]*host, len(hosts))
 	for _, h := range hosts {
-		conn := virt.New(h.URI)
+		one := &host{Host: h}
 		if was := d.hosts[h.Name]; was != nil && was.URI == h.URI {
-			conn = was.conn
+			one.conn, one.agents = was.conn, was.agents
+		} else {
+			one.conn, one.agents = virt.New(h.URI), virt.New(h.URI)
 		}
-		next[h.Name] = &host{Host: h, conn: conn}
+		next[h.Name] = one
 	}
 	for name, was := range d.hosts {
 		if next[name] == nil || next[name].conn != was.conn {
 			was.conn.Close()
+			was.agents.Close()
 		}
 	}
 	d.hosts, d.opts = next, o
@@ -190,19 +194,30 @@ func (d *Driver) lookAt(ctx context.Context, a cluster.Action, name string) (clu
 		return cluster.SightingHost{}, err
 	}
 	if a.Kind == cluster.Reset && seen.State == cluster.VMRunning {
-		seen.AgentAnswers = d.ping(ctx, h, a)
+		seen.Agent = d.ping(ctx, h, a)
 	}
 	return *seen, nil
 }
 
-// pingTimeout bounds a ping: it is one more look at an agent that was silent for long, and other actions wait for it.
-const pingTimeout = 2 * time.Second
-
-// ping tells whether the guest's agent answers, in a call of its own: it must not cost the rest of the look.
-func (d *Driver) ping(ctx context.Context, h *host, a cluster.Action) bool {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout+time.Second)
+// ping says whether the guest's agent answers, through a connection of its own: an agent that lets one wait must not cost the rest of the host.
+func (d *Driver) ping(ctx context.Context, h *host, a cluster.Action) string {
+	ctx, cancel := context.WithTimeout(ctx, virt.PingTimeout+2*time.Second)
 	defer cancel()
-	return d.onDomain(ctx, h, "ping the guest agent of "+a.Name, a.VM, func(dom *libvirt.Domain) error { return virt.Ping(dom, pingTimeout) }) == nil
+	err := h.agents.Call(ctx, "ping the guest agent of "+a.Name, func(c *libvirt.Connect) error {
+		dom, err := c.LookupDomainByUUIDString(a.VM)
+		if err != nil {
+			return err
+		}
+		defer free(dom)
+		return virt.Ping(dom)
+	})
+	switch {
+	case err == nil:
+		return cluster.AgentAnswers
+	case virt.Silent(err):
+		return cluster.AgentSilent
+	}
+	return ""
 }
 
 // busy tells whether a job is under way. A domain that does not run has none.

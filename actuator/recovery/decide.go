@@ -142,7 +142,7 @@ func (d *decision) disarmed(host string) string {
 
 func (d *decision) protects(vm string) bool {
 	v := d.track.VM(vm)
-	return priorityOf(&v) != cluster.RestartDisabled
+	return d.policy.priorityOf(&v) != cluster.RestartDisabled
 }
 
 // tried counts how often the same failed since then, and returns the last try; what was refused was not tried.
@@ -249,7 +249,7 @@ const patience = time.Minute
 func (d *decision) first(ready map[string]Trouble) int {
 	moved := map[int]time.Time{} // when the VMs of a rank that wait got on last
 	for _, t := range ready {
-		if rank := rank(&t.VM); t.Since.After(moved[rank]) {
+		if rank := d.policy.rank(&t.VM); t.Since.After(moved[rank]) {
 			moved[rank] = t.Since
 		}
 	}
@@ -259,7 +259,7 @@ func (d *decision) first(ready map[string]Trouble) int {
 			continue
 		}
 		v := d.track.VM(try.Action.VM)
-		rank := rank(&v)
+		rank := d.policy.rank(&v)
 		if try.Pending || try.Result == cluster.ResultDone && !d.ready(try.Action.VM, try.At) {
 			first = max(first, rank) // one that starts is not ready
 		}
@@ -349,7 +349,7 @@ func (d *decision) place(by map[string]Trouble) {
 	}
 	slices.SortStableFunc(wants, func(a, b plan.Want) int {
 		x, y := by[a.VM].VM, by[b.VM].VM
-		return cmp.Or(cmp.Compare(rank(&y), rank(&x)), cmp.Compare(y.MemoryBytes, x.MemoryBytes), cmp.Compare(a.VM, b.VM))
+		return cmp.Or(cmp.Compare(d.policy.rank(&y), d.policy.rank(&x)), cmp.Compare(y.MemoryBytes, x.MemoryBytes), cmp.Compare(a.VM, b.VM))
 	})
 	steps, refused := plan.Restarts(s, d.policy.Plan, wants)
 	ready := map[string]Trouble{}
@@ -359,10 +359,10 @@ func (d *decision) place(by map[string]Trouble) {
 	first := d.first(ready)
 	steps = slices.DeleteFunc(steps, func(step plan.Step) bool {
 		t := by[step.VM]
-		if rank(&t.VM) >= first {
+		if d.policy.rank(&t.VM) >= first {
 			return false
 		}
-		d.waits(cluster.VMSubject(step.VM), t.VM.Name, t.Cause, fmt.Sprintf("its restart priority is %s; those above it come first", priorityOf(&t.VM)), t.Since, false)
+		d.waits(cluster.VMSubject(step.VM), t.VM.Name, t.Cause, fmt.Sprintf("its restart priority is %s; those above it come first", d.policy.priorityOf(&t.VM)), t.Since, false)
 		return true
 	})
 	made := plan.Plan{Cluster: s.Cluster, At: d.Now, Actions: steps}

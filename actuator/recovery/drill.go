@@ -74,7 +74,7 @@ func Assess(s cluster.Snapshot, kind, name string, p Policy, t Timing) (Impact, 
 	}
 	for i := range s.VMs {
 		if v := &s.VMs[i]; there(*v) {
-			out.VMs = append(out.VMs, Affected{VM: v.ID, Name: v.Label(), Host: v.Host, State: v.State, Tags: v.Tags, Priority: priorityOf(v), After: p.after(v)})
+			out.VMs = append(out.VMs, Affected{VM: v.ID, Name: v.Label(), Host: v.Host, State: v.State, Tags: v.Tags, Priority: p.priorityOf(v), After: p.after(v)})
 		}
 	}
 	if kind == "host" {
@@ -103,7 +103,7 @@ func (p Policy) rehearse(out *Impact, s cluster.Snapshot, host string, t Timing)
 	var wants []plan.Want
 	slices.SortStableFunc(out.VMs, func(a, b Affected) int {
 		x, y := at[a.VM], at[b.VM]
-		return cmp.Or(cmp.Compare(rank(y), rank(x)), cmp.Compare(y.MemoryBytes, x.MemoryBytes), cmp.Compare(a.VM, b.VM))
+		return cmp.Or(cmp.Compare(p.rank(y), p.rank(x)), cmp.Compare(y.MemoryBytes, x.MemoryBytes), cmp.Compare(a.VM, b.VM))
 	})
 	for i := range out.VMs {
 		v := at[out.VMs[i].VM]

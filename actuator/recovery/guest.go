@@ -54,19 +54,41 @@ func (g Guests) of(v cluster.VM) (s Sensitivity, watched bool) {
 // the two it works on something.
 const idle, flatOut = 0.03, 0.9
 
+// justSilent is for how long a guest whose agent fell silent, or that was reset, counts among those that did so at once.
+const justSilent = 10 * time.Minute
+
 // guests looks for guests that hang.
 func (d *decision) guests() {
 	var suspects []cluster.GuestSigns
+	atOnce := map[string]bool{}
 	for _, sign := range d.Guests {
-		if sign.Connected && !sign.Answers && sign.SilentSeconds.Known && sign.DiskRequests.Known && sign.DiskRequests.Value == 0 && d.track.runsOn(sign.VM) != "" {
+		if !sign.Connected || sign.Answers || !sign.SilentSeconds.Known || d.track.runsOn(sign.VM) == "" {
+			continue
+		}
+		still := sign.DiskRequests.Known && sign.DiskRequests.Value == 0
+		if still {
 			suspects = append(suspects, sign)
+		}
+		// Whatever their disks do: that of which a stalled storage leaves nothing is seen only after the window.
+		if still || sign.SilentSeconds.Value < justSilent.Seconds() {
+			atOnce[sign.VM] = true
+		}
+	}
+	for _, t := range d.Tries {
+		if t.Action.Kind == cluster.Reset && d.Now.Sub(t.At) < justSilent {
+			atOnce[t.Action.VM] = true
 		}
 	}
 	slices.SortFunc(suspects, func(a, b cluster.GuestSigns) int { return strings.Compare(a.VM, b.VM) })
-	many := d.policy.Guests.AtOnce > 0 && len(suspects) > d.policy.Guests.AtOnce
+	many := d.policy.Guests.AtOnce > 0 && len(atOnce) > d.policy.Guests.AtOnce
 	for _, sign := range suspects {
-		d.guest(sign, many, len(suspects))
+		d.guest(sign, many, len(atOnce))
 	}
+}
+
+// unseenUse tells whether the VM may use storage or networks that nobody counts.
+func unseenUse(v cluster.VM) bool {
+	return strings.Contains(v.ImmovableReason, "passed-through") || strings.Contains(v.ImmovableReason, "shares memory with its host")
 }
 
 // guest decides about one that may hang. It is one of that many.
@@ -98,6 +120,8 @@ func (d *decision) guest(sign cluster.GuestSigns, many bool, suspects int) {
 	switch {
 	case d.disarmed(host) != "":
 		wait(false, "%s", d.disarmed(host))
+	case unseenUse(v):
+		wait(false, "what it does with the device of its host that it has cannot be seen")
 	case !sign.PacketsSent.Known || len(sign.VCPUs) == 0:
 		wait(false, "whether it still sends and computes cannot be told")
 	case sign.PacketsSent.Value > 0:
@@ -105,7 +129,7 @@ func (d *decision) guest(sign cluster.GuestSigns, many bool, suspects int) {
 	case busy >= 0:
 		wait(false, "it still computes, so it lives: its vCPU %d ran for %.0f%% of the last %s", busy, 100*sign.VCPUs[busy], d.policy.Guests.Window)
 	case many:
-		wait(true, "%d guests fell silent at once: look at what they share, their storage first. None of them is reset", suspects)
+		wait(true, "%d guests fell silent or were reset within 10 minutes: look at what they share, their storage first. None of them is reset", suspects)
 	case resets >= s.Resets:
 		wait(true, "it was reset %d times within %s and hangs again. Look at it, and reset it by hand: evenkeel vm reset %s", resets, s.Within, v.Name)
 	case failed >= d.policy.Tries:
@@ -128,7 +152,9 @@ func (d *decision) hung(sign cluster.GuestSigns, host string, silent time.Durati
 		shares = append(shares, fmt.Sprintf("%.0f%%", 100*share))
 		most = max(most, share)
 	}
-	window := fmt.Sprintf("[%.0fs]", d.policy.Guests.Window.Seconds())
+	since := func(metric string) string {
+		return fmt.Sprintf("sum by (vm) (%[1]s%%[1]s) - sum by (vm) (%[1]s%%[1]s offset %[2]gs)", metric, d.policy.Guests.Window.Seconds())
+	}
 	number := func(name string, value float64, unit, query string) cluster.Evidence {
 		return cluster.Evidence{Name: name, Value: value, Unit: unit, Query: fmt.Sprintf(query, fmt.Sprintf("{vm=%q}", sign.VM))}
 	}
@@ -137,9 +163,9 @@ func (d *decision) hung(sign cluster.GuestSigns, host string, silent time.Durati
 		host, silent, d.policy.Guests.Window, strings.Join(shares, ", ")),
 		Evidence: []cluster.Evidence{
 			number("agent_silent", sign.SilentSeconds.Value, "seconds", "evenkeel_vm_guest_agent_silent_seconds%s"),
-			number("disk_requests", sign.DiskRequests.Value, "", "increase(evenkeel_vm_block_read_requests_total%[1]s"+window+") + increase(evenkeel_vm_block_write_requests_total%[1]s"+window+")"),
-			number("packets_sent", sign.PacketsSent.Value, "", "increase(evenkeel_vm_network_transmit_packets_total%s"+window+")"),
-			number("busiest_vcpu", most, "ratio", "max(rate(evenkeel_vm_vcpu_seconds_total%s"+window+"))"),
+			number("disk_requests", sign.DiskRequests.Value, "", since("evenkeel_vm_block_read_requests_total")+" + "+since("evenkeel_vm_block_write_requests_total")),
+			number("packets_sent", sign.PacketsSent.Value, "", since("evenkeel_vm_network_transmit_packets_total")),
+			number("busiest_vcpu", most, "ratio", fmt.Sprintf("max(rate(evenkeel_vm_vcpu_seconds_total%%s[%gs]))", d.policy.Guests.Window.Seconds())),
 		}}
 }
 

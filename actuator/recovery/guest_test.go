@@ -76,7 +76,12 @@ func TestWhatAGuestThatHangsMustShow(t *testing.T) {
 		{name: "too short", set: func(b *bed) { b.hangs("web1", 59*time.Second) }},
 		{name: "the agent was stopped", set: func(b *bed) { b.hangs("web1", time.Hour, func(s *cluster.GuestSigns) { s.Connected = false }) }},
 		{name: "it answers", set: func(b *bed) { b.hangs("web1", time.Hour, func(s *cluster.GuestSigns) { s.Answers = true }) }},
-		{name: "it never answered", set: func(b *bed) {
+		{name: "it has a device that nobody sees into", set: func(b *bed) {
+			b.sizes["web1"] = cluster.VM{ID: "web1", Name: "web1", Host: "h1", State: cluster.VMRunning, VCPUs: 1, MemoryBytes: gib, ImmovableReason: "it has a passed-through device"}
+			b.track.Remember(b.snapshot())
+			b.hangs("web1", time.Hour)
+		}, says: "cannot be seen"},
+		{name: "nobody knows for how long", set: func(b *bed) {
 			b.hangs("web1", time.Hour, func(s *cluster.GuestSigns) { s.SilentSeconds = cluster.Number{} })
 		}},
 		{name: "it uses its disk", set: func(b *bed) {
@@ -186,9 +191,20 @@ func TestWhenManyGuestsFallSilentNoneIsReset(t *testing.T) {
 	b.want("reset web1 on h1", "reset web2 on h2", "reset web3 on h2")
 	b.hangs("web4", 20*time.Second) // which is not long enough by itself
 	b.want()
-	b.waits("vm/web1", "4 guests fell silent at once: look at what they share", true)
-	b.policy.Guests.AtOnce = 0
+	b.waits("vm/web1", "4 guests fell silent or were reset within 10 minutes: look at what they share", true)
+	delete(b.guests, "web4")
+	b.tried(cluster.Reset, "web4", "h2", "", cluster.ResultDone)
+	b.after(9 * time.Minute)
+	b.want() // web4 boots, which makes no room for the next
+	b.after(2 * time.Minute)
 	b.want("reset web1 on h1", "reset web2 on h2", "reset web3 on h2")
+	b.hangs("web4", time.Minute, func(s *cluster.GuestSigns) { s.DiskRequests = cluster.Known(9) }) // which it has used before the storage stalled
+	b.want()
+	b.hangs("web4", time.Hour, func(s *cluster.GuestSigns) { s.DiskRequests = cluster.Known(9) }) // its agent does not work, and it does
+	b.want("reset web1 on h1", "reset web2 on h2", "reset web3 on h2")
+	b.hangs("web4", time.Hour)
+	b.policy.Guests.AtOnce = 0
+	b.want("reset web1 on h1", "reset web2 on h2", "reset web3 on h2", "reset web4 on h2")
 }
 
 func TestWhatNeedsAVMWaitsForItsAgent(t *testing.T) {

@@ -32,6 +32,9 @@ const (
 type Policy struct {
 	// Plan has the limits of placing, and how long a recommendation may be taken.
 	Plan plan.Policy
+	// Priorities are restart priorities by UUID or name. Snapshots have them as well; a VM that is down is known as it was when it ran, and one that
+	// was never in a snapshot by its name alone.
+	Priorities map[string]string
 	// Dependencies say which VMs, by UUID or name, must be ready before a VM is started.
 	Dependencies map[string][]string
 	// Tries is how often a VM is started, and a host turned off, before it is left to a person.
@@ -85,6 +88,8 @@ type Waiting struct {
 }
 
 // priorityOf is the VM's restart priority.
-func priorityOf(v *cluster.VM) string { return cmp.Or(v.RestartPriority, "medium") }
+func (p Policy) priorityOf(v *cluster.VM) string {
+	return cmp.Or(p.Priorities[v.ID], p.Priorities[v.Name], v.RestartPriority, "medium")
+}
 
-func rank(v *cluster.VM) int { return cluster.RestartRank(priorityOf(v)) }
+func (p Policy) rank(v *cluster.VM) int { return cluster.RestartRank(p.priorityOf(v)) }

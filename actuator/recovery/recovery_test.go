@@ -125,7 +125,7 @@ func (b *bed) decide() recovery.Decision {
 func (b *bed) actions() []string {
 	list := []string{}
 	for _, r := range b.decide().Recommendations {
-		if !r.Recovers() || r.ID == "" {
+		if !r.AboutFailure() || r.ID == "" {
 			b.t.Errorf("%s is no advice about a failure", r.Action)
 		}
 		list = append(list, r.Action.String())

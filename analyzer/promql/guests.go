@@ -16,23 +16,24 @@ import (
 // mostGuests bounds how many guests are looked at closely: where more are silent at once, it is not the guests.
 const mostGuests = 200
 
-// Guests returns the signs of life of the guests whose agents do not answer, and of the VMs asked for that have an agent. While all answer it
+// Guests returns the signs of life of the guests whose agents have their channel open and do not answer, and of the VMs asked for that have an agent. While all answer it
 // is one query that returns nothing, so that it can be asked every other second.
 func (s *Source) Guests(ctx context.Context, at time.Time, window time.Duration, vms []string) ([]cluster.GuestSigns, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	var silent model.Vector
 	f := &fetch{ctx: ctx, api: s.api, at: at}
-	f.vector(`max by (vm) (evenkeel_vm_guest_agent_up) == 0`, &silent)
+	f.vector(`max by (vm) (evenkeel_vm_guest_agent_up) == 0 and on (vm) max by (vm) (evenkeel_vm_guest_agent_connected) == 1`, &silent)
 	if err := f.wait(); err != nil {
 		return nil, err
 	}
-	ids := slices.Clone(vms)
+	var ids []string
 	for vm := range by(silent, "vm") {
 		ids = append(ids, vm)
 	}
 	slices.Sort(ids)
-	if ids = slices.Compact(ids); len(ids) == 0 {
+	ids = append(slices.Clone(vms), ids...) // what others wait for is not to be left out
+	if len(ids) == 0 {
 		return nil, nil
 	}
 	if len(ids) > mostGuests {
@@ -47,21 +48,24 @@ func (s *Source) guests(ctx context.Context, at time.Time, window time.Duration,
 		quoted[i] = regexp.QuoteMeta(id)
 	}
 	of := fmt.Sprintf("{vm=~%q}", strings.Join(quoted, "|"))
-	within := fmt.Sprintf("%s[%ds]", of, int(window.Seconds()))
+	// Two moments and not a rate: what happened while nobody scraped counts as well, and without a sample of then nothing is known.
+	used := func(labels, metric string) string {
+		return fmt.Sprintf(`sum by (%[1]s) (%[2]s%[3]s) - sum by (%[1]s) (%[2]s%[3]s offset %[4]ds)`, labels, metric, of, int(window.Seconds()))
+	}
 	var up, connected, since, reads, writes, sent, ran, stolen model.Vector
 	f := &fetch{ctx: ctx, api: s.api, at: at}
 	f.vector(`max by (vm) (evenkeel_vm_guest_agent_up`+of+`)`, &up)
 	f.vector(`max by (vm) (evenkeel_vm_guest_agent_connected`+of+`)`, &connected)
 	f.vector(`min by (vm) (evenkeel_vm_guest_agent_silent_seconds`+of+`)`, &since)
-	f.vector(`sum by (vm) (increase(evenkeel_vm_block_read_requests_total`+within+`))`, &reads)
-	f.vector(`sum by (vm) (increase(evenkeel_vm_block_write_requests_total`+within+`))`, &writes)
-	f.vector(`sum by (vm) (increase(evenkeel_vm_network_transmit_packets_total`+within+`))`, &sent)
-	f.vector(`max by (vm, vcpu) (rate(evenkeel_vm_vcpu_seconds_total`+within+`))`, &ran)
-	f.vector(`max by (vm, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total`+within+`))`, &stolen)
+	f.vector(used("vm", "evenkeel_vm_block_read_requests_total"), &reads)
+	f.vector(used("vm", "evenkeel_vm_block_write_requests_total"), &writes)
+	f.vector(used("vm", "evenkeel_vm_network_transmit_packets_total"), &sent)
+	f.vector(used("vm, vcpu", "evenkeel_vm_vcpu_seconds_total"), &ran)
+	f.vector(used("vm, vcpu", "evenkeel_vm_vcpu_steal_seconds_total"), &stolen)
 	if err := f.wait(); err != nil {
 		return nil, err
 	}
-	ups, silent, read, written, packets, busy := by(up, "vm"), by(since, "vm"), by(reads, "vm"), by(writes, "vm"), by(sent, "vm"), perVCPU(ran, stolen)
+	ups, silent, read, written, packets, busy := by(up, "vm"), by(since, "vm"), by(reads, "vm"), by(writes, "vm"), by(sent, "vm"), perVCPU(window, ran, stolen)
 	var signs []cluster.GuestSigns
 	for vm, open := range by(connected, "vm") {
 		one := cluster.GuestSigns{VM: vm, Answers: ups[vm] > 0, Connected: open > 0, SilentSeconds: numberOf(silent, vm), PacketsSent: numberOf(packets, vm), VCPUs: busy[vm]}
@@ -78,13 +82,13 @@ func numberOf(values map[string]float64, key string) cluster.Number {
 	return cluster.Number{Known: known, Value: v}
 }
 
-// perVCPU adds what vCPUs ran and what they waited for a CPU, in the order of their numbers.
-func perVCPU(ran, stolen model.Vector) map[string][]float64 {
+// perVCPU is the share of the window that vCPUs ran or waited for a CPU, in the order of their numbers.
+func perVCPU(window time.Duration, ran, stolen model.Vector) map[string][]float64 {
 	type key struct{ vm, vcpu string }
 	shares := map[key]float64{}
 	for _, v := range []model.Vector{ran, stolen} {
 		for _, s := range v {
-			shares[key{string(s.Metric["vm"]), string(s.Metric["vcpu"])}] += float64(s.Value)
+			shares[key{string(s.Metric["vm"]), string(s.Metric["vcpu"])}] += float64(s.Value) / window.Seconds()
 		}
 	}
 	keys := make([]key, 0, len(shares))

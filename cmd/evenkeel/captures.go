@@ -34,7 +34,7 @@ func newCaptures() *cobra.Command {
 			}
 			return ask.print(cmd.OutOrStdout(), list, func(t *table) {
 				if len(list) == 0 {
-					t.line("Nothing was kept. Screens and console logs are kept when a VM is reset, of the last 100.")
+					t.line("Nothing was kept. Screens and console logs are kept before a VM is reset or what is left of a panicked one destroyed, of the last 100.")
 				}
 				for _, c := range list {
 					t.row(filepath.Join(to, c.Name), c.Type, fmt.Sprintf("%d bytes", len(c.Data)))

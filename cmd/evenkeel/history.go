@@ -66,7 +66,7 @@ func drawEnded(t *table, c cluster.Case) {
 		score = "-" // it promises nothing of the score
 	}
 	if r.Action.Kind == cluster.Reset && c.State == cluster.CaseDone {
-		reason = strings.TrimPrefix(reason+"; what it showed before: evenkeel captures "+r.ID, "; ")
+		reason = strings.TrimPrefix(reason+"; what it showed before, where that could be kept: evenkeel captures "+r.ID, "; ")
 	}
 	t.row(clock(c.Updated), r.ID, r.Action.String(), c.State.String(), who, took, score, reason)
 }

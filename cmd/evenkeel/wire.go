@@ -114,7 +114,7 @@ func failoverPolicy(c config.Config) failover.Policy {
 	// A scrape that fails, and the end of the heartbeat and of answers to neighbours, which take their time side by side, and a look at both ends.
 	detect := max(time.Duration(f.Confirm)+time.Duration(c.Scrape.Timeout), time.Duration(max(f.MaxHeartbeatAge, f.MaxNeighbourAge))+time.Duration(c.Scrape.Interval)) + 2*time.Duration(f.Interval)
 	return failover.Policy{Definitions: time.Duration(f.Definitions), Detect: detect, Cluster: f.Parallel.Cluster, Host: f.Parallel.Host, Recovery: recovery.Policy{
-		Plan: analyzerPolicy(c).Plan, Dependencies: f.Dependencies, Tries: f.Tries, BackOff: time.Duration(f.BackOff), Ready: time.Duration(f.Ready),
+		Plan: analyzerPolicy(c).Plan, Priorities: f.Priorities, Dependencies: f.Dependencies, Tries: f.Tries, BackOff: time.Duration(f.BackOff), Ready: time.Duration(f.Ready),
 		FenceAfter: time.Duration(f.FenceAfter), QuarantineFailures: f.Quarantine.Failures, QuarantineWindow: time.Duration(f.Quarantine.Window),
 		AwaitAgent: time.Duration(f.AwaitAgent), Guests: guestPolicy(f.Guests),
 	}}

@@ -19,8 +19,8 @@ const (
 	agentTick = 2 * time.Second
 	// agentsAtOnce is how many are asked side by side.
 	agentsAtOnce = 4
-	// agentPing is what an agent has to answer a ping, agentLimit bounds all that it is asked at once.
-	agentPing, agentLimit = 5 * time.Second, 8 * time.Second
+	// agentLimit bounds all that an agent is asked at once.
+	agentLimit = virt.PingTimeout + 2*time.Second
 	// agentFullEvery is after how long an agent is asked for everything and not for its name alone.
 	agentFullEvery = 5 * time.Minute
 	// mostFilesystems and longestName bound what a guest can make others store.
@@ -48,7 +48,7 @@ func (r *Reader) askAgents(ctx context.Context) {
 	for _, uuid := range r.running() {
 		r.mu.Lock()
 		m, ok := r.memory[uuid]
-		ask := ok && m.now.State == cluster.VMRunning && m.definition != nil && m.definition.AgentChannel && time.Since(m.agentAt) > r.opts.AgentEvery
+		ask := ok && m.now.State == cluster.VMRunning && m.definition != nil && m.definition.AgentChannel && time.Since(m.agentAt) > m.agentPause(r.opts.AgentEvery)
 		r.mu.Unlock()
 		if ask && ctx.Err() == nil {
 			due <- uuid
@@ -71,7 +71,8 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 		return nil
 	}
 	if r.asking[asking{uuid, askingAgent}] { // it answered the ping, and not what it was asked then
-		m.agentAt, m.agent.Answers = time.Now(), new(bool)
+		m.agentAt = time.Now()
+		m.unanswered(m.agentAt)
 		r.mu.Unlock()
 		return nil
 	}
@@ -86,7 +87,7 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 			return nil
 		}
 		defer r.end(uuid, askingAgent)
-		if err := virt.Ping(dom, agentPing); err != nil {
+		if err := virt.Ping(dom); err != nil {
 			return err
 		}
 		told, err := ask(dom, full)
@@ -94,8 +95,11 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 		return err
 	})
 	answers := err == nil
-	if !answers && !silent(err) && !(asked.Load() && errors.Is(err, context.DeadlineExceeded)) {
+	if !answers && !virt.Silent(err) && !(asked.Load() && errors.Is(err, context.DeadlineExceeded)) {
 		// The question did not get there, which says nothing about the agent.
+		r.mu.Lock()
+		m.agent.Answers = nil
+		r.mu.Unlock()
 		return err
 	}
 	r.mu.Lock()
@@ -103,17 +107,35 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 	if m, ok = r.memory[uuid]; !ok {
 		return nil
 	}
-	m.agent.Answers = &answers
 	if !answers {
+		m.unanswered(m.agentAt)
 		return nil
 	}
-	m.agentOK = time.Now()
+	m.agent.Answers, m.agentSilent = &answers, time.Time{}
 	m.agent.Hostname = got.Hostname
 	if full {
-		m.agentFull, got.Answers = m.agentOK, &answers
+		m.agentFull, got.Answers = time.Now(), &answers
 		m.agent = got
 	}
 	return nil
+}
+
+// agentSoon is after how long an agent that was silent is asked again.
+const agentSoon = 10 * time.Second
+
+func (m *memory) agentPause(usual time.Duration) time.Duration {
+	if !m.agentSilent.IsZero() {
+		return min(usual, agentSoon)
+	}
+	return usual
+}
+
+// unanswered notes that the agent left a question of that time unanswered.
+func (m *memory) unanswered(asked time.Time) {
+	m.agent.Answers = new(bool)
+	if m.agentSilent.IsZero() {
+		m.agentSilent = asked
+	}
 }
 
 // ask asks an agent that answered a ping for its host's name, and in full for what the guest is and for its file systems.
@@ -122,7 +144,7 @@ func ask(dom *libvirt.Domain, full bool) (stat.Agent, error) {
 	var a stat.Agent
 	info, err := dom.GetGuestInfo(libvirt.DOMAIN_GUEST_INFO_HOSTNAME, 0)
 	if err != nil {
-		if silent(err) {
+		if virt.Silent(err) {
 			return a, err
 		}
 		return a, nil
@@ -137,12 +159,6 @@ func ask(dom *libvirt.Domain, full bool) (stat.Agent, error) {
 		}
 	}
 	return a, nil
-}
-
-// silent tells whether an error means that the agent did not answer; any other is its answer.
-func silent(err error) bool {
-	return errors.Is(err, libvirt.ERR_AGENT_UNRESPONSIVE) || errors.Is(err, libvirt.ERR_AGENT_UNSYNCED) || errors.Is(err, libvirt.ERR_AGENT_COMMAND_TIMEOUT) ||
-		errors.Is(err, libvirt.ERR_OPERATION_TIMEOUT)
 }
 
 func takeGuest(a *stat.Agent, i *libvirt.DomainGuestInfo) {

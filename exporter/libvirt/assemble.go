@@ -79,7 +79,7 @@ func (r *Reader) remember(f *found, now time.Time) bool {
 // anotherLife forgets what was measured of a VM's last life. What was counted goes on.
 func (m *memory) anotherLife() {
 	m.job, m.jobAt, m.blockJobs, m.dirty, m.arrival = nil, time.Time{}, nil, nil, nil
-	m.agent, m.agentOK, m.agentAt, m.agentFull = stat.Agent{}, time.Time{}, time.Time{}, time.Time{}
+	m.agent, m.agentSilent, m.agentAt, m.agentFull = stat.Agent{}, time.Time{}, time.Time{}, time.Time{}
 	m.changes++
 }
 
@@ -103,8 +103,9 @@ func (r *Reader) complete(vm *stat.VM, m *memory, now time.Time) {
 	vm.DirtyRate = m.dirty
 	if d := m.definition; d != nil && d.AgentChannel && m.agent.Answers != nil && now.Sub(m.agentAt) < freshTimes*r.opts.AgentEvery+agentLimit {
 		a := m.agent
-		if !m.agentOK.IsZero() {
-			a.SilentSeconds = cluster.Known(now.Sub(m.agentOK).Seconds())
+		a.SilentSeconds = cluster.Known(0)
+		if !m.agentSilent.IsZero() {
+			a.SilentSeconds = cluster.Known(now.Sub(m.agentSilent).Seconds())
 		}
 		vm.Agent = &a
 	}

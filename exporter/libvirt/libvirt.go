@@ -115,8 +115,9 @@ type memory struct {
 
 	agent     stat.Agent
 	agentAt   time.Time
-	agentOK   time.Time
 	agentFull time.Time
+	// agentSilent is when the first question was asked that it has left unanswered since, zero while it answers.
+	agentSilent time.Time
 }
 
 // New returns a reader of the daemon at the libvirt URI. It connects when it is first read.

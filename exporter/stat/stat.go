@@ -311,7 +311,7 @@ type DirtyRate struct {
 type Agent struct {
 	// Answers is nil until it has been asked.
 	Answers *bool
-	// SilentSeconds is how long ago it answered last, not known when it never did.
+	// SilentSeconds is for how long it has left questions unanswered, from the first of them on.
 	SilentSeconds                     cluster.Number
 	Hostname, OSID, OSName, OSVersion string
 	Kernel                            string

@@ -71,9 +71,16 @@ func (r Recommendation) Asked() bool { return r.Policy == r.Action.Kind.Policy()
 
 // Recovers tells whether it is there because something failed: it turns a dead host off for certain, or brings a VM back. What bounds
 // the rest (the hour's budget, freezes) does not bound it; it has bounds of its own.
-func (r Recommendation) Recovers() bool {
-	return r.Policy == Restart || r.Action.Kind == Fence || r.OfHungGuest()
-}
+func (r Recommendation) Recovers() bool { return r.Policy == Restart || r.Action.Kind == Fence }
+
+// AboutFailure tells whether it recovers something, or resets a guest that hangs: that has the bounds of the rest besides those of its own.
+func (r Recommendation) AboutFailure() bool { return r.Recovers() || r.OfHungGuest() }
+
+// What is found out about a guest's agent.
+const (
+	AgentAnswers = "answers"
+	AgentSilent  = "silent"
+)
 
 // GuestHung is the detector of guests that hang while their processes run, GuestPanicked that of guests that panicked and whose processes were kept.
 const (
@@ -193,8 +200,8 @@ type SightingHost struct {
 	Defined bool `json:"defined,omitempty"`
 	// Name is what the host calls the VM; empty where it does not know it.
 	Name string `json:"name,omitempty"`
-	// AgentAnswers tells that the guest's agent answered. It is asked where the VM is to be reset.
-	AgentAnswers bool `json:"agent_answers,omitempty"`
+	// Agent is AgentAnswers or AgentSilent, empty where that could not be found out. It is asked where the VM is to be reset.
+	Agent string `json:"agent,omitempty"`
 	// Job tells that a migration, backup or another long operation is under way, Copying that the hypervisor works on a disk of it.
 	Job     bool `json:"job,omitempty"`
 	Copying bool `json:"copying,omitempty"`

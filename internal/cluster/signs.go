@@ -19,7 +19,7 @@ type GuestSigns struct {
 	// Answers tells that its agent answered when it was asked last, Connected that something in the guest has the agent's channel open.
 	Answers   bool `json:"answers"`
 	Connected bool `json:"connected"`
-	// SilentSeconds is how long ago the agent answered last.
+	// SilentSeconds is for how long the agent has left questions unanswered.
 	SilentSeconds Number `json:"silent_seconds,omitzero"`
 	// DiskRequests and PacketsSent are how many there were within the window that was asked for.
 	DiskRequests Number `json:"disk_requests,omitzero"`
