@@ -30,8 +30,8 @@ func TestAGuestThatHangsIsReset(t *testing.T) {
 	const hung, stopped, busy = "e2e-a", "e2e-b", "e2e-c"
 	eventually(t, 30*time.Second, "the agents to be seen", func() error {
 		for _, vm := range []string{hung, stopped, busy} {
-			if v := mustCLI(t, s, "where", vm); !strings.Contains(v, "host1") {
-				return fmt.Errorf("%s", v)
+			if out, err := s.cli("where", vm); err != nil || !strings.Contains(out, "host1") {
+				return fmt.Errorf("%v: %s", err, out)
 			}
 		}
 		body, err := get("http://" + fmt.Sprintf(labAddr, 1) + ":9177/metrics")
