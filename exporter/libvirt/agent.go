@@ -84,7 +84,7 @@ func (r *Reader) askAgent(ctx context.Context, uuid string) error {
 	err := r.call(ctx, r.agents, agentLimit, uuid, "ask a guest agent", func(_ *libvirt.Connect, dom *libvirt.Domain) error {
 		asked.Store(true)
 		if !r.begin(uuid, askingAgent) {
-			return nil
+			return context.DeadlineExceeded // a question of before has come through, and hangs
 		}
 		defer r.end(uuid, askingAgent)
 		if err := virt.Ping(dom); err != nil {
