@@ -12,12 +12,12 @@ import (
 )
 
 // next returns the case whose turn it is: the oldest approved one that waits for nothing, pauses and freezes included, or, where
-// the gates let an open one through without a person's word on it, that one.
-func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
+// the gates let an open one through without a person's word on it, that one, with what they said.
+func (a *Actuator) next(ctx context.Context) (c cluster.Case, verdicts []cluster.Verdict, ok bool) {
 	flying := a.inFlight() // only what calls this begins anything, so there will not be more meanwhile
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseApproved }) {
 		if !a.waits(c, flying) && !gate.Passing(gate.Refusals(gate.Ask(gate.Forehand(), a.remembered(c, c.Approval)))) {
-			return c, true
+			return c, nil, true
 		}
 	}
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen && a.alone(c) }) {
@@ -25,10 +25,10 @@ func (a *Actuator) next(ctx context.Context) (cluster.Case, bool) {
 			continue
 		}
 		if verdicts := gate.Ask(gate.All(), a.question(ctx, c, nil, false)); gate.Open(verdicts) {
-			return c, true
+			return c, verdicts, true
 		}
 	}
-	return cluster.Case{}, false
+	return cluster.Case{}, nil, false
 }
 
 // alone tells whether the case may happen without a person's word on it, as far as that can be told without a look
@@ -268,12 +268,15 @@ func (a *Actuator) failures(act cluster.Action) []time.Time {
 	return failed
 }
 
-// begin asks the gates once more and journals the intent; begun tells whether it may be carried out now. What was
-// decided while the gates were asked counts: the entry is taken only in the state that the case was found in.
-func (a *Actuator) begin(ctx context.Context, c cluster.Case) (intended cluster.Case, begun bool) {
+// begin asks the gates once more, unless they were asked just now, and journals the intent; begun tells whether it may be
+// carried out now. What was decided while the gates were asked counts: the entry is taken only in the state that the case
+// was found in.
+func (a *Actuator) begin(ctx context.Context, c cluster.Case, verdicts []cluster.Verdict) (intended cluster.Case, begun bool) {
 	rec := c.Recommendation
 	log := a.log.With("id", rec.ID, "action", rec.Action.String())
-	verdicts := gate.Ask(gate.All(), a.question(ctx, c, c.Approval, false))
+	if verdicts == nil {
+		verdicts = gate.Ask(gate.All(), a.question(ctx, c, c.Approval, false))
+	}
 	if ctx.Err() != nil {
 		return c, false
 	}

@@ -239,8 +239,8 @@ func (a *Actuator) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		a.reconsider(ctx)
 		a.earn(time.Now())
-		for c, ok := a.next(ctx); ok && ctx.Err() == nil; c, ok = a.next(ctx) {
-			intended, begun := a.begin(ctx, c)
+		for c, verdicts, ok := a.next(ctx); ok && ctx.Err() == nil; c, verdicts, ok = a.next(ctx) {
+			intended, begun := a.begin(ctx, c, verdicts)
 			if !begun {
 				break // what could not be written is not tried again at once
 			}

@@ -644,7 +644,7 @@ func TestANoBeatsWhatIsAboutToHappen(t *testing.T) {
 		s.slow = 5 * time.Second
 		id := s.advise("v1", time.Minute)
 		a, _, _ := running(t, s, cluster.LevelFull)
-		time.Sleep(7 * time.Second) // the gates are being asked for the second time
+		time.Sleep(3 * time.Second) // the gates are being asked
 		if _, err := a.Reject(id, cluster.Approval{Who: "bob", At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}

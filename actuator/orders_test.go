@@ -313,7 +313,7 @@ func TestAWordThatComesWhileTheGatesLookCounts(t *testing.T) {
 				s.slow = 10 * time.Second // how long a look takes
 				a, _, _ := running(t, s, cluster.LevelFull)
 				id := s.advise("v1", time.Hour)
-				time.Sleep(15 * time.Second)
+				time.Sleep(5 * time.Second)
 				if err := word(a, id); err != nil || len(s.moves()) > 0 {
 					t.Fatalf("%v, moved %v: the test is too late", err, s.moves())
 				}

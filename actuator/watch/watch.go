@@ -265,6 +265,9 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			if sign.After(h.heard) {
 				h.heard = sign
 			}
+			if libvirt[i] == verdict.No && now.Sub(h.answered) > powerCounts {
+				ask = append(ask, name) // the exporter's last reading still counts; when it does not, the answer is there
+			}
 		} else if ask = append(ask, name); now.Sub(h.answered) < powerCounts && h.asked.After(h.heard) {
 			e.Power = powerSign(h.state)
 		}

@@ -26,6 +26,7 @@ type lab struct {
 	power     map[string]cluster.PowerState
 	slow      time.Duration // how long a BMC takes
 	blind     error
+	last      time.Time // when the exporter of h2 was read last, where that is to be said
 	asked     int
 	at        string // the host that has the VM "vm"
 }
@@ -48,6 +49,9 @@ func (l *lab) Signs(_ context.Context, at time.Time) ([]cluster.HostSigns, error
 		one := cluster.HostSigns{Host: h}
 		if !l.exporter[h] {
 			one.SeenAt = at.Add(-time.Second)
+		}
+		if h == "h2" && !l.last.IsZero() {
+			one.SeenAt = l.last
 		}
 		if age, ok := l.heartbeat[h]; ok {
 			one.HeartbeatAgeSeconds = cluster.Known(age)
@@ -222,6 +226,39 @@ func TestAPowerCutIsCertainWithinSeconds(t *testing.T) {
 		if got := of(w, "h2"); got != "alive" {
 			t.Errorf("back again it is %s", got)
 		}
+	})
+}
+
+// The exporter's last reading counts for a while after the power was cut. What the BMC says is there when it does no longer.
+func TestTheBMCIsAskedBeforeTheLastReadingIsOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		l.slow = 3 * time.Second
+		w, _ := watching(t, l)
+		l.with(func() { l.libvirt["h2"], l.power["h2"] = "silent", cluster.PowerOff })
+		last := time.Now()
+		l.with(func() { l.last = last })
+		for of(w, "h2") != "dead" {
+			if since := time.Since(last); since > 14*time.Second { // a reading counts for ten, and a look takes two
+				t.Fatalf("%s after the last reading it is %s", since, of(w, "h2"))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
+
+// A libvirtd that hangs is no reason to bother the BMC all the time.
+func TestTheBMCOfAHostWhoseExporterAnswersIsAskedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		watching(t, l)
+		l.with(func() { l.libvirt["h2"], l.power["h2"] = "silent", cluster.PowerOn })
+		time.Sleep(61 * time.Second)
+		l.with(func() {
+			if l.asked < 1 || l.asked > 3 {
+				t.Errorf("it was asked %d times in a minute", l.asked)
+			}
+		})
 	})
 }
 

@@ -73,6 +73,7 @@ func TestHostFailureInNumbers(t *testing.T) {
 		s.ready(t)
 		mustCLI(t, s, "disarm")
 		floor = append(floor, scripted(t))
+		t.Logf("a script: %.1f s", floor[len(floor)-1])
 		lab(t, "revive", "host3")
 		for _, vm := range many() { // the script leaves them behind
 			_, _ = hostlab("vir", "host3", "undefine", vm)
