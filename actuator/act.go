@@ -5,30 +5,58 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// next returns the case whose turn it is: the oldest approved one that waits for nothing, pauses and freezes included, or, where
-// the gates let an open one through without a person's word on it, that one, with what they said.
-func (a *Actuator) next(ctx context.Context) (c cluster.Case, verdicts []cluster.Verdict, ok bool) {
+// proceed begins what may begin: the approved cases in turn, the oldest first, and then the open ones that the gates let
+// through without a person's word. What could not be begun is not tried again at once.
+func (a *Actuator) proceed(ctx context.Context, carry func(cluster.Case)) {
+	for c, ok := a.approved(); ok; c, ok = a.approved() {
+		intended, begun := a.begin(ctx, c, nil)
+		if !begun {
+			return
+		}
+		carry(intended)
+	}
+	cases := a.unasked()
+	for i, world := range a.see(ctx, cases) {
+		verdicts := gate.Ask(gate.All(), a.ask(cases[i], nil, false, world))
+		if ctx.Err() != nil || !gate.Open(verdicts) {
+			continue
+		}
+		if intended, begun := a.begin(ctx, cases[i], verdicts); begun {
+			carry(intended)
+		}
+	}
+}
+
+// approved returns the oldest approved case that waits for nothing, pauses and freezes included.
+func (a *Actuator) approved() (cluster.Case, bool) {
 	flying := a.inFlight() // only what calls this begins anything, so there will not be more meanwhile
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseApproved }) {
 		if !a.waits(c, flying) && !gate.Passing(gate.Refusals(gate.Ask(gate.Forehand(), a.remembered(c, c.Approval)))) {
-			return c, nil, true
+			return c, true
 		}
 	}
+	return cluster.Case{}, false
+}
+
+// unasked lists the open cases that may happen without a person's word, as many as may be under way at once, and notes
+// that they are looked into. They are looked into together: were each begun before the next is, the hosts would be busy
+// with the first when they are asked about the last, and the VMs of a failed host would come back one by one.
+func (a *Actuator) unasked() []cluster.Case {
+	flying := a.inFlight()
+	var cases []cluster.Case
 	for _, c := range a.List(func(c cluster.Case) bool { return c.State == cluster.CaseOpen && a.alone(c) }) {
-		if a.waits(c, flying) || !a.due(c.Recommendation.ID) {
-			continue
-		}
-		if verdicts := gate.Ask(gate.All(), a.question(ctx, c, nil, false)); gate.Open(verdicts) {
-			return c, verdicts, true
+		if !a.waits(c, flying) && a.due(c.Recommendation.ID) {
+			cases, flying = append(cases, c), append(flying, c.Recommendation.Action)
 		}
 	}
-	return cluster.Case{}, nil, false
+	return cases
 }
 
 // alone tells whether the case may happen without a person's word on it, as far as that can be told without a look
@@ -94,26 +122,57 @@ func (a *Actuator) past(now time.Time) (begun []gate.Begun, storm []time.Time) {
 	return begun, storm
 }
 
-// question gathers what the gates may know, afresh. At the click, what the case depends on counts as
-// done when it has been approved; when it is to be done, only what is true counts.
+// question gathers what the gates may know, afresh.
 func (a *Actuator) question(ctx context.Context, c cluster.Case, word *cluster.Approval, click bool) gate.Question {
-	rec, at := c.Recommendation, time.Now()
+	return a.ask(c, word, click, a.see(ctx, []cluster.Case{c})[0])
+}
+
+// sight is what was seen of the world for one case.
+type sight struct {
+	at       time.Time
+	snapshot cluster.Snapshot
+	err      error
+	hosts    cluster.Sighting
+}
+
+// see looks at the world for cases that are decided together: one snapshot, and the hosts for all of them at once.
+func (a *Actuator) see(ctx context.Context, cases []cluster.Case) []sight {
+	if len(cases) == 0 {
+		return nil
+	}
+	seen := make([]sight, len(cases))
+	at := time.Now()
 	snap, err := a.snapshot(ctx, at)
+	var watch []cluster.HostWatch
+	if a.recovery.Watch != nil {
+		watch = a.recovery.Watch.Hosts()
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i, c := range cases {
+		seen[i] = sight{at: at, snapshot: snap, err: err}
+		if act := c.Recommendation.Action; act.VM != "" {
+			wg.Go(func() { seen[i].hosts = a.hypervisor.Look(ctx, act, witnesses(act, snap, watch)) })
+		}
+	}
+	wg.Wait()
+	return seen
+}
+
+// ask puts what was seen and what is remembered into a question. At the click, what the case depends on counts as done when
+// it has been approved; when it is to be done, only what is true counts.
+func (a *Actuator) ask(c cluster.Case, word *cluster.Approval, click bool, seen sight) gate.Question {
 	q := a.remembered(c, word)
-	q.Snapshot = snap
 	if click { // what is approved may wait for its turn
 		q.InFlight = nil
 	}
-	if err != nil {
-		q.SnapshotError = err.Error()
+	if seen.err != nil {
+		q.SnapshotError = seen.err.Error()
 	}
-	a.overlay(&q.Snapshot, rec, at, click)
-	if rec.Action.VM != "" {
-		look, cancel := context.WithTimeout(ctx, lookTimeout)
-		defer cancel()
-		q.Sighting = a.hypervisor.Look(look, rec.Action, witnesses(rec.Action, snap, q.Watch))
-	}
-	q.Now = time.Now()
+	q.Snapshot, q.Sighting = seen.snapshot, seen.hosts
+	q.Snapshot.VMs = slices.Clone(q.Snapshot.VMs) // others are asked about by the same snapshot
+	a.overlay(&q.Snapshot, c.Recommendation, seen.at, click)
 	return q
 }
 

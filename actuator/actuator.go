@@ -239,13 +239,7 @@ func (a *Actuator) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		a.reconsider(ctx)
 		a.earn(time.Now())
-		for c, verdicts, ok := a.next(ctx); ok && ctx.Err() == nil; c, verdicts, ok = a.next(ctx) {
-			intended, begun := a.begin(ctx, c, verdicts)
-			if !begun {
-				break // what could not be written is not tried again at once
-			}
-			wg.Go(func() { a.carryOut(ctx, intended) })
-		}
+		a.proceed(ctx, func(c cluster.Case) { wg.Go(func() { a.carryOut(ctx, c) }) })
 		a.measure(ctx)
 		select {
 		case <-ctx.Done():

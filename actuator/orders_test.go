@@ -276,6 +276,36 @@ func TestActionsOfDifferentHostsGoSideBySide(t *testing.T) {
 	}
 }
 
+// Were they looked into one after the other, the hosts would be busy with the first when they are asked about the last.
+func TestWhatMayHappenByItselfIsLookedIntoTogether(t *testing.T) {
+	for parallel, want := range map[int]int{1: 1, 2: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage()
+			s.slow = 4 * time.Second
+			s.advise("v1", time.Hour)
+			s.advise("v2", time.Hour)
+			s.notForGain()
+			s.migrate = func(_ context.Context, a cluster.Action) error {
+				time.Sleep(time.Minute)
+				s.set(a.VM, a.To)
+				return nil
+			}
+			a, _, _ := running(t, s, cluster.LevelFull)
+			p := policy(cluster.LevelFull)
+			p.Gate.Parallel = gate.Parallel{Cluster: parallel}
+			a.SetPolicy(p)
+			time.Sleep(6 * time.Second) // one look, not two
+			if got := len(a.List(underWay)); got != want {
+				t.Errorf("after one look %d are under way where %d may be", got, parallel)
+			}
+			time.Sleep(5 * time.Minute)
+			if got := s.moves(); len(got) != 2 {
+				t.Errorf("in the end: %v", got)
+			}
+		})
+	}
+}
+
 func TestTheGatesCanBeAskedWithoutConsequence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()

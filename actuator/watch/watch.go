@@ -56,6 +56,10 @@ type Watch struct {
 	hypervisor Hypervisor
 	power      Power
 	log        *slog.Logger
+	// calls are the questions that were not answered yet at the last look, silent the hosts that did not answer at it; only
+	// Run touches them.
+	calls  map[string]*call
+	silent map[string]bool
 
 	mu     sync.Mutex
 	policy Policy
@@ -106,9 +110,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	for {
 		begun := time.Now()
 		w.look(ctx)
-		w.mu.Lock()
-		pause := w.policy.Interval - time.Since(begun)
-		w.mu.Unlock()
+		pause := w.pause() - time.Since(begun)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -117,21 +119,33 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 }
 
+// hurry is by how much looks come sooner while it is open what has become of a host that fell silent no longer than
+// unclear ago: VMs wait for the verdict.
+const (
+	hurry   = 4
+	unclear = 30 * time.Second
+)
+
+// pause is the time from one look to the next.
+func (w *Watch) pause() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		if h.evidence.Silent() && h.evidence.Since < unclear && h.finding.Verdict != verdict.Dead {
+			return w.policy.Interval / hurry
+		}
+	}
+	return w.policy.Interval
+}
+
 // look asks all witnesses once, each with a deadline, and judges.
 func (w *Watch) look(ctx context.Context) {
 	w.mu.Lock()
 	p := w.policy
 	w.mu.Unlock()
-	bounded, cancel := context.WithTimeout(ctx, p.Interval)
-	libvirt, rolls := make([]verdict.Sign, len(p.Hosts)), make([]cluster.Roll, len(p.Hosts))
-	var wg sync.WaitGroup
-	for i, name := range p.Hosts {
-		wg.Go(func() { libvirt[i], rolls[i] = w.callRoll(bounded, name) })
-	}
-	wg.Wait()
-	cancel()
+	libvirt, rolls := w.callRolls(ctx, p)
 	// Prometheus after them: who waits for a silent host would judge by what was so before.
-	bounded, cancel = context.WithTimeout(ctx, p.Interval)
+	bounded, cancel := context.WithTimeout(ctx, p.Interval)
 	signs, unread := w.prometheus.Signs(bounded, time.Now())
 	cancel()
 	if ctx.Err() != nil {
@@ -220,15 +234,80 @@ func (w *Watch) LastWords(vm string) []cluster.LastWord {
 	return words
 }
 
-func (w *Watch) callRoll(ctx context.Context, name string) (verdict.Sign, cluster.Roll) {
-	roll, refused, err := w.hypervisor.Roll(ctx, name)
-	switch {
-	case err == nil:
-		return verdict.Yes, roll
-	case refused:
-		return verdict.Refused, roll
+// call is a question to a host's libvirt, and in the end its answer.
+type call struct {
+	done chan struct{}
+	sign verdict.Sign
+	roll cluster.Roll
+}
+
+// answered tells whether the answer is there.
+func (c *call) answered() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
 	}
-	return verdict.No, roll
+}
+
+// callRolls asks the libvirt of every host. One that did not answer the last time holds the others up only for a moment:
+// what it answers later is found at the next look.
+func (w *Watch) callRolls(ctx context.Context, p Policy) ([]verdict.Sign, []cluster.Roll) {
+	calls := make([]*call, len(p.Hosts))
+	for i, name := range p.Hosts {
+		within := p.Interval
+		if w.silent[name] {
+			within -= p.Interval / hurry // so that it is over at the next look
+		}
+		if calls[i] = w.calls[name]; calls[i] == nil || calls[i].answered() && calls[i].sign == verdict.No {
+			calls[i] = callRoll(ctx, w.hypervisor, name, within)
+		}
+	}
+	moment, late := make(chan struct{}), make(chan struct{})
+	defer time.AfterFunc(p.Interval/hurry, func() { close(moment) }).Stop()
+	defer time.AfterFunc(p.Interval, func() { close(late) }).Stop()
+	libvirt, rolls, open := make([]verdict.Sign, len(p.Hosts)), make([]cluster.Roll, len(p.Hosts)), map[string]*call{}
+	for i, name := range p.Hosts {
+		patience := late
+		if w.silent[name] {
+			patience = moment
+		}
+		select {
+		case <-calls[i].done:
+		case <-patience:
+		}
+		libvirt[i] = verdict.No
+		if calls[i].answered() {
+			libvirt[i], rolls[i] = calls[i].sign, calls[i].roll
+		} else {
+			open[name] = calls[i]
+		}
+	}
+	w.calls, w.silent = open, map[string]bool{}
+	for i, name := range p.Hosts {
+		w.silent[name] = libvirt[i] == verdict.No
+	}
+	return libvirt, rolls
+}
+
+// callRoll asks one host, and gives up after the time.
+func callRoll(ctx context.Context, h Hypervisor, name string, within time.Duration) *call {
+	c := &call{done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		roll, refused, err := h.Roll(ctx, name)
+		c.roll, c.sign = roll, verdict.No
+		switch {
+		case err == nil:
+			c.sign = verdict.Yes
+		case refused:
+			c.sign = verdict.Refused
+		}
+	}()
+	return c
 }
 
 // judge takes what the witnesses said, and returns the hosts whose BMC should be asked.

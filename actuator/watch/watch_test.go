@@ -239,12 +239,33 @@ func TestTheBMCIsAskedBeforeTheLastReadingIsOld(t *testing.T) {
 		last := time.Now()
 		l.with(func() { l.last = last })
 		for of(w, "h2") != "dead" {
-			if since := time.Since(last); since > 14*time.Second { // a reading counts for ten, and a look takes two
+			if since := time.Since(last); since > 13*time.Second { // a reading counts for ten
 				t.Fatalf("%s after the last reading it is %s", since, of(w, "h2"))
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
 	})
+}
+
+// While it is open what has become of a host, the next look does not wait for its turn, nor for the host.
+func TestWhileAVerdictIsOpenTheLooksComeSooner(t *testing.T) {
+	for _, at := range []time.Duration{0, 500, 1000, 1500} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab()
+			w, _ := watching(t, l)
+			l.silence("h2")
+			l.with(func() { l.power["h2"], l.heartbeat["h2"] = cluster.PowerOff, 5 })
+			time.Sleep(10*time.Second + at*time.Millisecond)
+			if got := of(w, "h2"); got != "isolated" {
+				t.Fatalf("its heartbeat goes on, and it is %s", got)
+			}
+			l.with(func() { l.heartbeat["h2"] = 16 })
+			time.Sleep(1100 * time.Millisecond) // two looks of half a second
+			if got := of(w, "h2"); got != "dead" {
+				t.Errorf("its heartbeat has ended, and it is %s", got)
+			}
+		})
+	}
 }
 
 // A libvirtd that hangs is no reason to bother the BMC all the time.
