@@ -42,6 +42,12 @@ type Inbox interface {
 	Nudge()
 }
 
+// Memory keeps what must not be forgotten when the server ends.
+type Memory interface {
+	Load() (recovery.Memory, error)
+	Save(m recovery.Memory) error
+}
+
 // Fencer says which hosts have a way to be turned off.
 type Fencer interface{ Can(host string) bool }
 
@@ -69,9 +75,12 @@ type Room struct {
 	guests  Guests
 	fencer  Fencer
 	keeping *keeping
-	seen    func() cluster.Snapshot
-	log     *slog.Logger
-	inbox   Inbox
+	memory  Memory
+	// saved is what was written last, wholly, and when; only turn touches them.
+	saved recovery.Memory
+	seen  func() cluster.Snapshot
+	log   *slog.Logger
+	inbox Inbox
 
 	mu     sync.Mutex
 	policy Policy
@@ -88,13 +97,18 @@ type Room struct {
 }
 
 // New returns the room. Seen gives the snapshot that the analyzer judged last, which may be empty. Before Run it is given its inbox.
-func New(w Watch, past Past, g Guests, f Fencer, host Source, store Store, seen func() cluster.Snapshot, p Policy, log *slog.Logger, reg prometheus.Registerer) (*Room, error) {
+func New(w Watch, past Past, g Guests, f Fencer, host Source, store Store, memory Memory, seen func() cluster.Snapshot, p Policy, log *slog.Logger, reg prometheus.Registerer) (*Room, error) {
 	k, err := newKeeping(host, store, log)
 	if err != nil {
 		return nil, err
 	}
-	r := &Room{watch: w, past: past, guests: g, fencer: f, keeping: k, seen: seen, log: log, policy: p, track: recovery.NewTracker(), asked: map[string]bool{}}
+	r := &Room{watch: w, past: past, guests: g, fencer: f, keeping: k, memory: memory, seen: seen, log: log, policy: p, track: recovery.NewTracker(), asked: map[string]bool{}}
 	reg.MustRegister(collector{r})
+	if m, err := memory.Load(); err != nil {
+		log.Error("what is known of VMs that should run and do not is lost", "err", err)
+	} else if !m.At.IsZero() && !r.track.Recall(m, time.Now()) {
+		log.Warn("the server was away for long: what stopped running meanwhile is left alone", "since", m.At)
+	}
 	return r, nil
 }
 
@@ -218,7 +232,9 @@ func (r *Room) turn(ctx context.Context) {
 		r.remembered = s.At
 	}
 	r.track.See(rolls, hosts, orders, now)
+	m := r.track.Memory(now)
 	r.mu.Unlock()
+	r.save(m)
 	r.recall(ctx, hosts)
 	tries := tried(r.inbox.List(func(c cluster.Case) bool { return c.Recommendation.AboutFailure() }))
 	if !r.needed(hosts, tries) {
@@ -246,6 +262,21 @@ func (r *Room) turn(ctx context.Context) {
 	if r.settle(d) {
 		r.inbox.Nudge()
 	}
+}
+
+// resave is how often what has not changed is written again, so that it is known how old it is.
+const resave = time.Minute
+
+// save writes what must not be forgotten, where that has changed.
+func (r *Room) save(m recovery.Memory) {
+	if m.At.Sub(r.saved.At) < resave && r.saved.Same(m) {
+		return
+	}
+	if err := r.memory.Save(m); err != nil {
+		r.log.Error("what runs where is not written down: were the server to end now, it would not know what fell", "err", err)
+		return
+	}
+	r.saved = m
 }
 
 // undecided adds to what waits that nothing can be decided, for whoever asks would be told that nothing waits.

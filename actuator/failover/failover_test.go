@@ -32,6 +32,25 @@ type stage struct {
 	broken  error
 	guests  []cluster.GuestSigns
 	awaited []string
+	memory  *drawer
+	// stopped tells that web1 is off on h1, which does not say why.
+	stopped bool
+}
+
+// drawer keeps what the room must not forget.
+type drawer struct {
+	kept   recovery.Memory
+	writes int
+	broken error
+}
+
+func (d *drawer) Load() (recovery.Memory, error) { return d.kept, d.broken }
+
+func (d *drawer) Save(m recovery.Memory) error {
+	if d.broken == nil {
+		d.kept, d.writes = m, d.writes+1
+	}
+	return d.broken
 }
 
 func (s *stage) Looked() <-chan struct{}    { return make(chan struct{}) }
@@ -94,11 +113,17 @@ func snapshot(at time.Time, unseen ...string) cluster.Snapshot {
 
 func set(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{defined: map[string][]cluster.Definition{}}
+	return (&stage{memory: &drawer{}}).again(t)
+}
+
+// again is a new room on the same stage.
+func (s *stage) again(t *testing.T) *stage {
+	t.Helper()
+	s.defined = map[string][]cluster.Definition{}
 	s.past = func(at time.Time) (cluster.Snapshot, error) { return snapshot(at), nil }
 	p := Policy{Definitions: time.Minute, Detect: 8 * time.Second, Recovery: recovery.Policy{Tries: 3, BackOff: time.Second,
 		Plan: plan.Policy{Lifetime: time.Minute, Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.9}}}}
-	room, err := New(s, s, s, s, s, shelf{s}, func() cluster.Snapshot { return snapshot(time.Now()) }, p, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	room, err := New(s, s, s, s, s, shelf{s}, s.memory, func() cluster.Snapshot { return snapshot(time.Now()) }, p, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +143,9 @@ func (s *stage) looks(verdicts map[string]string) {
 			roll := cluster.Roll{Host: id, At: now}
 			if id == "h1" {
 				roll.VMs = []cluster.VMSeen{{VM: "v1", Name: "web1", State: cluster.VMRunning}}
+				if s.stopped {
+					roll.VMs[0].State = cluster.VMShutoff
+				}
 			}
 			s.rolls = append(slices.DeleteFunc(s.rolls, func(r cluster.Roll) bool { return r.Host == id }), roll)
 		}
@@ -162,6 +190,60 @@ func TestWhatIsAdvisedStandsUntilItIsOver(t *testing.T) {
 		s.looks(map[string]string{"h1": "alive", "h2": "alive"})
 		if got := s.wishes(); got != "" {
 			t.Errorf("the VM runs, and it wants %q", got)
+		}
+	})
+}
+
+// What fell while nothing could be decided is dealt with by the next server: once its host is back, a VM that fell looks like one that was
+// never to run.
+func TestTheNextServerKnowsWhatFell(t *testing.T) {
+	for away, want := range map[time.Duration]string{time.Minute: "start web1 on h1", time.Hour: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			s := set(t)
+			s.looks(map[string]string{"h1": "alive", "h2": "alive"})
+			s.past = func(time.Time) (cluster.Snapshot, error) { return cluster.Snapshot{}, errors.New("no route") }
+			time.Sleep(2 * time.Second)
+			s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+			time.Sleep(away)
+			next := set(t)
+			next.memory.kept = s.memory.kept
+			next = next.again(t)
+			next.stopped, next.room.seen = true, func() cluster.Snapshot { return snapshot(time.Now(), "h1") }
+			next.looks(map[string]string{"h1": "alive", "h2": "alive"})
+			if got := next.wishes(); got != want {
+				t.Errorf("after %s it wants %q and not %q", away, got, want)
+			}
+		})
+	}
+}
+
+// It is written when it changes, and now and then so that it is known how old it is.
+func TestWhatMustNotBeForgottenIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t)
+		for range 20 {
+			s.looks(map[string]string{"h1": "alive", "h2": "alive"})
+			time.Sleep(2 * time.Second)
+		}
+		if s.memory.writes != 1 || s.memory.kept.Homes["v1"].Host != "h1" {
+			t.Errorf("in 40 s in which nothing changed it was written %d times: %+v", s.memory.writes, s.memory.kept)
+		}
+		time.Sleep(time.Minute)
+		s.looks(map[string]string{"h1": "alive", "h2": "alive"})
+		if s.memory.writes != 2 {
+			t.Errorf("a minute later it was written %d times", s.memory.writes)
+		}
+		s.memory.broken = errors.New("disk full")
+		time.Sleep(2 * time.Second)
+		s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+		if got := s.wishes(); got != "start web1 on h2" {
+			t.Errorf("with a full disk it wants %q", got)
+		}
+		s.memory.broken = nil
+		time.Sleep(2 * time.Second)
+		s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+		if len(s.memory.kept.Troubles) != 1 {
+			t.Errorf("when there is room again: %+v", s.memory.kept)
 		}
 	})
 }

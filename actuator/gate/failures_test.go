@@ -22,7 +22,7 @@ func stricken() gate.Question {
 	}
 	q.LastWords = []cluster.LastWord{
 		{Host: "h1", At: q.Now, VMSeen: cluster.VMSeen{State: cluster.VMShutoff}}, {Host: "h2", At: q.Now, VMSeen: cluster.VMSeen{State: cluster.VMShutoff}},
-		{Host: "h3", At: q.Now.Add(-time.Minute), ActiveAt: q.Now.Add(-time.Minute), VMSeen: cluster.VMSeen{State: cluster.VMRunning}},
+		{Host: "h3", At: q.Now.Add(-time.Minute), ActiveAt: q.Now.Add(-time.Minute), ReadAt: q.Now.Add(-time.Minute), VMSeen: cluster.VMSeen{State: cluster.VMRunning}},
 	}
 	return q
 }

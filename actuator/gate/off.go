@@ -41,7 +41,7 @@ func (q Question) off(host string) bool {
 }
 
 // elsewhere tells whether a host that does not answer cannot have the VM all the same: it did not have it when it was heard last and was not to
-// start it since, and the VM was seen last on a host that is proven off, or that answers now, and that had not let go of it. Who cannot be heard
+// start it since, and the VM was seen last on a host that is proven off and was not moving it, or that answers now, and that had not let go of it. Who cannot be heard
 // from here may well be reached by the others: a VM that has left one of them may have gone there.
 func (q Question) elsewhere(silent string) bool {
 	had, known := true, false
@@ -58,7 +58,22 @@ func (q Question) elsewhere(silent string) bool {
 		}
 	}
 	_, _, answers := q.Sighting.On(last.Host)
-	return known && !had && last.Host != "" && last.Host != silent && !last.Left && (answers || q.off(last.Host))
+	return known && !had && last.Host != "" && last.Host != silent && !last.Left && (answers || q.off(last.Host) && settled(last))
+}
+
+// unmoved is for how long before the last word on a VM no job may have been seen under way for it, for it not to have left since: a
+// migration that takes less time than passes from one reading of an exporter to the next is not seen.
+const unmoved = 30 * time.Second
+
+// unheardLife is for how long a host may have lived on after its last word for it to be taken to have died when it fell silent: stamps and
+// words come every other second, and are told of as late.
+const unheardLife = 8 * time.Second
+
+// settled tells whether the VM was not about to leave when its host said the last word on it, by what its exporter said about jobs, and
+// whether the host did not live on unheard, for then anything may have happened there.
+func settled(last cluster.LastWord) bool {
+	since := last.ActiveAt.Add(-unmoved)
+	return last.ReadAt.After(since) && !last.BusyAt.After(since) && !last.LivedAt.After(last.ActiveAt.Add(unheardLife))
 }
 
 // forgettable wants the VM to run on another host by that host's own word, and this one to have its definition and not to run it.

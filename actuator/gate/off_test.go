@@ -22,7 +22,7 @@ func rescue() gate.Question {
 		{Host: "h3", Verdict: "isolated", Libvirt: "no", LookedAt: q.Now, HeardAt: ago(10 * time.Minute)},
 	}
 	q.LastWords = []cluster.LastWord{
-		{Host: "h1", At: ago(time.Minute), ActiveAt: ago(time.Minute), VMSeen: cluster.VMSeen{VM: "v1", Name: "web1", State: cluster.VMRunning}},
+		{Host: "h1", At: ago(time.Minute), ActiveAt: ago(time.Minute), ReadAt: ago(time.Minute), BusyAt: ago(2 * time.Minute), VMSeen: cluster.VMSeen{VM: "v1", Name: "web1", State: cluster.VMRunning}},
 		{Host: "h3", At: ago(10 * time.Minute), VMSeen: cluster.VMSeen{VM: "v1", State: cluster.VMShutoff}},
 	}
 	return q
@@ -45,6 +45,9 @@ func TestAVMOfAHostThatIsOffStartsUnlessASilentHostCouldHaveIt(t *testing.T) {
 		"nobody knows what h3 had":       {func(q *gate.Question) { q.LastWords = q.LastWords[:1] }, "host-silent"},
 		"h1 is not proven off":           {func(q *gate.Question) { q.Watch[0].Verdict = "hung" }, "host-silent"},
 		"it had left h1, perhaps for h3": {func(q *gate.Question) { q.LastWords[0].Left = true }, "host-silent"},
+		"it was leaving h1":              {func(q *gate.Question) { q.LastWords[0].BusyAt = q.Now.Add(-70 * time.Second) }, "host-silent"},
+		"nobody knows whether it was":    {func(q *gate.Question) { q.LastWords[0].ReadAt = time.Time{} }, "host-silent"},
+		"h1 lived on unheard":            {func(q *gate.Question) { q.LastWords[0].LivedAt = q.Now.Add(-50 * time.Second) }, "host-silent"},
 		"it was started on h3 since":     {start(5 * time.Minute), "host-silent"},
 		"h2 has what is left after a panic": {func(q *gate.Question) {
 			q.Rec.Action.To = "h3"

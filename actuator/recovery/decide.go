@@ -234,12 +234,24 @@ func (d *decision) possible(t Trouble) bool {
 		return wait(true, "nobody knows what came of starting it; it is looked at again until that is clear")
 	case t.Cause == HostOff && !d.Kept(t.VM.ID) && !d.hostAnswers(t.Host):
 		return wait(true, "its host is off and no definition of it is kept: it was not persistent, or was never seen while this server ran")
-	case failed >= d.policy.Tries:
+	case !d.Kept(t.VM.ID) && d.hostAnswers(t.Host) && !d.defines(t.Host, t.VM.ID): // it would take room on paper that others could have
+		return wait(true, "%s knows it no longer and no definition of it is kept: define it there by hand", t.Host)
+	case failed >= d.policy.Tries && !d.hostBack(last.At):
 		return wait(true, "starting it failed %d times, last on %s: %s. Start it by hand: evenkeel vm start %s", failed, last.Action.To, last.Reason, t.VM.Name)
 	case failed > 0 && d.Now.Before(last.At.Add(d.backOff(failed))):
 		return wait(false, "starting it on %s failed (%s); it is tried again after %s", last.Action.To, last.Reason, d.backOff(failed))
 	}
 	return true
+}
+
+// defines tells whether the host has the VM, by what it said last.
+func (d *decision) defines(host, vm string) bool {
+	return slices.ContainsFunc(d.Rolls, func(r cluster.Roll) bool { return r.Host == host && r.Of(vm).Name != "" })
+}
+
+// hostBack tells whether a host has come back since then: what failed on the others may go well there.
+func (d *decision) hostBack(since time.Time) bool {
+	return slices.ContainsFunc(d.Hosts, func(h cluster.HostWatch) bool { return h.Verdict == "alive" && h.Since.After(since) })
 }
 
 // patience is for how long VMs hold up those of a lower priority although none of them begins to start: a gate may keep them for longer than that.

@@ -413,6 +413,85 @@ func TestWhatFailsIsTriedAgainLaterElsewhereAndNotForever(t *testing.T) {
 	b.want()
 }
 
+// A VM goes to a host that is not heard, and its guest panics there.
+func TestAVMThatStoppedWhereItWentUnseenIsStarted(t *testing.T) {
+	for why, want := range map[string]string{"crashed": "start v on h3", "shutdown": ""} {
+		b := newBed(t)
+		b.vm("h1", "v")
+		b.seen().is("h3", "isolated")
+		b.after(2 * time.Second)
+		b.say("h1", "v", cluster.VMShutoff, "migrated")
+		b.after(2 * time.Second)
+		b.is("h1", "dead")
+		b.after(time.Minute)
+		b.want()
+		b.is("h3", "alive")
+		b.say("h3", "v", cluster.VMShutoff, why)
+		b.after(2 * time.Second)
+		if want == "" {
+			b.want()
+		} else {
+			b.want(want)
+		}
+	}
+}
+
+// A host that hung when the server ended is back. That its VMs are off is read before it has called its roll.
+func TestWhatAHostRanWhenTheServerEndedIsNotForgottenForASnapshot(t *testing.T) {
+	b := newBed(t)
+	b.vm("h1", "v")
+	b.seen()
+	memory := b.track.Memory(b.now)
+	b.track = recovery.NewTracker()
+	b.now = b.now.Add(5 * time.Minute)
+	if !b.track.Recall(memory, b.now) {
+		t.Fatal("it is not taken over")
+	}
+	b.say("h1", "v", cluster.VMShutoff, "")
+	s := b.snapshot()
+	for i := range s.VMs {
+		s.VMs[i].Host, s.VMs[i].State = "h1", cluster.VMShutoff
+	}
+	b.track.Remember(s)
+	b.after(2 * time.Second)
+	b.want("start v on h1")
+}
+
+func TestAVMThatNobodyKnowsAnyMoreTakesNoRoom(t *testing.T) {
+	b := newBed(t)
+	b.kept = false
+	b.vm("h1", "v")
+	b.seen().is("h1", "dead")
+	b.after(2 * time.Second)
+	b.waits("vm/v", "no definition of it is kept", true)
+	b.is("h1", "alive")
+	r := b.rolls["h1"]
+	r.VMs = nil
+	b.rolls["h1"] = r
+	b.after(2 * time.Second)
+	b.waits("vm/v", "h1 knows it no longer", true)
+	b.want()
+}
+
+func TestWhatWasGivenUpIsTriedOnAHostThatCameBack(t *testing.T) {
+	b := newBed(t)
+	b.vm("h1", "v")
+	b.seen().is("h1", "dead")
+	b.is("h3", "dead")
+	b.after(2 * time.Second)
+	for range 3 {
+		b.tried(cluster.Start, "v", "h1", "h2", cluster.ResultFailed)
+		b.after(5 * time.Minute)
+	}
+	b.waits("vm/v", "starting it failed 3 times", true)
+	b.is("h3", "alive")
+	b.after(2 * time.Second)
+	b.want("start v on h3")
+	b.tried(cluster.Start, "v", "h1", "h3", cluster.ResultFailed)
+	b.after(time.Hour)
+	b.waits("vm/v", "starting it failed 4 times", true)
+}
+
 func TestWhatWasDoneAMomentAgoIsNotDoneAgain(t *testing.T) {
 	b := newBed(t)
 	b.vm("h1", "v")

@@ -19,6 +19,8 @@ type Tracker struct {
 	// learned is of when that is, recalled of when it is where VMs ran on a host that has not called its roll.
 	learned, recalled map[string]time.Time
 	rolls             map[string]cluster.Roll
+	// kept are the hosts of which it is known from before this server's start what ran there.
+	kept map[string]bool
 	// coming is where each VM waits for its memory.
 	coming map[string]string
 	// off is when the hosts that have not called their roll since were last found off; failed is when each host was first found so.
@@ -41,7 +43,7 @@ func (h home) there() bool { return !h.held && !h.left }
 // NewTracker returns a tracker that knows nothing yet.
 func NewTracker() *Tracker {
 	return &Tracker{homes: map[string]home{}, troubles: map[string]Trouble{}, known: map[string]cluster.VM{}, learned: map[string]time.Time{}, recalled: map[string]time.Time{},
-		rolls: map[string]cluster.Roll{}, coming: map[string]string{}, off: map[string]time.Time{}, failed: map[string][]time.Time{}}
+		rolls: map[string]cluster.Roll{}, coming: map[string]string{}, off: map[string]time.Time{}, failed: map[string][]time.Time{}, kept: map[string]bool{}}
 }
 
 // Remember takes the VMs' sizes, needs and numbers from a snapshot, for the day on which nobody can measure them. Of hosts that have not called
@@ -60,8 +62,16 @@ func (t *Tracker) Remember(s cluster.Snapshot) {
 		}
 		news[h.ID], t.recalled[h.ID] = true, s.At
 	}
+	stopped := map[string]string{}
+	for i := range s.VMs {
+		if v := &s.VMs[i]; !v.State.Active() {
+			stopped[v.ID] = v.Host
+		}
+	}
 	for vm, at := range t.homes { // what was there in an older snapshot need not be there in this one
-		if _, down := t.troubles[vm]; news[at.host] && !down {
+		_, down := t.troubles[vm]
+		fell := t.kept[at.host] && stopped[vm] == at.host // with its host, while nobody looked, or not: that host's roll will tell
+		if news[at.host] && !down && !fell {
 			delete(t.homes, vm)
 		}
 	}
@@ -193,6 +203,10 @@ func arriving(v cluster.VMSeen) bool {
 func (t *Tracker) stopped(r cluster.Roll) {
 	for _, v := range r.VMs {
 		at, known := t.homes[v.VM]
+		if before := t.rolls[r.Host]; at.left && !v.State.Active() && !before.At.IsZero() && before.Of(v.VM).Name == "" {
+			at.host, at.left = r.Host, false // it went there, and stopped before anybody saw it
+			t.homes[v.VM] = at
+		}
 		if v.State.Active() || !known || at.host != r.Host {
 			continue
 		}

@@ -80,6 +80,9 @@ type host struct {
 	evidence verdict.Evidence
 	finding  verdict.Finding
 	since    time.Time
+	// lived is when others last saw it live, read is when its exporter was read last, busy when that said last of a VM there that a job was under way for it.
+	lived, read time.Time
+	busy        map[string]time.Time
 	// known tells that it was heard since the watch began.
 	known bool
 	// state is what the BMC said at answered, having been asked at asked; asking tells that an answer is awaited.
@@ -227,7 +230,7 @@ func (w *Watch) LastWords(vm string) []cluster.LastWord {
 	defer w.mu.Unlock()
 	for name, h := range w.hosts {
 		if !h.roll.At.IsZero() {
-			words = append(words, cluster.LastWord{Host: name, At: h.roll.At, ActiveAt: h.active[vm], Left: h.left[vm], VMSeen: h.roll.Of(vm)})
+			words = append(words, cluster.LastWord{Host: name, At: h.roll.At, ActiveAt: h.active[vm], Left: h.left[vm], ReadAt: h.read, LivedAt: later(h.lived, h.heard), BusyAt: h.busy[vm], VMSeen: h.roll.Of(vm)})
 		}
 	}
 	slices.SortFunc(words, func(a, b cluster.LastWord) int { return strings.Compare(a.Host, b.Host) })
@@ -324,6 +327,7 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 		e, sign := verdict.Evidence{Host: name, Libvirt: libvirt[i]}, now
 		if at := slices.IndexFunc(signs, func(s cluster.HostSigns) bool { return s.Host == name }); read && at >= 0 {
 			e.Exporter = young(now.Sub(signs[at].SeenAt).Seconds(), p.MaxScrapeAge)
+			h.note(signs[at])
 			if libvirt[i] == verdict.No {
 				sign = signs[at].SeenAt // which is when it lived, and not now
 			}
@@ -369,6 +373,29 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 		}
 	}
 	return ask
+}
+
+// note remembers for which VMs a job is under way: one that is being migrated away may be gone when the host falls silent.
+func (h *host) note(s cluster.HostSigns) {
+	h.lived = later(h.lived, s.LivedAt)
+	if !s.SeenAt.After(h.read) {
+		return
+	}
+	h.read = s.SeenAt
+	maps.DeleteFunc(h.busy, func(_ string, at time.Time) bool { return s.SeenAt.Sub(at) > activeCounts })
+	for _, vm := range s.Busy {
+		if h.busy == nil {
+			h.busy = map[string]time.Time{}
+		}
+		h.busy[vm] = s.SeenAt
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // young takes seconds, since an exporter can tell of more than a Duration holds.

@@ -16,6 +16,10 @@ func TestSignsOfLife(t *testing.T) {
 	// by their neighbours alone: one reached h4, none ever h5. What a host said of h6 that is not read any more does not count.
 	url := prometheus(t, `load 15s
   evenkeel_host_cpus{instance="h1:9177",host="h1"} 4x40
+  evenkeel_vm_info{instance="h1:9177",host="h1",vm="busy",name="b"} 1x40
+  evenkeel_vm_info{instance="h1:9177",host="h1",vm="calm",name="c"} 1x40
+  evenkeel_vm_job_info{instance="h1:9177",vm="busy",operation="migration_out"} 1x40
+  evenkeel_vm_job_info{instance="h1:9177",vm="calm",operation="backup"} 1x39 stale
   evenkeel_host_cpus{instance="h2:9177",host="h2"} 4x39 stale
   evenkeel_host_heartbeat_peer_age_seconds{instance="h1:9177",host="h1",peer="h2"} 70x40
   evenkeel_host_heartbeat_peer_age_seconds{instance="h1:9177",host="h1",peer="h3"} 2x40
@@ -35,10 +39,11 @@ func TestSignsOfLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(signs, func(a, b cluster.HostSigns) int { return strings.Compare(a.Host, b.Host) })
-	want := []cluster.HostSigns{{Host: "h1", SeenAt: at}, {Host: "h2", HeartbeatAgeSeconds: cluster.Known(70), NeighbourAgeSeconds: cluster.Known(30)},
-		{Host: "h3", HeartbeatAgeSeconds: cluster.Known(2)}, {Host: "h4", NeighbourAgeSeconds: cluster.Known(1)}, {Host: "h5", NeighbourAgeSeconds: cluster.Known(7 * 24 * 3600)}}
+	want := []cluster.HostSigns{{Host: "h1", SeenAt: at, Busy: []string{"busy"}}, {Host: "h2", HeartbeatAgeSeconds: cluster.Known(70), NeighbourAgeSeconds: cluster.Known(30), LivedAt: at.Add(-30 * time.Second)},
+		{Host: "h3", HeartbeatAgeSeconds: cluster.Known(2), LivedAt: at.Add(-2 * time.Second)}, {Host: "h4", NeighbourAgeSeconds: cluster.Known(1), LivedAt: at.Add(-time.Second)},
+		{Host: "h5", NeighbourAgeSeconds: cluster.Known(7 * 24 * 3600)}}
 	if !slices.EqualFunc(signs, want, func(a, b cluster.HostSigns) bool {
-		return a.Host == b.Host && a.SeenAt.Equal(b.SeenAt) && a.HeartbeatAgeSeconds == b.HeartbeatAgeSeconds && a.NeighbourAgeSeconds == b.NeighbourAgeSeconds
+		return a.Host == b.Host && a.SeenAt.Equal(b.SeenAt) && a.HeartbeatAgeSeconds == b.HeartbeatAgeSeconds && a.NeighbourAgeSeconds == b.NeighbourAgeSeconds && slices.Equal(a.Busy, b.Busy) && a.LivedAt.Equal(b.LivedAt)
 	}) {
 		t.Errorf("got %+v", signs)
 	}

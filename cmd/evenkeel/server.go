@@ -23,6 +23,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/fence"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/journal"
+	"github.com/evenkeel/evenkeel/actuator/memory"
 	"github.com/evenkeel/evenkeel/actuator/runbook"
 	"github.com/evenkeel/evenkeel/actuator/slack"
 	"github.com/evenkeel/evenkeel/actuator/watch"
@@ -180,7 +181,7 @@ func (s *server) build(c config.Config) error {
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
 	s.fencer = fence.New(fenceHosts(c))
 	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
-	s.failover, err = failover.New(s.watch, &s.source, &s.source, s.fencer, s.driver, s.kept, s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
+	s.failover, err = failover.New(s.watch, &s.source, &s.source, s.fencer, s.driver, s.kept, memory.New(filepath.Join(s.flags.storage, "memory.json")), s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (s *server) act(rec cluster.Recommendation, snap cluster.Snapshot) (begun b
 		q.Kept, q.Sighting = w.vms[v].kept, s.sight(rec.Action, v)
 		for i, k := range s.watched {
 			if !k.roll.At.IsZero() {
-				q.LastWords = append(q.LastWords, cluster.LastWord{Host: w.hosts[i].id, At: k.roll.At, ActiveAt: k.active[rec.Action.VM], Left: k.left[rec.Action.VM], VMSeen: k.roll.Of(rec.Action.VM)})
+				q.LastWords = append(q.LastWords, cluster.LastWord{Host: w.hosts[i].id, At: k.roll.At, ActiveAt: k.active[rec.Action.VM], Left: k.left[rec.Action.VM], ReadAt: k.read, LivedAt: later(k.lived, k.heard), BusyAt: k.busy[rec.Action.VM], VMSeen: k.roll.Of(rec.Action.VM)})
 			}
 		}
 	}
@@ -137,6 +137,13 @@ func (s *server) begin(rec cluster.Recommendation, v int) {
 	default:
 		w.broken("%s was done, which is no business of recovery", a)
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (s *server) start(t *try, h *host, v *vm) {

@@ -214,13 +214,12 @@ func (d *day) atTheEnd() {
 	}
 	lacks := d.lacking(down)
 	for name, v := range down {
-		needs := slices.IndexFunc(v.needs, func(n string) bool { return down[n] != nil && lacks[n] != "" })
 		switch {
 		case lacks[name] == "room":
 			r.NoRoom++
 		case lacks[name] == "definition":
 			r.NotKept++
-		case needs >= 0:
+		case lacksNeed(v, down, lacks):
 			r.Waits++
 		case v.unknowable:
 			r.Unseen++
@@ -228,6 +227,13 @@ func (d *day) atTheEnd() {
 			w.broken("%s is lost: %s", name, d.why(v))
 		}
 	}
+}
+
+// lacksNeed tells whether one that the VM needs, or that this needs in turn, is down for want of something. Nobody needs themselves.
+func lacksNeed(v *vm, down map[string]*vm, lacks map[string]string) bool {
+	return slices.ContainsFunc(v.needs, func(n string) bool {
+		return down[n] != nil && (lacks[n] != "" || lacksNeed(down[n], down, lacks))
+	})
 }
 
 func (d *day) why(v *vm) string {

@@ -11,12 +11,13 @@ import (
 // watched is what package watch remembers of a host.
 type watched struct {
 	heard, since, asked, answered time.Time
+	read, lived                   time.Time
 	known, awaited                bool
 	state                         cluster.PowerState
 	finding                       verdict.Finding
 	evidence                      verdict.Evidence
 	roll                          cluster.Roll
-	active                        map[string]time.Time
+	active, busy                  map[string]time.Time
 	left                          map[string]bool
 }
 
@@ -41,6 +42,15 @@ func (s *server) look() {
 			}
 			if h.sample != nil && e.Libvirt == verdict.No {
 				sign = h.sample.at
+			}
+			if h.sample != nil {
+				for _, vm := range h.sample.busy {
+					k.busy[vm] = h.sample.at
+				}
+				k.read = h.sample.at
+			}
+			if at, known := s.lived(i); known && at.After(k.lived) {
+				k.lived = at
 			}
 			if age, known := s.heartbeat(i); known {
 				e.Heartbeat = verdict.No
@@ -150,7 +160,7 @@ func (s *server) scrape() {
 			h.fails = time.Time{}
 			one := &sample{at: w.now, libvirt: h.libvirtd, ages: make([]time.Duration, len(w.hosts))}
 			if h.libvirtd {
-				one.vms = w.says(h)
+				one.vms, one.busy = w.says(h), w.moving(h)
 			}
 			for i, other := range w.hosts {
 				one.ages[i] = w.now.Sub(other.stamped)
@@ -172,6 +182,18 @@ func (s *server) heartbeat(of int) (age time.Duration, known bool) {
 		}
 	}
 	return age, known
+}
+
+// lived is when the others last saw a stamp of the host, by their own account.
+func (s *server) lived(of int) (at time.Time, known bool) {
+	for i, h := range s.w.hosts {
+		if i != of && h.sample != nil {
+			if stamped := h.sample.at.Add(-h.sample.ages[of]); stamped.After(at) {
+				at, known = stamped, true
+			}
+		}
+	}
+	return at, known
 }
 
 // snapshot is the cluster as Prometheus shows it.

@@ -14,8 +14,8 @@ import (
 // The limits are those of the configuration's defaults.
 const (
 	interval        = 2 * time.Second
-	scrapeInterval  = 15 * time.Second
-	scrapeTimeout   = 10 * time.Second
+	scrapeInterval  = 2 * time.Second
+	scrapeTimeout   = 2 * time.Second
 	maxScrapeAge    = 2*scrapeInterval + scrapeTimeout
 	maxHeartbeatAge = 6 * time.Second
 	maxDataAge      = time.Minute
@@ -69,12 +69,17 @@ func newServer(w *world) *server {
 	return s
 }
 
-// restart forgets all that stands in no journal and no store.
+// restart forgets all that stands in no journal, no store and not in what the tracker keeps.
 func (s *server) restart() {
+	memory := recovery.Memory{}
+	if s.tracker != nil {
+		memory = s.tracker.Memory(s.w.now)
+	}
 	s.began, s.tracker, s.recalled, s.judged = s.w.now, recovery.NewTracker(), false, time.Time{}
+	s.tracker.Recall(memory, s.w.now)
 	s.watched = s.watched[:0]
 	for range s.w.hosts {
-		s.watched = append(s.watched, &watched{heard: s.w.now, since: s.w.now, active: map[string]time.Time{}, left: map[string]bool{}})
+		s.watched = append(s.watched, &watched{heard: s.w.now, since: s.w.now, active: map[string]time.Time{}, busy: map[string]time.Time{}, left: map[string]bool{}})
 	}
 }
 

@@ -61,6 +61,8 @@ type sample struct {
 	libvirt bool
 	vms     []cluster.VMSeen
 	ages    []time.Duration
+	// busy are the VMs for which a job is under way.
+	busy []string
 }
 
 // vm is a VM as it is, and as people want it.
@@ -275,7 +277,7 @@ func build(rng *rand.Rand, start time.Time, hosts int, r *Report) *world {
 	domains := 1 + rng.IntN(3)
 	for i := range hosts {
 		h := &host{at: i, id: fmt.Sprintf("h%02d", i), domain: fmt.Sprintf("rack%d", i%domains), cores: 16, memory: 64 * gib,
-			power: true, kernel: true, net: true, libvirtd: true, exporter: true, heartbeat: true, bmc: true, storage: true, slow: 500 * time.Millisecond, scraped: start.Add(-time.Duration(15*i/hosts) * time.Second)}
+			power: true, kernel: true, net: true, libvirtd: true, exporter: true, heartbeat: true, bmc: true, storage: true, slow: 500 * time.Millisecond, scraped: start.Add(-scrapeInterval * time.Duration(i) / time.Duration(hosts))}
 		w.hosts = append(w.hosts, h)
 	}
 	free := make([]int64, hosts)
@@ -321,6 +323,17 @@ func (w *world) add(h int, size int64) {
 	}
 	v.copies[h] = copyOf{defined: v.kept, autostart: v.kept && rng.IntN(4) == 0, process: true, state: cluster.VMRunning, reason: "booted"}
 	w.vms = append(w.vms, v)
+}
+
+// moving lists the VMs on the host that are being migrated away.
+func (w *world) moving(h *host) []string {
+	var list []string
+	for _, v := range w.vms {
+		if c := v.copies[h.at]; c.process && !c.incoming && slices.ContainsFunc(v.copies, func(o copyOf) bool { return o.incoming }) {
+			list = append(list, v.id)
+		}
+	}
+	return list
 }
 
 // says is what the host's libvirt says of its VMs.

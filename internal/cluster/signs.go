@@ -11,6 +11,10 @@ type HostSigns struct {
 	HeartbeatAgeSeconds Number `json:"heartbeat_age_seconds,omitzero"`
 	// NeighbourAgeSeconds is how long ago it last answered any of the hosts that ask it, a week for longer and for never.
 	NeighbourAgeSeconds Number `json:"neighbour_age_seconds,omitzero"`
+	// LivedAt is when others last saw it live, by its stamp or by an answer; zero for never.
+	LivedAt time.Time `json:"lived_at,omitzero"`
+	// Busy are the VMs there for which a job is under way, a migration for example.
+	Busy []string `json:"busy,omitempty"`
 }
 
 // GuestSigns is what Prometheus holds about whether the guest of a running VM lives.
@@ -62,6 +66,12 @@ type LastWord struct {
 	ActiveAt time.Time `json:"active_at,omitzero"`
 	// Left tells that it said since that the VM went to another host, or does not know it any more.
 	Left bool `json:"left,omitempty"`
+	// ReadAt is when the host's exporter was read last, BusyAt when that said last that a job was under way for the VM there; zero for
+	// never.
+	ReadAt time.Time `json:"read_at,omitzero"`
+	// LivedAt is when the host last gave any sign of life, to whomever.
+	LivedAt time.Time `json:"lived_at,omitzero"`
+	BusyAt time.Time `json:"busy_at,omitzero"`
 	VMSeen
 }
 

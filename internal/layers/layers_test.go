@@ -59,6 +59,7 @@ func house() map[string]room {
 		"analyzer/promql":      {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
 		"actuator/fence":       {level: 3, knows: []string{"internal/secret"}, why: "adapter: turns hosts off and on through fence agents and Redfish"},
 		"actuator/definitions": {level: 3, knows: []string{"internal/secret"}, why: "adapter: bbolt; what VMs are defined by, encrypted"},
+		"actuator/memory":      {level: 3, knows: []string{"actuator/recovery"}, why: "adapter: a file; where VMs run that should, for the next start"},
 		"actuator/capture":     {level: 3, why: "adapter: files; what VMs showed before they were reset"},
 		"actuator/journal":     {level: 3, why: "adapter: bbolt"},
 		"actuator/slack":       {level: 3, why: "adapter: Slack"},

@@ -1,0 +1,52 @@
+package memory
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/actuator/recovery"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+func full() recovery.Memory {
+	at := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
+	return recovery.Memory{At: at, Homes: map[string]recovery.Home{"v1": {Host: "h1", Name: "web1", Since: at, Held: true}, "v2": {Host: "h2", Name: "db1", Left: true}},
+		Troubles: map[string]recovery.Trouble{"v3": {VM: cluster.VM{ID: "v3", Name: "web3", MemoryBytes: 1 << 30, CPUPredictedCores: cluster.Known(2)}, Cause: recovery.HostOff, Host: "h3", Since: at}},
+		Failed:   map[string][]time.Time{"h3": {at}}}
+}
+
+func TestWhatIsWrittenIsReadAgain(t *testing.T) {
+	f := New(filepath.Join(t.TempDir(), "memory.json"))
+	if m, err := f.Load(); err != nil || !m.At.IsZero() {
+		t.Errorf("where nothing is kept: %+v %v", m, err)
+	}
+	for range 2 {
+		if err := f.Save(full()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := f.Load(); err != nil || !reflect.DeepEqual(m, full()) {
+		t.Errorf("%+v %v", m, err)
+	}
+	left, err := os.ReadDir(filepath.Dir(f.path))
+	if err != nil || len(left) != 1 {
+		t.Errorf("it left files behind: %v %v", left, err)
+	}
+}
+
+func TestWhatCannotBeReadOrWrittenIsNamed(t *testing.T) {
+	f := New(filepath.Join(t.TempDir(), "memory.json"))
+	if err := os.WriteFile(f.path, []byte(`{"homes": [`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := f.Load(); err == nil || !strings.Contains(err.Error(), f.path) || m.Homes != nil {
+		t.Errorf("a damaged file: %+v %v", m, err)
+	}
+	if err := New(filepath.Join(t.TempDir(), "gone", "memory.json")).Save(full()); err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("no directory: %v", err)
+	}
+}
