@@ -71,7 +71,7 @@ type LastWord struct {
 	ReadAt time.Time `json:"read_at,omitzero"`
 	// LivedAt is when the host last gave any sign of life, to whomever.
 	LivedAt time.Time `json:"lived_at,omitzero"`
-	BusyAt time.Time `json:"busy_at,omitzero"`
+	BusyAt  time.Time `json:"busy_at,omitzero"`
 	VMSeen
 }
 
