@@ -171,8 +171,16 @@ func (a *Actuator) ask(c cluster.Case, word *cluster.Approval, click bool, seen 
 		q.SnapshotError = seen.err.Error()
 	}
 	q.Snapshot, q.Sighting = seen.snapshot, seen.hosts
-	q.Snapshot.VMs = slices.Clone(q.Snapshot.VMs) // others are asked about by the same snapshot
+	q.Snapshot.VMs, q.Snapshot.Hosts = slices.Clone(q.Snapshot.VMs), slices.Clone(q.Snapshot.Hosts) // others are asked about by the same snapshot
+	for i := range q.Snapshot.Hosts {
+		if h := &q.Snapshot.Hosts[i]; h.State == cluster.HostUp && q.Orders.Standby(h.ID, q.Now) != nil {
+			h.State = cluster.HostMaintenance // Prometheus has yet to hear of it
+		}
+	}
 	a.overlay(&q.Snapshot, c.Recommendation, seen.at, click)
+	if act := c.Recommendation.Action; act.Kind == cluster.Standby || act.Kind == cluster.Wake {
+		q.Rest = a.rest(q.Snapshot, act)
+	}
 	return q
 }
 
@@ -377,6 +385,10 @@ func (a *Actuator) carryOut(ctx context.Context, c cluster.Case) {
 		err = a.keepEmpty(c)
 	case cluster.Fence:
 		_, err = a.recovery.Fencer.Off(ctx, action.From)
+	case cluster.Standby:
+		err = a.putToRest(ctx, c)
+	case cluster.Wake:
+		err = a.rouse(ctx, action.From)
 	default:
 		a.capture(ctx, c)
 		err = a.hypervisor.Act(ctx, action, func(p cluster.Progress) { a.progress(id, p) })
@@ -454,6 +466,9 @@ func (a *Actuator) look(ctx context.Context, act cluster.Action, said error) fin
 		}
 		return switched(a.recovery.Fencer.Status(ctx, act.From), said)
 	}
+	if act.Kind == cluster.Standby || act.Kind == cluster.Wake {
+		return a.lookAtRest(ctx, act, said)
+	}
 	seen := interpret(a.hypervisor.Look(ctx, act, act.Hosts()), act, said)
 	if act.Kind == cluster.Start && !seen.settled && a.recovery.Watch != nil {
 		if by, off := gate.Off(a.recovery.Watch.Hosts(), a.Orders(), act.To, time.Now()); off { // it would be waited for until the host is back
@@ -475,7 +490,10 @@ func (a *Actuator) finish(ctx context.Context, c cluster.Case, seen finding, sta
 		cancel()
 	}
 	for {
-		_, err := a.record(rec.ID, cluster.Entry{At: out.Finished, Kind: cluster.EntryOutcome, Outcome: out}, cluster.CaseRunning, cluster.CaseUnknown)
+		err := a.keepRest(rec.Action, out.Result) // before the outcome: who finds the case under way looks again
+		if err == nil {
+			_, err = a.record(rec.ID, cluster.Entry{At: out.Finished, Kind: cluster.EntryOutcome, Outcome: out}, cluster.CaseRunning, cluster.CaseUnknown)
+		}
 		if err == nil {
 			break
 		}

@@ -86,7 +86,8 @@ type Policy struct {
 	Gate gate.Policy
 	// Settle is how long after an action its effect is measured: the window that use is averaged
 	// over, and some scrapes.
-	Settle time.Duration
+	Settle  time.Duration
+	Standby StandbyPolicy
 	// Timeout is after how long a migration is aborted that was begun before the server's start.
 	Timeout time.Duration
 	// Earned are the kinds of action whose level is to be earned, Trust what that takes.
@@ -136,6 +137,7 @@ type Actuator struct {
 	metrics    *metrics
 	wake       chan struct{}
 	recovery   Recovery
+	standby    Standby
 
 	// deciding is held while an entry is written, so that one decision follows the other. The disk
 	// may be slow or hang: whoever only reads needs mu alone.
@@ -234,11 +236,12 @@ func (a *Actuator) Run(ctx context.Context) error {
 	})
 	for _, c := range a.List(underWay) {
 		a.log.Warn("an action was under way when the server ended, looking what became of it", "id", c.Recommendation.ID, "action", c.Recommendation.Action.String())
-		wg.Go(func() { a.conclude(ctx, c, errors.New("the server ended while the action was under way")) })
+		wg.Go(func() { a.resume(ctx, c) })
 	}
 	for ctx.Err() == nil {
 		a.reconsider(ctx)
 		a.earn(time.Now())
+		a.attend(time.Now())
 		a.proceed(ctx, func(c cluster.Case) { wg.Go(func() { a.carryOut(ctx, c) }) })
 		a.measure(ctx)
 		select {

@@ -36,7 +36,7 @@ func interpret(s cluster.Sighting, act cluster.Action, said error) finding {
 		return interpretForgetting(s, act, said)
 	case cluster.Start, cluster.Shutdown, cluster.Suspend, cluster.Resume:
 		return interpretState(s, act, said)
-	case cluster.KindNone, cluster.Maintenance, cluster.Fence:
+	case cluster.KindNone, cluster.Maintenance, cluster.Fence, cluster.Standby, cluster.Wake:
 	}
 	return finding{settled: true, result: cluster.ResultFailed, reason: fmt.Sprintf("nobody knows how to tell what came of %q", act.Kind)}
 }

@@ -35,6 +35,14 @@ func approval(q Question) cluster.Verdict {
 	if o := q.Orders.Maintenance(q.Rec.Action.From, q.Now); o != nil && q.Rec.Policy == "evacuate" {
 		return pass(fmt.Sprintf("%s put %s into maintenance, which is a yes to emptying it", o.Word.Who, q.Rec.Action.From))
 	}
+	if o := q.Orders.Standby(q.Rec.Action.From, q.Now); o != nil {
+		switch {
+		case q.Rec.Policy == "evacuate":
+			return pass(fmt.Sprintf("%s put %s into standby, which is a yes to emptying it", o.Word.Who, q.Rec.Action.From))
+		case q.Rec.Action.Kind == cluster.Wake && o.Rest.Due(q.Now):
+			return pass(fmt.Sprintf("%s said when %s is to be woken", o.Word.Who, q.Rec.Action.From))
+		}
+	}
 	return refuse("not-approved", fmt.Sprintf("nobody has approved %s", q.Rec.ID))
 }
 

@@ -18,8 +18,13 @@ func concurrency(q Question) cluster.Verdict {
 // to know whose turn it is before they ask all gates.
 func Crowded(policy Policy, inFlight []cluster.Action, a cluster.Action) string {
 	p := policy.Parallel
-	if urgent(a) {
+	switch {
+	case urgent(a):
 		p = policy.Recovery
+	case rests(a):
+		p = Parallel{Cluster: 1} // a host that is emptied changes what the next would meet
+	case a.Kind == cluster.Wake:
+		p = Parallel{}
 	}
 	all, link := 0, 0
 	host := map[string]int{}
@@ -27,8 +32,8 @@ func Crowded(policy Policy, inFlight []cluster.Action, a cluster.Action) string 
 		if b.Subject() == a.Subject() {
 			return "another action for the same VM or host is under way"
 		}
-		if urgent(a) != urgent(b) {
-			continue // moving VMs about does not hold up what starts them, and the other way round
+		if urgent(a) != urgent(b) || rests(a) != rests(b) || b.Kind == cluster.Wake {
+			continue // moving VMs about does not hold up what starts them, nor a host that waits until it is empty those that leave it
 		}
 		if a.Kind == cluster.Fence && b.Kind == cluster.Fence && policy.Domains[a.From] != "" && policy.Domains[a.From] == policy.Domains[b.From] {
 			return fmt.Sprintf("%s is being turned off, which stands in the same failure domain", b.From)
@@ -54,6 +59,9 @@ func Crowded(policy Policy, inFlight []cluster.Action, a cluster.Action) string 
 	}
 	return ""
 }
+
+// rests tells whether the action puts a host into standby, which takes as long as it takes to empty it.
+func rests(a cluster.Action) bool { return a.Kind == cluster.Standby }
 
 // urgent tells whether the action starts a VM or turns a host off, which takes seconds and no network.
 func urgent(a cluster.Action) bool {

@@ -22,7 +22,7 @@ func freshness(q Question) cluster.Verdict {
 			age.Round(time.Second), q.Policy.MaxDataAge))
 	}
 	subjects := []string{"cluster"}
-	if a.Kind != cluster.Fence && a.Kind != cluster.Forget { // about a host that gives no data; about a definition alone
+	if a.Kind != cluster.Fence && a.Kind != cluster.Wake && a.Kind != cluster.Forget { // about hosts that give no data; about a definition alone
 		subjects = append(subjects, a.Subjects()...)
 	}
 	for _, subject := range subjects {

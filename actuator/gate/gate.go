@@ -56,6 +56,7 @@ type Policy struct {
 	Server string
 	// Freezes are times in which nothing is done.
 	Freezes []Freeze
+	Standby Standby
 }
 
 // Parallel bounds what is under way at once; 0 is no limit. A migration counts on both of its hosts.
@@ -123,6 +124,8 @@ type Question struct {
 	Kept bool
 	// Fenceable tells that the action's host has a way to be turned off.
 	Fenceable bool
+	// Rest is about the host of an action that puts it into standby or wakes it.
+	Rest Rest
 	// Storm are the times at which actions of the cluster failed, oldest first.
 	Storm []time.Time
 }

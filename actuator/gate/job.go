@@ -9,7 +9,7 @@ import (
 // job refuses while the hypervisor works on the VM already: a backup, a snapshot, another migration.
 func job(q Question) cluster.Verdict {
 	a := q.Rec.Action
-	if a.Kind == cluster.Maintenance || a.Kind == cluster.Start || a.Kind == cluster.Fence || a.Kind == cluster.Forget {
+	if a.VM == "" || a.Kind == cluster.Start || a.Kind == cluster.Forget {
 		return pass("there is no running VM for which another job could be under way")
 	}
 	_, busy, answered := q.Sighting.On(a.From)

@@ -26,6 +26,10 @@ func world(q Question) cluster.Verdict {
 		return fenceable(q)
 	case cluster.Forget:
 		return forgettable(q)
+	case cluster.Standby:
+		return restable(q)
+	case cluster.Wake:
+		return wakeable(q)
 	case cluster.KindNone:
 	}
 	return refuse("unknown-action", "it is no action that anybody knows")

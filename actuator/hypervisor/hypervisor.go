@@ -256,7 +256,7 @@ func (d *Driver) Act(ctx context.Context, a cluster.Action, progress func(cluste
 		return d.power(ctx, a)
 	case cluster.Forget:
 		return d.forget(ctx, a)
-	case cluster.KindNone, cluster.Maintenance, cluster.Fence:
+	case cluster.KindNone, cluster.Maintenance, cluster.Fence, cluster.Standby, cluster.Wake:
 	}
 	return fmt.Errorf("no hypervisor can %s", a.Kind)
 }

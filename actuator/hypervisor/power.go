@@ -43,7 +43,7 @@ func (d *Driver) power(ctx context.Context, a cluster.Action) error {
 			return dom.Suspend()
 		case cluster.Resume:
 			return dom.Resume()
-		case cluster.KindNone, cluster.Migrate, cluster.MoveStorage, cluster.Maintenance, cluster.Fence, cluster.Forget:
+		case cluster.KindNone, cluster.Migrate, cluster.MoveStorage, cluster.Maintenance, cluster.Fence, cluster.Forget, cluster.Standby, cluster.Wake:
 		}
 		return fmt.Errorf("%s is no such action", a.Kind)
 	})

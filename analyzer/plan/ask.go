@@ -51,7 +51,7 @@ func Ask(s cluster.Snapshot, want cluster.Action, why string, p Policy, at time.
 
 // complete fills in what an action leaves out: the VM's UUID, its name and its host.
 func (w *work) complete(a cluster.Action) (cluster.Action, error) {
-	if a.Kind == cluster.Maintenance {
+	if a.Kind == cluster.Maintenance || a.Kind == cluster.Standby || a.Kind == cluster.Wake {
 		return a, nil
 	}
 	found := w.snap.FindVMs(a.VM)

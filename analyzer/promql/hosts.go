@@ -22,6 +22,7 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 	seen, cpus, memory := by(r.hostSeen, "host"), by(r.hostCPUs, "host"), by(r.hostMemory, "host")
 	reach, storage, overhead := networksOf(r), sharedPools(r, o), overheads(r)
 	models, broken, maintenance := listBy(r.hostModels, "host", "model"), faultsByHost(r.faults), by(r.hostMaintenance, "host")
+	standby := by(r.hostStandby, "host")
 	pressures := []map[string]float64{by(r.hostPressure, "host"), by(r.hostMemoryPressure, "host"), by(r.hostIOPressure, "host")}
 	var hosts []cluster.Host
 	var gaps []cluster.Gap
@@ -38,10 +39,12 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 			}
 		}
 		place(&h, o.Places[name])
-		if maintenance[name] == 1 {
-			h.State = cluster.HostMaintenance
+		if maintenance[name] == 1 || standby[name] > 0 {
+			h.State = cluster.HostMaintenance // what is on its way into standby is emptied as well
 		}
-		if why := unseen(name, seen, h, o, at); why != "" {
+		if _, on := seen[name]; standby[name] == asleep && !on {
+			h.State = cluster.HostStandby
+		} else if why := unseen(name, seen, h, o, at); why != "" {
 			h.State = cluster.HostUnknown
 			gaps = append(gaps, cluster.Gap{Subject: cluster.HostSubject(name), Reason: why})
 		}
@@ -52,6 +55,9 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 	}
 	return hosts, gaps
 }
+
+// asleep is the value of evenkeel_host_standby for a host that is off because evenkeel turned it off.
+const asleep = 2
 
 // place writes what a person said of the host.
 func place(h *cluster.Host, p Place) {

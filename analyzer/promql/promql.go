@@ -100,7 +100,7 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 		{q.vmDemand, &r.vmDemand}, {q.vmMemoryDemand, &r.vmMemoryDemand}, {q.vmSteal, &r.vmSteal},
 		{q.vmMovable, &r.vmMovable}, {q.vmTied, &r.vmTied},
 		{q.hostControlCPU, &r.hostControlCPU}, {q.hostPressure, &r.hostPressure},
-		{q.hostMemoryPressure, &r.hostMemoryPressure}, {q.hostIOPressure, &r.hostIOPressure}, {q.hostModels, &r.hostModels}, {q.hostMaintenance, &r.hostMaintenance},
+		{q.hostMemoryPressure, &r.hostMemoryPressure}, {q.hostIOPressure, &r.hostIOPressure}, {q.hostModels, &r.hostModels}, {q.hostMaintenance, &r.hostMaintenance}, {q.hostStandby, &r.hostStandby},
 		{q.vmBalloon, &r.vmBalloon}, {q.vmSwap, &r.vmSwap}, {q.vmArrived, &r.vmArrived}, {q.vmMoves, &r.vmMoves}, {q.ownMoves, &r.ownMoves}, {q.servers, &r.servers},
 		{q.lastSeconds, &r.lastSeconds}, {q.lastDowntime, &r.lastDowntime}, {q.lastBytes, &r.lastBytes},
 		{q.vmSettings, &r.vmSettings}, {q.vmTags, &r.vmTags}, {q.vmDirty, &r.vmDirty}, {q.vmJobs, &r.vmJobs}, {q.vmAnswers, &r.vmAnswers},
@@ -151,7 +151,7 @@ type raw struct {
 	hostControlCPU, hostPressure                                  model.Vector
 	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                model.Vector
 	hostMemoryPressure, hostIOPressure                            model.Vector
-	hostModels, hostMaintenance                                   model.Vector
+	hostModels, hostMaintenance, hostStandby                      model.Vector
 	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves, servers      model.Vector
 	lastSeconds, lastDowntime, lastBytes                          model.Vector
 	faults                                                        []model.Vector

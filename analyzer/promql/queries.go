@@ -20,18 +20,18 @@ const memory = "1h"
 // that, what two replicas or two jobs scraped from one exporter is made one again by taking the
 // largest of each instance.
 type queries struct {
-	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU    string
-	pools, networks                                                  string
-	vms, vmsAlso, vmsRemembered, vmsEarlier                          string
-	vmState, vmVCPUs, vmMemory                                       string
-	vmCPU, vmDisks                                                   string
-	vmNetworks, vmDemand, vmMemoryDemand, vmSteal, vmMovable, vmTied string
-	hostControlCPU, hostPressure                                     string
-	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                   string
-	hostMemoryPressure, hostIOPressure, hostModels, hostMaintenance  string
-	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves, servers         string
-	lastSeconds, lastDowntime, lastBytes                             string
-	vmHours, vmCPUPeak, vmMemoryPeak, vmIO                           string
+	hosts, hostSeen, hostCPUs, hostMemory, hostCPUUsed, hostVMCPU                string
+	pools, networks                                                              string
+	vms, vmsAlso, vmsRemembered, vmsEarlier                                      string
+	vmState, vmVCPUs, vmMemory                                                   string
+	vmCPU, vmDisks                                                               string
+	vmNetworks, vmDemand, vmMemoryDemand, vmSteal, vmMovable, vmTied             string
+	hostControlCPU, hostPressure                                                 string
+	vmSettings, vmTags, vmDirty, vmJobs, vmAnswers                               string
+	hostMemoryPressure, hostIOPressure, hostModels, hostMaintenance, hostStandby string
+	vmBalloon, vmSwap, vmArrived, vmMoves, ownMoves, servers                     string
+	lastSeconds, lastDowntime, lastBytes                                         string
+	vmHours, vmCPUPeak, vmMemoryPeak, vmIO                                       string
 }
 
 // demandSteps is how many points of the window a percentile of demand is taken from.
@@ -104,6 +104,7 @@ func newQueries(o Options) queries {
 		hostIOPressure:     q(`max by (host) (rate(evenkeel_host_pressure_some_seconds_total{resource="io"}[$window]))`),
 		hostModels:         q(`evenkeel_host_cpu_model_info`),
 		hostMaintenance:    q(`max by (host) (evenkeel_host_maintenance) == 1`),
+		hostStandby:        q(`max by (host) (evenkeel_host_standby) > 0`),
 		vmBalloon:          q(`max by (vm, instance) (evenkeel_vm_memory_balloon_bytes)`),
 		vmSwap: q(`sum by (vm, instance) (rate(evenkeel_vm_memory_swap_in_bytes_total[$window])) + ` +
 			`sum by (vm, instance) (rate(evenkeel_vm_memory_swap_out_bytes_total[$window]))`),

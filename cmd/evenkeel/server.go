@@ -24,6 +24,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/journal"
 	"github.com/evenkeel/evenkeel/actuator/memory"
+	"github.com/evenkeel/evenkeel/actuator/power"
 	"github.com/evenkeel/evenkeel/actuator/runbook"
 	"github.com/evenkeel/evenkeel/actuator/slack"
 	"github.com/evenkeel/evenkeel/actuator/watch"
@@ -102,6 +103,7 @@ type server struct {
 	slack    *slack.Slack // nil where none is configured
 	watch    *watch.Watch
 	fencer   *fence.Fencer
+	power    *power.Power
 	kept     *definitions.Store
 	failover *failover.Room
 	runbooks *runbook.Room
@@ -143,7 +145,7 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	s := &server{flags: f, log: log, driver: d, registry: prometheus.NewRegistry()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(version))
 	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
-	s.registry.MustRegister(s.reloads, maintenance{s})
+	s.registry.MustRegister(s.reloads, maintenance{s}, standby{s})
 	s.reloads.WithLabelValues("failure").Set(0)
 	if s.id, err = identity(f.storage); err != nil {
 		return nil, err
@@ -192,6 +194,8 @@ func (s *server) build(c config.Config) error {
 	}
 	captures := capture.New(filepath.Join(s.flags.storage, "captures"), s.driver)
 	s.actuator.SetRecovery(actuator.Recovery{Watch: s.watch, Fencer: s.fencer, Definitions: s.failover, Captures: captures})
+	s.power = power.New(s.fencer, powerHosts(c), s.log.With("room", "power"))
+	s.actuator.SetStandby(s.standbyParts())
 	s.failover.SetInbox(s.actuator)
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
@@ -258,6 +262,7 @@ func (s *server) apply(c config.Config) error {
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.fencer.Configure(fenceHosts(c))
+	s.power.Configure(powerHosts(c))
 	s.watch.SetPolicy(watchPolicy(c))
 	s.failover.SetPolicy(failoverPolicy(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))

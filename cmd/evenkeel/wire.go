@@ -72,10 +72,12 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 			ActionsPerHour: a.ActionsPerHour, HostActionsPerHour: a.HostActionsPerHour, Parallel: gate.Parallel(c.Migration.Parallel),
 			Recovery: gate.Parallel{Cluster: c.Failures.Parallel.Cluster, Host: c.Failures.Parallel.Host}, RecoveryBackOff: time.Duration(c.Failures.BackOff),
 			Grace: time.Duration(c.Failures.Grace), Domains: map[string]string{}, MinHealthy: a.MinHealthyHosts, StormFailures: a.Storm.Failures, StormWindow: time.Duration(a.Storm.Window), ForeignMoves: float64(a.ForeignMoves),
+			Standby: gate.Standby{MinHostsOn: c.Power.MinHostsOn, MaxProofAge: time.Duration(c.Power.MaxProofAge)},
 		},
 		// The window must hold nothing from before the action, the newest scrape included.
 		Settle:  time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
 		Timeout: time.Duration(c.Migration.Timeout),
+		Standby: actuator.StandbyPolicy{Empty: time.Duration(c.Power.EmptyTimeout), Wake: time.Duration(c.Power.WakeTimeout)},
 	}
 	p.Trust = trust.Policy{Actions: a.Earn.Actions, Quality: a.Earn.Quality, Window: time.Duration(a.Earn.Window), Ceiling: cluster.Level(a.Ceiling),
 		Stale: 3*time.Duration(c.Analysis.Interval) + time.Duration(c.Analysis.MaxDataAge) + time.Duration(c.Scrape.Timeout)}

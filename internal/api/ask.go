@@ -20,18 +20,32 @@ type ActionRequest struct {
 	// To is the host that a migration goes to, or that the VM is to start on: where its definition is when left out.
 	To string `json:"to,omitempty"`
 	// Pool is the storage pool that the disks go to.
-	Pool   string `json:"pool,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Pool string `json:"pool,omitempty"`
+	// Host is the host that is put into standby or woken, in place of a VM. Until is when it is woken by itself, Test that it is
+	// woken at once, to prove that it can be.
+	Host   string    `json:"host,omitempty"`
+	Until  time.Time `json:"until,omitzero"`
+	Test   bool      `json:"test,omitempty"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // problem is what makes no sense about the request, or nil.
 func (a ActionRequest) problem() error {
+	rests := a.Kind == cluster.Standby || a.Kind == cluster.Wake
 	migrates, starts, stores := a.Kind == cluster.Migrate, a.Kind == cluster.Start, a.Kind == cluster.MoveStorage
 	switch {
 	case a.Kind == cluster.KindNone:
 		return errors.New("kind: is missing; say what is to be done")
 	case a.Kind == cluster.Maintenance:
 		return errors.New("kind: maintenance is an order; ask for it under /api/v1/orders")
+	case rests != (a.Host != ""):
+		return errors.New("host: goes with standby and wake, and those take one")
+	case a.Kind != cluster.Standby && (a.Test || !a.Until.IsZero()):
+		return errors.New("until, test: go with standby")
+	case rests && (a.VM != "" || a.To != "" || a.Pool != ""):
+		return fmt.Errorf("vm, to, pool: a %s is of a host", a.Kind)
+	case rests:
+		return tooLong(a.Reason)
 	case a.VM == "":
 		return errors.New("vm: is missing; name the VM")
 	case migrates && a.To == "":
@@ -52,7 +66,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, by caller) {
 		return
 	}
 	word := by.word(want.Reason)
-	s.log.Info("request", "audit", true, "who", by.name, "method", r.Method, "kind", want.Kind.String(), "vm", want.VM, "to", want.To, "pool", want.Pool)
+	s.log.Info("request", "audit", true, "who", by.name, "method", r.Method, "kind", want.Kind.String(), "vm", want.VM, "to", want.To, "pool", want.Pool, "host", want.Host)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rehearsalTimeout) // the person may be cut off; what they said counts
 	defer cancel()
 	j, err := s.board.Rehearse(ctx, time.Now().Truncate(time.Second))
@@ -60,7 +74,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, by caller) {
 		fail(w, http.StatusServiceUnavailable, err, nil)
 		return
 	}
-	rec, err := plan.Ask(j.Snapshot, cluster.Action{Kind: want.Kind, VM: want.VM, To: want.To, Pool: want.Pool}, why(word), s.board.Policy().Plan, word.At)
+	rec, err := plan.Ask(j.Snapshot, cluster.Action{Kind: want.Kind, VM: want.VM, From: want.Host, To: want.To, Pool: want.Pool, Until: want.Until, Test: want.Test}, why(word), s.board.Policy().Plan, word.At)
 	if err != nil {
 		fail(w, http.StatusConflict, err, nil)
 		return

@@ -41,6 +41,9 @@ func (s *Server) orders(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) order(w http.ResponseWriter, r *http.Request, by caller) {
 	s.change(w, r, by, s.desk.Order, func(o *cluster.Order) (err error) {
 		o.Subject, err = s.subject(o.Subject)
+		if err == nil && o.Kind == cluster.OrderStandby {
+			err = errors.New("kind: standby is asked for under /api/v1/actions")
+		}
 		return cmp.Or(err, problem(*o))
 	})
 }

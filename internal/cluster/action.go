@@ -31,11 +31,14 @@ const (
 	Fence
 	// Forget takes the definition of a VM away from a host on which it no longer runs.
 	Forget
+	// Standby empties a host and shuts it down, and Wake turns on what that turned off.
+	Standby
+	Wake
 )
 
 // Kinds lists the names of the kinds of action.
 func Kinds() []string {
-	return []string{"migrate", "start", "shutdown", "reset", "suspend", "resume", "move-storage", "maintenance", "fence", "forget"}
+	return []string{"migrate", "start", "shutdown", "reset", "suspend", "resume", "move-storage", "maintenance", "fence", "forget", "standby", "wake"}
 }
 
 func kinds() []string { return append([]string{"none"}, Kinds()...) }
@@ -64,7 +67,7 @@ const Restart = "restart"
 // and what a person or a runbook can ask for.
 func Policies() []string {
 	list := []string{"rules", "evacuate", "quarantine", "balance", Restart}
-	for k := Migrate; k <= Forget; k++ {
+	for k := Migrate; k <= Wake; k++ {
 		list = append(list, k.Policy())
 	}
 	return list
@@ -81,7 +84,7 @@ func (k Kind) Unable(hypervisor string) string {
 		return "libvirt cannot reset a domain on Xen; shut it down and start it"
 	case MoveStorage:
 		return "libvirt cannot copy the disks of a running domain on Xen; shut it down and move the images"
-	case KindNone, Migrate, Start, Shutdown, Suspend, Resume, Maintenance, Fence, Forget:
+	case KindNone, Migrate, Start, Shutdown, Suspend, Resume, Maintenance, Fence, Forget, Standby, Wake:
 	}
 	return ""
 }
@@ -97,8 +100,10 @@ type Action struct {
 	To   string `json:"to,omitempty"`
 	// Pool is the storage pool that disks go to.
 	Pool string `json:"pool,omitempty"`
-	// Until is when maintenance ends by itself; zero for what lasts until it is lifted.
+	// Until is when maintenance ends, or a host in standby is woken, by itself; zero for what lasts until it is ended.
 	Until time.Time `json:"until,omitzero"`
+	// Test tells that the host is put into standby to find out whether it can be woken, which is done at once.
+	Test bool `json:"test,omitempty"`
 }
 
 func (a Action) String() string {
@@ -120,6 +125,16 @@ func (a Action) String() string {
 		return "put " + a.From + " into maintenance until " + a.Until.UTC().Format(time.RFC3339)
 	case Fence:
 		return "turn " + a.From + " off"
+	case Standby:
+		switch {
+		case a.Test:
+			return "test whether " + a.From + " can be woken"
+		case a.Until.IsZero():
+			return "put " + a.From + " into standby"
+		}
+		return "put " + a.From + " into standby until " + a.Until.UTC().Format(time.RFC3339)
+	case Wake:
+		return "wake " + a.From
 	case Forget:
 		return fmt.Sprintf("take the definition of %s away from %s", name, a.From)
 	case KindNone, Migrate:
@@ -173,7 +188,7 @@ func (a Action) Leaves() VMState {
 		return VMPaused
 	case Migrate, Start, Reset, Resume, MoveStorage:
 		return VMRunning
-	case KindNone, Maintenance, Fence, Forget:
+	case KindNone, Maintenance, Fence, Forget, Standby, Wake:
 	}
 	return VMUnknown
 }

@@ -23,9 +23,13 @@ const (
 	OrderDisarm
 	// OrderOff is a person's word that a host is off, where its BMC cannot be asked.
 	OrderOff
+	// OrderStandby empties a host and keeps it off, and is a yes to moving away what runs there.
+	OrderStandby
 )
 
-func orderKinds() []string { return []string{"", "pause", "approve", "maintenance", "disarm", "off"} }
+func orderKinds() []string {
+	return []string{"", "pause", "approve", "maintenance", "disarm", "off", "standby"}
+}
 
 func (k OrderKind) String() string { return nameOf(orderKinds(), k) }
 
@@ -35,6 +39,11 @@ func (k OrderKind) MarshalText() ([]byte, error) { return []byte(k.String()), ni
 // UnmarshalText reads a kind's name.
 func (k *OrderKind) UnmarshalText(b []byte) error {
 	return parseName("kind of order", orderKinds(), string(b), k)
+}
+
+// Due tells whether it was said that the host, which is off, is to be woken by then.
+func (r Rest) Due(at time.Time) bool {
+	return !r.Asleep.IsZero() && (r.Test || !r.WakeAt.IsZero() && !at.Before(r.WakeAt))
 }
 
 // Order is what a person decided for more than one recommendation. It holds until it is lifted or its time is
@@ -48,6 +57,18 @@ type Order struct {
 	Word   Approval `json:"word"`
 	// Until is when it ends by itself; zero for what lasts until it is lifted.
 	Until time.Time `json:"until,omitzero"`
+	// Rest is how far a host is on its way into standby; zero for other orders.
+	Rest Rest `json:"rest,omitzero"`
+}
+
+// Rest is how far a host is on its way into standby.
+type Rest struct {
+	// WakeAt is when it is to be woken; zero for no such time. Test tells that it is to be woken as soon as it is off.
+	WakeAt time.Time `json:"wake_at,omitzero"`
+	Test   bool      `json:"test,omitempty"`
+	// Down is when it was told to shut down, Asleep when it was seen to be off; zero while it is not so far.
+	Down   time.Time `json:"down,omitzero"`
+	Asleep time.Time `json:"asleep,omitzero"`
 }
 
 // maxAdvance is how long an approval in advance may hold: what lasts longer is a level, and a level stands in the
@@ -64,11 +85,13 @@ func (o Order) Problem() string {
 	prefix, name, named := strings.Cut(o.Subject, "/")
 	switch {
 	case o.Kind == OrderNone:
-		return "it is none of pause, approve, maintenance, disarm and off"
+		return "it is none of pause, approve, maintenance, disarm, off and standby"
 	case o.Subject != "cluster" && (!named || name == "" || prefix != "host" && prefix != "vm"):
 		return fmt.Sprintf("%q is no subject; write cluster, host/NAME or vm/UUID", o.Subject)
 	case o.Kind == OrderMaintenance && prefix != "host":
 		return "maintenance is of a host; write host/NAME"
+	case o.Kind == OrderStandby && prefix != "host":
+		return "it is a host that is in standby; write host/NAME"
 	case o.Kind == OrderOff && prefix != "host":
 		return "it is a host that is off; write host/NAME"
 	case o.Kind == OrderDisarm && prefix == "vm":
@@ -135,6 +158,9 @@ func (o Orders) Off(host string, at time.Time) *Order { return o.ofHost(OrderOff
 func (o Orders) Maintenance(host string, at time.Time) *Order {
 	return o.ofHost(OrderMaintenance, host, at)
 }
+
+// Standby returns the order that keeps the host off, or is about to, or nil.
+func (o Orders) Standby(host string, at time.Time) *Order { return o.ofHost(OrderStandby, host, at) }
 
 func (o Orders) ofHost(kind OrderKind, host string, at time.Time) *Order {
 	for i := range o {

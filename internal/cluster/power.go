@@ -25,6 +25,17 @@ func (s *PowerState) UnmarshalText(b []byte) error {
 	return parseName("power state", powerStates(), string(b), s)
 }
 
+// WakeProof is the last time that evenkeel woke a host, or tried to.
+type WakeProof struct {
+	Host string    `json:"host"`
+	At   time.Time `json:"at"`
+	// Woke tells that the host was back in the cluster, after Seconds.
+	Woke    bool    `json:"woke"`
+	Seconds float64 `json:"seconds"`
+	// Reason says why it did not wake.
+	Reason string `json:"reason,omitempty"`
+}
+
 // PowerReport says what came of asking for a host's power or of switching it.
 type PowerReport struct {
 	Host string `json:"host"`

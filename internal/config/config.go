@@ -31,6 +31,7 @@ type Config struct {
 	Automation    Automation `yaml:"automation"`
 	Migration     Migration  `yaml:"migration"`
 	Failures      Failures   `yaml:"failures"`
+	Power         Power      `yaml:"power"`
 	API           API        `yaml:"api"`
 	Journal       Journal    `yaml:"journal"`
 	Slack         *Slack     `yaml:"slack"`
@@ -63,6 +64,10 @@ type Host struct {
 	PeakWatts float64 `yaml:"peak_watts"`
 	// Fence are the ways to turn it off, in the order in which they are tried.
 	Fence []Fence `yaml:"fence"`
+	// Shutdown asks its system to shut down before it is put into standby; where there is none, fence turns it off at once.
+	Shutdown *Shutdown `yaml:"shutdown"`
+	// WakeOnLAN wakes it where fence does not.
+	WakeOnLAN *WakeOnLAN `yaml:"wake_on_lan"`
 }
 
 // Reserve is what is kept for every host itself, and of the cluster for failures.
@@ -382,6 +387,7 @@ func Default() Config {
 			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10,
 			Guests: GuestWatch{Sensitivity: "medium", Window: Duration(2 * time.Minute), AtOnce: 3,
 				Custom: GuestFigures{Silent: Duration(time.Minute), Uptime: Duration(4 * time.Minute), Resets: 3, Within: Duration(24 * time.Hour)}}},
+		Power:   Power{MinHostsOn: 1, MaxProofAge: Duration(90 * 24 * time.Hour), EmptyTimeout: Duration(30 * time.Minute), WakeTimeout: Duration(10 * time.Minute)},
 		API:     API{Anonymous: "viewer"},
 		Journal: Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}

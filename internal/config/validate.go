@@ -45,6 +45,7 @@ func (c Config) problems() problems {
 	p.add(!(c.Failures.MaxSilent > 0 && c.Failures.MaxSilent <= 1), "failures.max_silent", "is %g; it is a ratio above 0 and up to 1, for example 0.5", c.Failures.MaxSilent)
 	c.checkFailures(&p)
 	c.checkReserve(&p)
+	c.checkPower(&p)
 	c.checkAutomation(&p)
 	c.checkAccess(&p)
 	c.checkSlack(&p)

@@ -58,6 +58,7 @@ func house() map[string]room {
 		"actuator/hypervisor":  {level: 3, knows: []string{"internal/virt"}, why: "adapter: migrates through libvirt"},
 		"analyzer/promql":      {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
 		"actuator/fence":       {level: 3, knows: []string{"internal/secret"}, why: "adapter: turns hosts off and on through fence agents and Redfish"},
+		"actuator/power":       {level: 3, why: "adapter: shuts hosts down and wakes them, over what fences them"},
 		"actuator/definitions": {level: 3, knows: []string{"internal/secret"}, why: "adapter: bbolt; what VMs are defined by, encrypted"},
 		"actuator/memory":      {level: 3, knows: []string{"actuator/recovery"}, why: "adapter: a file; where VMs run that should, for the next start"},
 		"actuator/capture":     {level: 3, why: "adapter: files; what VMs showed before they were reset"},

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"time"
+)
+
+// Power bounds what is done about putting hosts into standby.
+type Power struct {
+	// MinHostsOn is how many hosts stay on.
+	MinHostsOn int `yaml:"min_hosts_on"`
+	// MaxProofAge is how old the proof may be that a host can be woken; 0 for any age.
+	MaxProofAge Duration `yaml:"max_proof_age"`
+	// EmptyTimeout is how long it may take to empty a host, WakeTimeout until one that was woken is back in the cluster.
+	EmptyTimeout Duration `yaml:"empty_timeout"`
+	WakeTimeout  Duration `yaml:"wake_timeout"`
+}
+
+// Shutdown is how a host's system is asked to shut down.
+type Shutdown struct {
+	// Command is a program and its arguments, run on the server.
+	Command []string `yaml:"command"`
+	// Timeout is how long the host may take to go off before it is turned off.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// UnmarshalYAML reads it over its defaults. It takes the decoder's older form, which passes strictness on.
+func (s *Shutdown) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Shutdown
+	p := plain{Timeout: Duration(3 * time.Minute)}
+	err := unmarshal(&p)
+	*s = Shutdown(p)
+	return err
+}
+
+// WakeOnLAN is how a host is woken over the network.
+type WakeOnLAN struct {
+	// MAC is the hardware address of the interface that listens.
+	MAC string `yaml:"mac"`
+	// Broadcast is the address:port that magic packets go to.
+	Broadcast string `yaml:"broadcast"`
+}
+
+// UnmarshalYAML reads it over its defaults. It takes the decoder's older form, which passes strictness on.
+func (w *WakeOnLAN) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain WakeOnLAN
+	p := plain{Broadcast: "255.255.255.255:9"}
+	err := unmarshal(&p)
+	*w = WakeOnLAN(p)
+	return err
+}
+
+// Address is the hardware address, nil where there is none.
+func (w *WakeOnLAN) Address() net.HardwareAddr {
+	if w == nil {
+		return nil
+	}
+	mac, _ := net.ParseMAC(w.MAC) //nolint:errcheck // a configuration with a wrong one is not loaded
+	return mac
+}
+
+func (c Config) checkPower(p *problems) {
+	w := c.Power
+	p.add(w.MinHostsOn < 1 || w.MinHostsOn > max(1, len(c.Hosts)), "power.min_hosts_on", "is %d; it runs from 1 to the number of hosts", w.MinHostsOn)
+	p.add(w.MaxProofAge < 0, "power.max_proof_age", "is %s; give 0 for any age, or for example 90d", time.Duration(w.MaxProofAge))
+	p.add(w.EmptyTimeout < Duration(time.Minute), "power.empty_timeout", "is %s; moving VMs takes minutes: 1m is the least", time.Duration(w.EmptyTimeout))
+	p.add(w.WakeTimeout < Duration(time.Minute), "power.wake_timeout", "is %s; a host takes minutes to come up: 1m is the least", time.Duration(w.WakeTimeout))
+	for i, h := range c.Hosts {
+		key := fmt.Sprintf("hosts[%d]", i)
+		if s := h.Shutdown; s != nil {
+			p.add(len(s.Command) == 0 || s.Command[0] == "", key+".shutdown.command", "is empty; give a program and its arguments, for example [ssh, root@host1, systemctl, poweroff]")
+			p.add(s.Timeout < Duration(time.Second), key+".shutdown.timeout", "is %s; a system takes seconds to shut down: 1s is the least", time.Duration(s.Timeout))
+			p.add(len(h.Fence) == 0, key+".shutdown", "goes with fence, which says when the host is off, and this host has none")
+		}
+		if w := h.WakeOnLAN; w != nil {
+			mac, err := net.ParseMAC(w.MAC)
+			p.add(err != nil || len(mac) != 6, key+".wake_on_lan.mac", "is %q; write a hardware address like 52:54:00:12:34:56", w.MAC)
+			_, _, err = net.SplitHostPort(w.Broadcast)
+			p.add(err != nil, key+".wake_on_lan.broadcast", "is %q; write an address and a port, for example 10.0.0.255:9", w.Broadcast)
+			p.add(len(h.Fence) == 0, key+".wake_on_lan", "goes with fence, which says whether the host is off, and this host has none")
+		}
+	}
+}
