@@ -2,14 +2,20 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
+// jobless are the kinds of action that are done to no running VM.
+func jobless() []cluster.Kind {
+	return []cluster.Kind{cluster.Maintenance, cluster.Start, cluster.Fence, cluster.Forget, cluster.Standby, cluster.Wake}
+}
+
 // job refuses while the hypervisor works on the VM already: a backup, a snapshot, another migration.
 func job(q Question) cluster.Verdict {
 	a := q.Rec.Action
-	if a.VM == "" || a.Kind == cluster.Start || a.Kind == cluster.Forget {
+	if slices.Contains(jobless(), a.Kind) {
 		return pass("there is no running VM for which another job could be under way")
 	}
 	_, busy, answered := q.Sighting.On(a.From)

@@ -100,7 +100,7 @@ func (s *server) standbyParts() actuator.Standby {
 
 func newStandby() *cobra.Command {
 	cmd := &cobra.Command{Use: "standby", Short: "Empty hosts and turn them off, wake them, and prove that they can be woken"}
-	cmd.AddCommand(newStandbyEnter(), newStandbyTest(), newWake())
+	cmd.AddCommand(newStandbyEnter(), newStandbyTest(), newWake(), newStandbyForget())
 	return cmd
 }
 
@@ -152,6 +152,21 @@ func newWake() *cobra.Command {
 		},
 	}
 	f.register(cmd.Flags())
+	return cmd
+}
+
+func newStandbyForget() *cobra.Command {
+	var ask clientFlags
+	cmd := &cobra.Command{
+		Use:   "forget HOST",
+		Short: "Let go of the host without waking it: it is off for good, or for somebody else to turn on",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, hosts []string) error {
+			what := subjectFlags{host: hosts[0]}
+			return what.order(cmd, ask, api.OrderRequest{Kind: cluster.OrderStandby}, (*api.Client).Lift, "no longer kept in standby:")
+		},
+	}
+	ask.register(cmd.Flags())
 	return cmd
 }
 
