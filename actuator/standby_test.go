@@ -131,7 +131,21 @@ func (d *dormitory) serve(t *testing.T) *Actuator {
 	return a
 }
 
-func newDormitory() *dormitory { return &dormitory{stage: newStage(), on: true, up: true, began: time.Now()} }
+func newDormitory() *dormitory {
+	return &dormitory{stage: newStage(), on: true, up: true, began: time.Now()}
+}
+
+// glance is how h3 is, and what it was told.
+type glance struct {
+	on, up bool
+	told   []string
+}
+
+func (d *dormitory) is() glance {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return glance{d.on, d.up, slices.Clone(d.told)}
+}
 
 // ask asks for what is done to h3.
 func (d *dormitory) ask(t *testing.T, a *Actuator, act cluster.Action) string {
@@ -150,10 +164,10 @@ func (d *dormitory) proven(t *testing.T) *Actuator {
 	a := d.serve(t)
 	d.ask(t, a, cluster.Action{Kind: cluster.Standby, Test: true})
 	time.Sleep(3 * time.Minute)
-	if p := a.Proofs(); len(p) != 1 || !p[0].Woke || p[0].Seconds < 30 || len(a.Orders()) > 0 || !d.on {
-		t.Fatalf("tested: %+v, orders %+v, told %v", p, a.Orders(), d.told)
+	if p := a.Proofs(); len(p) != 1 || !p[0].Woke || p[0].Seconds < 30 || len(a.Orders()) > 0 || !d.is().on {
+		t.Fatalf("tested: %+v, orders %+v, told %v", p, a.Orders(), d.is().told)
 	}
-	d.told = nil
+	d.with(func() { d.told = nil })
 	return a
 }
 
@@ -170,18 +184,18 @@ func TestAHostIsTestedSleepsAndIsWoken(t *testing.T) {
 		id := d.ask(t, a, cluster.Action{Kind: cluster.Standby, Until: time.Now().Add(8 * time.Hour)})
 		time.Sleep(2 * time.Minute)
 		o := a.Orders().Standby("h3", time.Now())
-		if state(t, a, id) != cluster.CaseDone || d.on || o == nil || o.Rest.Asleep.IsZero() || o.Word.Who != "bob" {
-			t.Fatalf("%s, on %t, %+v", state(t, a, id), d.on, o)
+		if state(t, a, id) != cluster.CaseDone || d.is().on || o == nil || o.Rest.Asleep.IsZero() || o.Word.Who != "bob" {
+			t.Fatalf("%s, on %t, %+v", state(t, a, id), d.is().on, o)
 		}
 		d.end()
 		a = d.serve(t) // a restart while it sleeps changes nothing
 		time.Sleep(7 * time.Hour)
-		if d.on || len(d.told) != 1 {
-			t.Fatalf("before its time: %v", d.told)
+		if d.is().on || len(d.is().told) != 1 {
+			t.Fatalf("before its time: %v", d.is().told)
 		}
 		time.Sleep(time.Hour)
-		if !d.up || len(a.Orders()) > 0 || !slices.Equal(d.told, []string{"shut down h3", "wake h3"}) {
-			t.Errorf("at its time: up %t, %v, orders %+v", d.up, d.told, a.Orders())
+		if !d.is().up || len(a.Orders()) > 0 || !slices.Equal(d.is().told, []string{"shut down h3", "wake h3"}) {
+			t.Errorf("at its time: up %t, %v, orders %+v", d.is().up, d.is().told, a.Orders())
 		}
 	})
 }
@@ -209,8 +223,8 @@ func TestWhatKeepsAHostAwake(t *testing.T) {
 				if err != nil || k.State != cluster.CaseFailed || !strings.Contains(k.Outcome.Reason, c.reason) {
 					t.Errorf("%s: %+v", k.State, k.Outcome)
 				}
-				if !d.on || !d.up || len(a.Orders()) > 0 || !slices.Equal(d.told, c.told) {
-					t.Errorf("on %t, up %t, orders %+v, told %v", d.on, d.up, a.Orders(), d.told)
+				if !d.is().on || !d.is().up || len(a.Orders()) > 0 || !slices.Equal(d.is().told, c.told) {
+					t.Errorf("on %t, up %t, orders %+v, told %v", d.is().on, d.is().up, a.Orders(), d.is().told)
 				}
 			})
 		})
@@ -227,8 +241,8 @@ func TestAVMThatIsStartedAtTheLastMomentKeepsTheHostOn(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		d.with(func() { d.vms, d.starts = nil, "byhand" }) // while it is looked whether the empty host is needed
 		time.Sleep(time.Minute)
-		if k, _ := a.Case(id); k.State != cluster.CaseFailed || !strings.Contains(k.Outcome.Reason, "byhand") || !d.on || len(d.told) > 0 || len(a.Orders()) > 0 {
-			t.Errorf("%s %+v, told %v, orders %+v", k.State, k.Outcome, d.told, a.Orders())
+		if k, _ := a.Case(id); k.State != cluster.CaseFailed || !strings.Contains(k.Outcome.Reason, "byhand") || !d.is().on || len(d.is().told) > 0 || len(a.Orders()) > 0 {
+			t.Errorf("%s %+v, told %v, orders %+v", k.State, k.Outcome, d.is().told, a.Orders())
 		}
 	})
 }
@@ -258,8 +272,8 @@ func TestAServerThatIsKilledOnTheWayLeavesNoHostBehind(t *testing.T) {
 				a = d.serve(t)
 				time.Sleep(2 * time.Minute)
 				o := a.Orders().Standby("h3", time.Now())
-				if asleep := o != nil && !o.Rest.Asleep.IsZero(); asleep != c.asleep || d.on == c.asleep || (o != nil) != c.asleep {
-					t.Errorf("%s: on %t, order %+v, told %v", state(t, a, id), d.on, o, d.told)
+				if asleep := o != nil && !o.Rest.Asleep.IsZero(); asleep != c.asleep || d.is().on == c.asleep || (o != nil) != c.asleep {
+					t.Errorf("%s: on %t, order %+v, told %v", state(t, a, id), d.is().on, o, d.is().told)
 				}
 			})
 		})
@@ -272,7 +286,7 @@ func TestAHostThatDoesNotWakeIsNotPutIntoStandbyAgain(t *testing.T) {
 		a := d.proven(t)
 		d.ask(t, a, cluster.Action{Kind: cluster.Standby})
 		time.Sleep(2 * time.Minute)
-		d.broken = true
+		d.with(func() { d.broken = true })
 		id := d.ask(t, a, cluster.Action{Kind: cluster.Wake})
 		time.Sleep(10 * time.Minute)
 		if k, _ := a.Case(id); k.State != cluster.CaseFailed || !strings.Contains(k.Outcome.Reason, "was not back in the cluster within 5m0s") {
@@ -303,8 +317,8 @@ func TestWhatSomebodyElseTurnedOffStaysOff(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		time.Sleep(24 * time.Hour)
-		if len(d.told) > 0 {
-			t.Errorf("told %v", d.told)
+		if len(d.is().told) > 0 {
+			t.Errorf("told %v", d.is().told)
 		}
 	})
 }
