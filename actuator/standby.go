@@ -290,7 +290,7 @@ func (a *Actuator) attend(now time.Time) {
 			if err := a.Lift(o); err != nil {
 				a.log.Error("a host that is on is still kept as one that is off", "host", host, "err", err)
 			}
-		case o.Rest.Due(now):
+		case o.Rest.Due(now) && !a.back(host): // else its last readings still count
 			why := "it was put into standby until " + o.Rest.WakeAt.UTC().Format(time.RFC3339)
 			if o.Rest.Test {
 				why = "it was turned off to test whether it can be woken"

@@ -11,7 +11,11 @@ import (
 func evacuate(w *work) {
 	for h := range w.snap.Hosts {
 		if w.snap.Hosts[h].State == cluster.HostMaintenance {
-			w.empty(h, "evacuate", 1, fmt.Sprintf("%s is in maintenance", w.snap.Hosts[h].ID))
+			why := "is in maintenance"
+			if w.snap.Hosts[h].Retiring {
+				why = "is to be put into standby"
+			}
+			w.empty(h, "evacuate", 1, w.snap.Hosts[h].ID+" "+why)
 		}
 	}
 }

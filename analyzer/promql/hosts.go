@@ -42,6 +42,7 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 		if maintenance[name] == 1 || standby[name] > 0 {
 			h.State = cluster.HostMaintenance // what is on its way into standby is emptied as well
 		}
+		h.Retiring = standby[name] > 0
 		if _, on := seen[name]; standby[name] == asleep && !on {
 			h.State = cluster.HostStandby
 		} else if why := unseen(name, seen, h, o, at); why != "" {

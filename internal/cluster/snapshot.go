@@ -52,6 +52,8 @@ type Host struct {
 	// CPUModels are the named CPU models that guests can have here: a VM with one of them can come
 	// although the groups differ.
 	CPUModels []string `json:"cpu_models,omitempty"`
+	// Retiring tells that it is emptied to be put into standby.
+	Retiring bool `json:"retiring,omitempty"`
 	// Hypervisor is its kind, for example "QEMU" or "Xen"; empty when it is not known.
 	Hypervisor string `json:"hypervisor,omitempty"`
 	// Storage and Networks name what guests on this host can reach.
