@@ -48,6 +48,8 @@ const (
 	powerTimeout, powerAgain = 5 * time.Minute, 3 * time.Second
 	// powerCounts is for how long an answer counts.
 	powerCounts = 20 * time.Second
+	// restAgain and restCounts are the same for hosts that are off on purpose: hundreds of them may sleep for days.
+	restAgain, restCounts = time.Minute, 150 * time.Second
 )
 
 // Watch is the loop and what it last saw. It is safe for concurrent use.
@@ -56,6 +58,8 @@ type Watch struct {
 	hypervisor Hypervisor
 	power      Power
 	log        *slog.Logger
+	// rests tells of a host whether it is off on purpose; nil for none.
+	rests func(host string) bool
 	// calls are the questions that were not answered yet at the last look, silent the hosts that did not answer at it; only
 	// Run touches them.
 	calls  map[string]*call
@@ -96,6 +100,17 @@ func New(prom Prometheus, hv Hypervisor, power Power, p Policy, log *slog.Logger
 	w := &Watch{prometheus: prom, hypervisor: hv, power: power, log: log, policy: p, hosts: map[string]*host{}, rung: make(chan struct{})}
 	reg.MustRegister(collector{w})
 	return w
+}
+
+// SetRests says which hosts are off on purpose, before Run: their BMCs are asked less often.
+func (w *Watch) SetRests(rests func(host string) bool) { w.rests = rests }
+
+// bounds are the pause between questions about a host's power, and for how long an answer counts.
+func (w *Watch) bounds(host string) (again, counts time.Duration) {
+	if w.rests != nil && w.rests(host) {
+		return restAgain, restCounts
+	}
+	return powerAgain, powerCounts
 }
 
 // SetPolicy replaces the policy from the next look on.
@@ -324,6 +339,7 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			h = &host{heard: now, since: now} // a grace for a host, and a server, that is new
 			w.hosts[name] = h
 		}
+		_, counts := w.bounds(name)
 		e, sign := verdict.Evidence{Host: name, Libvirt: libvirt[i]}, now
 		if at := slices.IndexFunc(signs, func(s cluster.HostSigns) bool { return s.Host == name }); read && at >= 0 {
 			e.Exporter = young(now.Sub(signs[at].SeenAt).Seconds(), p.MaxScrapeAge)
@@ -348,10 +364,10 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			if sign.After(h.heard) {
 				h.heard = sign
 			}
-			if libvirt[i] == verdict.No && now.Sub(h.answered) > powerCounts {
+			if libvirt[i] == verdict.No && now.Sub(h.answered) > counts {
 				ask = append(ask, name) // the exporter's last reading still counts; when it does not, the answer is there
 			}
-		} else if ask = append(ask, name); now.Sub(h.answered) < powerCounts && h.asked.After(h.heard) {
+		} else if ask = append(ask, name); now.Sub(h.answered) < counts && h.asked.After(h.heard) {
 			e.Power = powerSign(h.state)
 		}
 		e.Since = now.Sub(h.heard)
@@ -419,9 +435,10 @@ func powerSign(s cluster.PowerState) verdict.Sign {
 
 // askPower asks a silent host's BMC, one question at a time.
 func (w *Watch) askPower(ctx context.Context, name string) {
+	again, _ := w.bounds(name)
 	w.mu.Lock()
 	h := w.hosts[name]
-	if h == nil || h.asking || time.Since(h.answered) < powerAgain {
+	if h == nil || h.asking || time.Since(h.answered) < again {
 		w.mu.Unlock()
 		return
 	}

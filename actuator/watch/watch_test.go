@@ -29,6 +29,7 @@ type lab struct {
 	last      time.Time // when the exporter of h2 was read last, where that is to be said
 	asked     int
 	looks     int
+	rests     string // the host that is off on purpose
 	at        string // the host that has the VM "vm"
 	moves     bool   // a job is under way for it
 }
@@ -113,6 +114,11 @@ func watching(t *testing.T, l *lab) (*Watch, *prometheus.Registry) {
 	reg := prometheus.NewRegistry()
 	w := New(l, l, l, Policy{Hosts: []string{"h1", "h2", "h3"}, Interval: 2 * time.Second, MaxScrapeAge: 10 * time.Second, MaxHeartbeatAge: 15 * time.Second, MaxNeighbourAge: 8 * time.Second,
 		Verdict: verdict.Policy{MaxSilent: 0.5, Confirm: 4 * time.Second}}, slog.New(slog.DiscardHandler), reg)
+	w.SetRests(func(host string) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.rests == host
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -277,6 +283,29 @@ func TestWhileAVerdictIsOpenTheLooksComeSooner(t *testing.T) {
 		if got := of(w, "h2"); got != "dead" {
 			t.Errorf("its heartbeat has ended, and it is %s", got)
 		}
+	})
+}
+
+// Hundreds of hosts may sleep for days: their BMCs are asked once a minute, and they stay what they are in between.
+func TestTheBMCOfAHostThatIsOffOnPurposeIsAskedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		w, _ := watching(t, l)
+		l.silence("h2")
+		l.with(func() { l.power["h2"] = cluster.PowerOff })
+		time.Sleep(20 * time.Second)
+		l.with(func() { l.rests, l.asked = "h2", 0 })
+		for range 100 {
+			time.Sleep(6 * time.Second)
+			if got := of(w, "h2"); got != "dead" {
+				t.Fatalf("it is %s", got)
+			}
+		}
+		l.with(func() {
+			if l.asked < 8 || l.asked > 12 {
+				t.Errorf("it was asked %d times in ten minutes", l.asked)
+			}
+		})
 	})
 }
 

@@ -22,6 +22,9 @@ type Rest struct {
 func MayRest(s cluster.Snapshot, host string, p Policy) Rest {
 	s.Hosts, s.VMs = slices.Clone(s.Hosts), slices.Clone(s.VMs)
 	at := slices.IndexFunc(s.Hosts, func(h cluster.Host) bool { return h.ID == host })
+	if h := s.Hosts[at]; h.State != cluster.HostUp && h.State != cluster.HostMaintenance || s.GapOf(cluster.HostSubject(host)) != "" {
+		return Rest{Stay: fmt.Sprintf("%s is %s or could not be seen", host, h.State)}
+	}
 	s.Hosts[at].State = cluster.HostMaintenance
 	p.MaxMoves = len(s.VMs) + 1
 	made := Make(s, nil, p)

@@ -196,6 +196,10 @@ func (s *server) build(c config.Config) error {
 	s.actuator.SetRecovery(actuator.Recovery{Watch: s.watch, Fencer: s.fencer, Definitions: s.failover, Captures: captures})
 	s.power = power.New(s.fencer, powerHosts(c), s.log.With("room", "power"))
 	s.actuator.SetStandby(s.standbyParts())
+	s.watch.SetRests(func(host string) bool {
+		o := s.actuator.Orders().Standby(host, time.Now())
+		return o != nil && !o.Rest.Asleep.IsZero()
+	})
 	s.failover.SetInbox(s.actuator)
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err

@@ -1,0 +1,55 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/config"
+)
+
+const sleeper = `cluster: c
+hosts:
+  - name: h1
+    uri: qemu+tls://h1/system
+    exporter: h1:9177
+    fence: [{redfish: "https://bmc1", username: u, password_file: p}]
+`
+
+func TestWhatIsWrongAboutStandbyIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"power: {min_hosts_on: 0}":                                    "power.min_hosts_on: is 0; it runs from 1",
+		"power: {min_hosts_on: 2}":                                    "power.min_hosts_on: is 2",
+		"power: {max_proof_age: -1h}":                                 "power.max_proof_age",
+		"power: {empty_timeout: 30s}":                                 "power.empty_timeout: is 30s; moving VMs takes minutes",
+		"power: {wake_timeout: 10s}":                                  "power.wake_timeout: is 10s",
+		"    shutdown: {command: []}":                                 "hosts[0].shutdown.command: is empty",
+		"    shutdown: {command: [\"\"]}":                             "hosts[0].shutdown.command: is empty",
+		"    shutdown: {command: [ssh, h1], timeout: 10ms}":           "hosts[0].shutdown.timeout: is 10ms",
+		"    wake_on_lan: {mac: 52:54}":                               `hosts[0].wake_on_lan.mac: is "52:54"; write a hardware address`,
+		"    wake_on_lan: {mac: \"52:54:00:12:34:56\", broadcast: x}": `hosts[0].wake_on_lan.broadcast: is "x"; write an address and a port`,
+		"    shutdown: {cmd: [ssh]}":                                  "cmd",
+	} {
+		_, err := config.Parse("evenkeel.yml", []byte(sleeper+text+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	without := strings.Replace(sleeper, `    fence: [{redfish: "https://bmc1", username: u, password_file: p}]`+"\n", "", 1)
+	for _, text := range []string{"    shutdown: {command: [ssh, h1]}", "    wake_on_lan: {mac: \"52:54:00:12:34:56\"}"} {
+		if _, err := config.Parse("evenkeel.yml", []byte(without+text+"\n")); err == nil || !strings.Contains(err.Error(), "goes with fence") {
+			t.Errorf("%s without fence: %v", text, err)
+		}
+	}
+}
+
+func TestStandbyHasDefaults(t *testing.T) {
+	c, err := config.Parse("evenkeel.yml", []byte(sleeper+"    shutdown: {command: [ssh, h1]}\n    wake_on_lan: {mac: \"52:54:00:12:34:56\"}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := c.Hosts[0]
+	if h.Shutdown.Timeout != config.Duration(3*time.Minute) || h.WakeOnLAN.Broadcast != "255.255.255.255:9" || h.WakeOnLAN.Address().String() != "52:54:00:12:34:56" || c.Power.MinHostsOn != 1 {
+		t.Errorf("%+v %+v %+v", h.Shutdown, h.WakeOnLAN, c.Power)
+	}
+}
