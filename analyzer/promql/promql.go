@@ -68,6 +68,8 @@ type Source struct {
 	opts    Options
 	queries queries
 	slow    slow
+	// sleepers are the hosts in standby.
+	sleepers sleepers
 }
 
 // New returns a source that reads the Prometheus API at the URL (without /api/v1). The transport
@@ -85,6 +87,22 @@ func New(url string, transport http.RoundTripper, o Options) (*Source, error) {
 func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
+	snap, err := s.snapshot(ctx, at)
+	if err != nil || !slices.ContainsFunc(snap.Hosts, func(h cluster.Host) bool { return h.State == cluster.HostStandby }) {
+		return snap, err
+	}
+	f := &fetch{ctx: ctx, api: s.api, at: at}
+	var since model.Vector
+	f.vector(`max by (host) (evenkeel_host_standby_timestamp_seconds)`, &since)
+	if err := f.wait(); err != nil {
+		return cluster.Snapshot{}, err
+	}
+	s.remind(ctx, snap.Hosts, by(since, "host"))
+	return snap, nil
+}
+
+// snapshot is Snapshot without what hosts in standby had when they were awake.
+func (s *Source) snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
 	f := &fetch{ctx: ctx, api: s.api, at: at}
 	q := s.queries
 	var r raw

@@ -22,6 +22,10 @@ func standbyDesc() *prometheus.Desc {
 	return prometheus.NewDesc("evenkeel_host_standby", "Whether evenkeel keeps the host off (2), is emptying it to turn it off (1), or neither (0).", []string{"host"}, nil)
 }
 
+func downDesc() *prometheus.Desc {
+	return prometheus.NewDesc("evenkeel_host_standby_timestamp_seconds", "When the host that evenkeel keeps off was told to shut down.", []string{"host"}, nil)
+}
+
 func wokenDesc() *prometheus.Desc {
 	return prometheus.NewDesc("evenkeel_host_wake_last_success", "Whether the host was back in the cluster the last time that evenkeel woke it (1) or not (0); absent where it never did.", []string{"host"}, nil)
 }
@@ -36,7 +40,7 @@ func wakeSecondsDesc() *prometheus.Desc {
 
 // Describe is part of prometheus.Collector.
 func (standby) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{standbyDesc(), wokenDesc(), wokenAtDesc(), wakeSecondsDesc()} {
+	for _, d := range []*prometheus.Desc{standbyDesc(), downDesc(), wokenDesc(), wokenAtDesc(), wakeSecondsDesc()} {
 		ch <- d
 	}
 }
@@ -57,6 +61,7 @@ func (s standby) Collect(ch chan<- prometheus.Metric) {
 			value = 1
 			if !o.Rest.Asleep.IsZero() {
 				value = 2
+				gauge(downDesc(), float64(o.Rest.Down.UnixMilli())/1000, host)
 			}
 		}
 		gauge(standbyDesc(), value, host)
