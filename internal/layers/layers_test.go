@@ -68,6 +68,7 @@ func house() map[string]room {
 		"internal/config":      {level: 3, knows: []string{"internal/secret"}, why: "adapter: the configuration file"},
 		"internal/simulator":   {level: 3, why: "adapter: a cluster that does not exist, on a virtual clock"},
 		"internal/rehearsal":   {level: 3, knows: []string{"analyzer", "actuator/gate", "internal/simulator"}, why: "runs the analyzer and the gates against the simulator"},
+		"internal/planetlab":   {level: 3, why: "adapter: a published workload on the cluster and by the rules of its paper"},
 		"internal/calamity":    {level: 3, knows: []string{"actuator/gate", "actuator/recovery", "actuator/verdict", "analyzer/plan"}, why: "adapter: a world in which things break, for the judgement on failures"},
 		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
 
