@@ -19,7 +19,7 @@ type order struct {
 func orders() []order {
 	var all []order
 	for _, price := range []float64{0.1, 0.2, 0.4, 0.8, 1.6, 3.2} {
-		for _, alike := range []float64{0, 0.002} {
+		for _, alike := range []float64{0, 0.001, 0.002, 0.004} {
 			all = append(all, order{price: price, alike: alike})
 		}
 	}

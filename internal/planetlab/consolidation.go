@@ -7,11 +7,14 @@ import (
 	"github.com/evenkeel/evenkeel/analyzer/consolidate"
 )
 
-// What evenkeel's own policy expects of VMs of which nothing but their CPU is known. None of it is fitted to a day.
+// What evenkeel's own policy expects of VMs of which nothing but their CPU is known, and what it asks for. It is one
+// setting for all days, with memory and without.
 const (
-	// emptyEvery is at how many decisions hosts are emptied: at the first and then each quarter of an hour, since
-	// what ends meanwhile need not move. Relief waits for nothing.
-	emptyEvery = 3
+	// upper and risk are less careful than the default: what matters here is energy.
+	upper, risk = 0.85, 1.75
+	// emptyEvery is at how many decisions hosts are emptied: at the first and then every twenty minutes, since what ends
+	// meanwhile need not move. Relief waits for nothing.
+	emptyEvery = 4
 	// recent is how many samples count, two hours.
 	recent = 24
 	// priorSamples is how many samples the mean of all VMs is worth beside a VM's own.
@@ -19,11 +22,11 @@ const (
 	// peakDeviations is how far above its mean a VM is expected to reach at most.
 	peakDeviations = 3
 	// moveWh and moveWhPerMB are what a move has to earn.
-	moveWh, moveWhPerMB = 25, 0.02
-	// idleLife is how long a VM that does nothing is expected to run on, and lifePercent at which share of its CPU in
+	moveWh, moveWhPerMB = 20, 0.016
+	// idleLife is how long a VM that does nothing is expected to run on, and twicePercent at which share of its CPU in
 	// use it is twice that; with more it grows as the square.
-	idleLife    = 2 * time.Hour
-	lifePercent = 2 * math.Sqrt2
+	idleLife     = time.Hour
+	twicePercent = 2
 )
 
 // Consolidation returns evenkeel's own policy: package consolidate, on what the samples let expect.
@@ -34,8 +37,8 @@ type consolidation struct{}
 // Decide makes a plan for the cluster as it is expected to be.
 func (consolidation) Decide(s State) []Move {
 	p := consolidate.Default()
-	// Hosts may be used in full before VMs leave, and any may be emptied: what matters here is energy.
-	p.Tolerance, p.Lower = 1-p.Upper, p.Upper
+	// Hosts may be used in full before VMs leave, and any may be emptied.
+	p.Upper, p.Tolerance, p.Lower, p.Risk = upper, 1-upper, upper, risk
 	p.Horizon = min(p.Horizon, time.Duration((end-s.Now)*float64(time.Second)))
 	p.MaxMoves, p.MaxFree = len(s.VMs), 0
 	if k := int(s.Now / Interval); k == 1 || k%emptyEvery == 0 {
@@ -70,7 +73,7 @@ func (s State) cluster() consolidate.Cluster {
 			item.Mean, item.Deviation = v.MIPS*believed.mean, v.MIPS*math.Sqrt(believed.variance*(1+1/own.n))
 			item.Life = life(100 * own.mean)
 			item.Leave = v.unserved(s.Hosts[v.Host].MIPS, fastest)
-			peaks[i] = item.Mean + peakDeviations*item.Deviation
+			peaks[i] = min(item.Mean+peakDeviations*item.Deviation, v.MIPS)
 			for _, x := range v.Samples {
 				peaks[i] = max(peaks[i], x)
 			}
@@ -100,7 +103,7 @@ func (v VMState) unserved(core, fastest float64) bool {
 // life is for how long a VM is expected to run on that uses so many percent of its CPU: those that do next to nothing
 // end first.
 func life(percent float64) time.Duration {
-	return time.Duration(float64(idleLife) * (1 + math.Pow(percent/lifePercent, 2)))
+	return time.Duration(float64(idleLife) * (1 + math.Pow(percent/twicePercent, 2)))
 }
 
 // moments are the mean and variance of n shares of a VM's CPU.
