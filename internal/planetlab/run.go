@@ -73,7 +73,7 @@ type Report struct {
 	// ActiveHosts is the mean number of hosts with load.
 	ActiveHosts float64 `json:"active_hosts"`
 	// Live is how many VMs there were at each decision.
-	Live []int `json:"live_vms"`
+	Live []int `json:"-"`
 }
 
 // meter adds up what the report is made of.

@@ -64,7 +64,7 @@ func faults() []fault {
 		{"a host gives memory twice", "analyzer/consolidate/work.go", "w.memory[to] += w.Items[i].Memory", "_ = w.memory", "./analyzer/consolidate", "TestLawEveryIntermediateStateIsLegal"},
 		{"consolidation looks at no CPU", "analyzer/consolidate/work.go", "w.mean[b]+item.Mean <= w.p.Upper*bin.CPU &&", "true &&", "./analyzer/consolidate", "TestLawEveryIntermediateStateIsLegal"},
 		{"VMs are sent to sleeping hosts", "analyzer/consolidate/value.go", "!w.awake[b] ||", "false ||", "./analyzer/consolidate", "TestLawEveryIntermediateStateIsLegal"},
-		{"a host is emptied by half", "analyzer/consolidate/empty.go", "			w.undo(before)\n			return false", "			continue", "./analyzer/consolidate", "TestLawFreedBinsAreWhollyEmpty"},
+		{"a host is emptied by half", "analyzer/consolidate/empty.go", "			w.undo(before)\n			return false", "			_ = before\n			continue", "./analyzer/consolidate", "TestLawFreedBinsAreWhollyEmpty"},
 		{"what was filled is emptied", "analyzer/consolidate/empty.go", "		if w.got[b] {\n			continue\n		}\n", "", "./analyzer/consolidate", "TestLawNothingMovesTwiceOrThatMayNot"},
 		{"what must stay awake sleeps", "analyzer/consolidate/empty.go", "w.Bins[b].Keep ||", "false ||", "./analyzer/consolidate", "TestLawFreedBinsAreWhollyEmpty"},
 		{"emptying earns nothing", "analyzer/consolidate/empty.go", "if saved*w.life(i) < cost {", "if false {", "./analyzer/consolidate", "TestWhatEndsSoonIsWaitedFor"},
