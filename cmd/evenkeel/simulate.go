@@ -17,15 +17,22 @@ import (
 
 func newSimulate() *cobra.Command {
 	var out clientFlags
-	var scenario, traces, policy string
+	var scenario, traces, policy, workload, memory string
 	cmd := &cobra.Command{
-		Use:   "simulate --scenario FILE",
+		Use:   "simulate --scenario FILE | --workload planetlab --traces DAY",
 		Short: "Run a simulated cluster with evenkeel and without, and compare",
-		Long:  "Runs a simulated cluster through the same analyzer and gates as a server, on a virtual clock, with every recommendation approved; and once more with nobody acting. Files and their keys: docs/simulator.md.",
+		Long:  "Runs a simulated cluster through the same analyzer and gates as a server, on a virtual clock, with every recommendation approved; and once more with nobody acting. Files and their keys: docs/simulator.md.\n\nWith --workload planetlab a day of the PlanetLab traces is replayed on the cluster and by the rules of Beloglazov and Buyya (2012) instead, so that what consolidation brings can be held against published figures.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
 				return err
+			}
+			if workload != "" {
+				s, err := simulateWorkload(workload, scenario+policy, traces, memory)
+				if err != nil {
+					return err
+				}
+				return out.print(cmd.OutOrStdout(), s, s.draw)
 			}
 			c, err := simulationPolicy(policy)
 			if err != nil {
@@ -39,7 +46,9 @@ func newSimulate() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&scenario, "scenario", "", "file with hosts, VMs, loads, rules and events")
-	cmd.Flags().StringVar(&traces, "traces", "", "directory that the traces named in the scenario lie in; beside the scenario otherwise")
+	cmd.Flags().StringVar(&traces, "traces", "", "directory that the traces named in the scenario lie in; beside the scenario otherwise. With --workload, the traces of a day: a directory or a .tar.gz")
+	cmd.Flags().StringVar(&workload, "workload", "", "planetlab: a published workload instead of a scenario")
+	cmd.Flags().StringVar(&memory, "memory", "enforce", "with --workload: enforce the hosts' memory, or ignore it as the published figures do")
 	cmd.Flags().StringVar(&policy, "policy", "", "configuration file whose sections analysis, stability, limits, reserve, automation and migration count")
 	cmd.Flags().StringVarP(&out.output, "output", "o", "table", "table or json")
 	return cmd

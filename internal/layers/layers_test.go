@@ -35,13 +35,14 @@ func house() map[string]room {
 
 		"analyzer/admission": {level: 1, why: "judgement: which failures the cluster would survive"},
 
-		"analyzer/detect":   {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what is wrong"},
-		"analyzer/plan":     {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what would help"},
-		"analyzer/forecast": {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
-		"actuator/gate":     {level: 1, why: "judgement: may we, now"},
-		"actuator/verdict":  {level: 1, why: "judgement: what has become of a host"},
-		"actuator/recovery": {level: 1, knows: []string{"actuator/gate", "analyzer/plan"}, why: "judgement: what failed, and what to do about it"},
-		"actuator/trust":    {level: 1, why: "judgement: how far a kind of action is trusted to happen by itself"},
+		"analyzer/detect":      {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what is wrong"},
+		"analyzer/plan":        {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what would help"},
+		"analyzer/consolidate": {level: 1, why: "judgement: which hosts could sleep"},
+		"analyzer/forecast":    {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
+		"actuator/gate":        {level: 1, why: "judgement: may we, now"},
+		"actuator/verdict":     {level: 1, why: "judgement: what has become of a host"},
+		"actuator/recovery":    {level: 1, knows: []string{"actuator/gate", "analyzer/plan"}, why: "judgement: what failed, and what to do about it"},
+		"actuator/trust":       {level: 1, why: "judgement: how far a kind of action is trusted to happen by itself"},
 
 		"exporter": {level: 2, why: "frame of the metric families"},
 		"analyzer": {level: 2, knows: []string{"analyzer/admission", "analyzer/detect", "analyzer/plan"}, why: "the loop and the board"},
@@ -70,6 +71,7 @@ func house() map[string]room {
 		"internal/config":      {level: 3, knows: []string{"internal/secret"}, why: "adapter: the configuration file"},
 		"internal/simulator":   {level: 3, why: "adapter: a cluster that does not exist, on a virtual clock"},
 		"internal/rehearsal":   {level: 3, knows: []string{"analyzer", "actuator/gate", "internal/simulator"}, why: "runs the analyzer and the gates against the simulator"},
+		"internal/planetlab":   {level: 3, knows: []string{"analyzer/consolidate"}, why: "adapter: a published workload on the cluster and by the rules of its paper"},
 		"internal/calamity":    {level: 3, knows: []string{"actuator/gate", "actuator/recovery", "actuator/verdict", "analyzer/plan"}, why: "adapter: a world in which things break, for the judgement on failures"},
 		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
 

@@ -60,6 +60,16 @@ func faults() []fault {
 		{"unknown is up", "internal/cluster/placement.go", `p.usable[i] = h.State == HostUp &&`, `p.usable[i] = (h.State == HostUp || h.State == HostUnknown) &&`, "./internal/cluster", "TestZeroValuesAreSafe"},
 		// The same snapshot and policy give the same plan.
 		{"the plan follows map order", "analyzer/plan/refine.go", "return slices.Sorted(maps.Keys(m))", "return slices.Collect(maps.Keys(m))", "./analyzer/plan", "TestLawTheSameInputGivesTheSamePlanByteForByte"},
+		// What sleeps is empty, and nothing is too full for it.
+		{"a host gives memory twice", "analyzer/consolidate/work.go", "w.memory[to] += w.Items[i].Memory", "_ = w.memory", "./analyzer/consolidate", "TestLawEveryIntermediateStateIsLegal"},
+		{"consolidation looks at no CPU", "analyzer/consolidate/work.go", "w.mean[b]+item.Mean <= w.p.Upper*bin.CPU &&", "true &&", "./analyzer/consolidate", "TestLawEveryIntermediateStateIsLegal"},
+		{"VMs are sent to sleeping hosts", "analyzer/consolidate/value.go", "!w.awake[b] ||", "false ||", "./analyzer/consolidate", "TestLawEveryIntermediateStateIsLegal"},
+		{"a host is emptied by half", "analyzer/consolidate/empty.go", "			w.undo(before)\n			return false", "			_ = before\n			continue", "./analyzer/consolidate", "TestLawFreedBinsAreWhollyEmpty"},
+		{"what was filled is emptied", "analyzer/consolidate/empty.go", "		if w.got[b] {\n			continue\n		}\n", "", "./analyzer/consolidate", "TestLawNothingMovesTwiceOrThatMayNot"},
+		{"what must stay awake sleeps", "analyzer/consolidate/empty.go", "w.Bins[b].Keep ||", "false ||", "./analyzer/consolidate", "TestLawFreedBinsAreWhollyEmpty"},
+		{"emptying earns nothing", "analyzer/consolidate/empty.go", "if saved*w.life(i) < cost {", "if false {", "./analyzer/consolidate", "TestWhatEndsSoonIsWaitedFor"},
+		{"consolidation has no budget", "analyzer/consolidate/empty.go", "|| len(w.moves)+freed.Moves > w.p.MaxMoves", "", "./analyzer/consolidate", "TestLawTheBudgetIsKept"},
+		{"moves on paper are not taken back", "analyzer/consolidate/consolidate.go", "	w.forget(0)\n", "", "./analyzer/consolidate", "TestLawRulesHoldAfterEveryStep"},
 		// Gates.
 		{"one gate is enough", "actuator/gate/gate.go", "len(verdicts) > 0 && len(Refusals(verdicts)) == 0", "len(verdicts) > len(Refusals(verdicts))", "./actuator/gate", "TestLawOneMoreGateNeverLetsMoreThrough"},
 		{"no gate lets everything through", "actuator/gate/gate.go", "len(verdicts) > 0 &&", "", "./actuator/gate", "TestLawOneMoreGateNeverLetsMoreThrough"},
