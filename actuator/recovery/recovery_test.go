@@ -473,6 +473,22 @@ func TestAVMThatNobodyKnowsAnyMoreTakesNoRoom(t *testing.T) {
 	b.want()
 }
 
+// Its storage failed, and then its host hung and came back: there is nothing left to be resumed.
+func TestAPausedVMThatItsHostLostIsStarted(t *testing.T) {
+	b := newBed(t)
+	b.vm("h1", "v")
+	b.seen()
+	b.say("h1", "v", cluster.VMPaused, "ioerror")
+	b.after(2 * time.Second)
+	b.want("resume v on h1")
+	b.is("h1", "hung")
+	b.after(10 * time.Minute)
+	b.is("h1", "alive")
+	b.say("h1", "v", cluster.VMShutoff, "")
+	b.after(2 * time.Second)
+	b.want("start v on h1")
+}
+
 func TestWhatWasGivenUpIsTriedOnAHostThatCameBack(t *testing.T) {
 	b := newBed(t)
 	b.vm("h1", "v")

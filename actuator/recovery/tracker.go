@@ -265,8 +265,8 @@ func (t *Tracker) forget(vm string) {
 
 func (t *Tracker) trouble(vm, name, host, cause string, now time.Time) {
 	was, down := t.troubles[vm]
-	if down && (was.Cause == cause && was.Host == host || cause == HostBack) {
-		return // it was down before the host came back
+	if down && (was.Cause == cause && was.Host == host || cause == HostBack && was.Cause != Stalled) {
+		return // it was down before the host came back, where it was not only paused
 	}
 	v := t.VM(vm)
 	v.Name = name
