@@ -319,12 +319,12 @@ func (r *Room) world(ctx context.Context) (cluster.Snapshot, error) {
 // came and went since the last pass.
 func (r *Room) recall(ctx context.Context, hosts []cluster.HostWatch) {
 	r.mu.Lock()
-	var ask []time.Time
+	ask := map[string]time.Time{}
 	var unknown []string
 	for host, at := range r.track.Incomplete() {
 		if key := host + " " + at.String(); !r.asked[key] {
 			r.asked[key] = true
-			ask = append(ask, at)
+			ask[key] = at
 		}
 	}
 	for _, h := range r.track.Unknown(hosts) {
@@ -335,51 +335,68 @@ func (r *Room) recall(ctx context.Context, hosts []cluster.HostWatch) {
 		}
 	}
 	r.mu.Unlock()
-	for _, at := range ask {
-		r.learn(ctx, at, "")
+	for key, at := range ask {
+		if _, ok := r.learn(ctx, at, ""); !ok {
+			r.askAgain(key)
+		}
 	}
 	for _, h := range unknown {
-		r.lastSeen(ctx, h)
+		if !r.lastSeen(ctx, h) {
+			r.askAgain(h)
+		}
 	}
 }
 
-// lastSeen looks for the last snapshot in which the host was seen: what came to it shortly before it failed stands in no older one.
-func (r *Room) lastSeen(ctx context.Context, host string) {
+// askAgain notes that a question was not answered.
+func (r *Room) askAgain(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.asked, key)
+}
+
+// lastSeen looks for the last snapshot in which the host was seen, and tells whether Prometheus answered: what came to it shortly before it failed stands in no older one.
+func (r *Room) lastSeen(ctx context.Context, host string) (answered bool) {
 	now, unseen := time.Now(), time.Duration(0)
 	for _, seen := range lookBack() {
-		if !r.learn(ctx, now.Add(-seen), host) {
+		there, ok := r.learn(ctx, now.Add(-seen), host)
+		if !ok {
+			return false
+		}
+		if !there {
 			unseen = seen
 			continue
 		}
 		for seen-unseen > nearEnough {
-			if between := (seen + unseen) / 2; r.learn(ctx, now.Add(-between), host) {
+			between := (seen + unseen) / 2
+			if there, ok = r.learn(ctx, now.Add(-between), host); there {
 				seen = between
 			} else {
 				unseen = between
 			}
 		}
-		return
+		return ok
 	}
+	return true
 }
 
 // nearEnough is how near before the failure of a host a snapshot is taken: about as often as Prometheus scrapes.
 const nearEnough = 15 * time.Second
 
-// learn takes note of the snapshot of a time, and tells whether the host was seen in it.
-func (r *Room) learn(ctx context.Context, at time.Time, host string) bool {
+// learn takes note of the snapshot of a time, and tells whether the host was seen in it; ok is false where Prometheus did not answer.
+func (r *Room) learn(ctx context.Context, at time.Time, host string) (there, ok bool) {
 	bounded, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
 	s, err := r.past.Snapshot(bounded, at)
 	if err != nil {
 		r.log.Warn("what ran on a host before it failed cannot be read", "at", at, "err", err)
-		return false
+		return false, false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.track.Remember(s)
 	r.track.Complete()
 	h, known := s.Host(host)
-	return known && h.State != cluster.HostUnknown && s.GapOf(cluster.HostSubject(host)) == ""
+	return known && h.State != cluster.HostUnknown && s.GapOf(cluster.HostSubject(host)) == "", true
 }
 
 // lookBack is how far back it is looked for what ran on a host that was silent already when the server began, the nearest first.

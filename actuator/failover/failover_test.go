@@ -248,6 +248,34 @@ func TestWhatMustNotBeForgottenIsWritten(t *testing.T) {
 	})
 }
 
+// Prometheus was dead as well when the server began: it is asked once more when it is back.
+func TestWhatPrometheusDidNotAnswerIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t)
+		died := time.Now()
+		time.Sleep(20 * time.Minute)
+		s.room.seen = func() cluster.Snapshot { return cluster.Snapshot{} }
+		s.past = func(time.Time) (cluster.Snapshot, error) { return cluster.Snapshot{}, errors.New("no route") }
+		for range 2 {
+			s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+			time.Sleep(2 * time.Second)
+		}
+		s.past = func(at time.Time) (cluster.Snapshot, error) {
+			if at.After(died) {
+				return snapshot(at, "h1"), nil
+			}
+			return snapshot(at), nil
+		}
+		for range 2 {
+			s.looks(map[string]string{"h1": "dead", "h2": "alive"})
+			time.Sleep(2 * time.Second)
+		}
+		if got := s.wishes(); got != "start web1 on h2" {
+			t.Errorf("it wants %q, waiting: %+v", got, s.room.Waiting())
+		}
+	})
+}
+
 // A server that starts after the failure asks Prometheus what ran on a host that it never heard.
 func TestAServerThatStartsAfterTheFailureLooksBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

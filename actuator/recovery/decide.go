@@ -228,6 +228,8 @@ func (d *decision) possible(t Trouble) bool {
 		return true
 	case pending:
 		return true
+	case t.VM.MemoryBytes == 0: // its priority may be that it is not started at all
+		return wait(false, "nothing is known yet of its size and its priority; Prometheus is asked for them")
 	case d.justDone(cluster.Action{Kind: cluster.Start, VM: t.VM.ID}, t.Since) != nil:
 		return wait(false, "it was started, and its host has not called its roll since")
 	case d.unknown(t):

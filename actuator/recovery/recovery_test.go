@@ -489,6 +489,20 @@ func TestAPausedVMThatItsHostLostIsStarted(t *testing.T) {
 	b.want("start v on h1")
 }
 
+// A server that was restarted while Prometheus was dead knows a VM by its name alone. It may be one that is not to be started.
+func TestAVMOfWhichNothingIsKnownWaits(t *testing.T) {
+	b := newBed(t)
+	b.vm("h1", "v")
+	b.after(2 * time.Second)
+	b.say("h1", "v", cluster.VMShutoff, "crashed")
+	b.after(2 * time.Second)
+	b.waits("vm/v", "nothing is known yet of its size and its priority", false)
+	b.want()
+	b.track.Remember(b.snapshot())
+	b.after(2 * time.Second)
+	b.want("start v on h1")
+}
+
 func TestWhatWasGivenUpIsTriedOnAHostThatCameBack(t *testing.T) {
 	b := newBed(t)
 	b.vm("h1", "v")

@@ -126,6 +126,7 @@ func (t *Tracker) Unknown(hosts []cluster.HostWatch) []string {
 
 // See takes what the hosts said last of their VMs, and what has become of the hosts.
 func (t *Tracker) See(rolls []cluster.Roll, hosts []cluster.HostWatch, orders cluster.Orders, now time.Time) {
+	t.Complete()
 	fresh := map[string]cluster.Roll{}
 	for _, r := range rolls {
 		if r.At.After(t.rolls[r.Host].At) {

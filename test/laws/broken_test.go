@@ -236,6 +236,8 @@ func faults() []fault {
 		{"a snapshot forgets what fell", "actuator/recovery/tracker.go", "fell := t.kept[at.host]", "fell := false && t.kept[at.host]", "./actuator/recovery", "TestWhatAHostRanWhenTheServerEndedIsNotForgottenForASnapshot"},
 		{"what nobody knows takes room", "actuator/recovery/decide.go", "&& !d.defines(t.Host, t.VM.ID):", "&& false:", "./actuator/recovery", "TestAVMThatNobodyKnowsAnyMoreTakesNoRoom"},
 		{"what is gone is resumed for ever", "actuator/recovery/tracker.go", "&& was.Cause != Stalled {", "{", "./actuator/recovery", "TestAPausedVMThatItsHostLostIsStarted"},
+		{"what nobody knows is started", "actuator/recovery/decide.go", "case t.VM.MemoryBytes == 0:", "case false:", "./actuator/recovery", "TestAVMOfWhichNothingIsKnownWaits"},
+		{"what Prometheus did not answer is not asked again", "actuator/failover/failover.go", "\tdelete(r.asked, key)", "\t_ = key", "./actuator/failover", "TestWhatPrometheusDidNotAnswerIsAskedAgain"},
 		{"a host that came back is no new chance", "actuator/recovery/decide.go", "&& !d.hostBack(last.At):", ":", "./actuator/recovery", "TestWhatWasGivenUpIsTriedOnAHostThatCameBack"},
 		{"jobs of before are not noted", "actuator/watch/watch.go", "h.busy[vm] = s.SeenAt", "_ = vm", "./actuator/watch", "TestTheLastWordsOnAVM"},
 		{"a VM that has left is still there", "actuator/watch/watch.go", "h.left[vm] = true", "h.left[vm] = false", "./actuator/watch", "TestTheLastWordsOnAVM"},
