@@ -77,3 +77,13 @@ func near(p *cluster.Placement, effects []cluster.Effect, want func(cluster.Effe
 	}
 	return true
 }
+
+// settlePower keeps advice about a host that sleeps, or should, as long as the same is advised: who reads it can approve it.
+func settlePower(fresh Judgement, old []cluster.Recommendation) []cluster.Recommendation {
+	for _, r := range old {
+		if slices.ContainsFunc(fresh.Power, func(f cluster.Recommendation) bool { return f.Action == r.Action }) && fresh.Snapshot.At.Before(r.Expires) {
+			return []cluster.Recommendation{r}
+		}
+	}
+	return fresh.Power
+}

@@ -58,6 +58,15 @@ func Next(hours []Hour) (f Forecast, ok bool) {
 	return f, true
 }
 
+// Ahead is what is expected of each of the n hours that follow the last one: the mean of the same hour on the days before.
+func Ahead(hours []Hour, n int) []Hour {
+	expected := make([]Hour, n)
+	for i := range expected {
+		expected[i].Value, expected[i].Known = sameHour(hours, len(hours)+i%day)
+	}
+	return expected
+}
+
 // sameHour is the mean of the hour's like on the days before it.
 func sameHour(hours []Hour, at int) (mean float64, known bool) {
 	days := 0

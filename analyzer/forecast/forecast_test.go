@@ -52,3 +52,19 @@ func TestTooLittleIsNothing(t *testing.T) {
 		t.Errorf("from one day: %+v", f)
 	}
 }
+
+func TestTheHoursAheadAreThoseOfPastDays(t *testing.T) {
+	var hours []forecast.Hour
+	for i := range 5 * 24 {
+		hours = append(hours, forecast.Hour{Value: float64(i % 24), Known: i%24 != 3})
+	}
+	ahead := forecast.Ahead(hours, 30)
+	for i, h := range ahead {
+		if want := float64(i % 24); h.Known != (i%24 != 3) || h.Known && h.Value != want {
+			t.Errorf("hour %d: %+v, want %g", i, h, want)
+		}
+	}
+	if few := forecast.Ahead(hours[:24], 2); few[0].Known {
+		t.Errorf("of one day: %+v", few)
+	}
+}

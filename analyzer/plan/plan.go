@@ -32,6 +32,8 @@ type Policy struct {
 	// Admission is what the cluster is to survive: new VMs are placed so that it still does, and its spare hosts are
 	// kept empty.
 	Admission admission.Policy
+	// Power is about hosts that sleep.
+	Power Power
 	// IgnoreAdmission lets Place put a VM where the cluster would survive less then. Spare hosts stay empty all the same.
 	IgnoreAdmission bool
 }

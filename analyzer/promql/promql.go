@@ -41,6 +41,8 @@ type Options struct {
 	RestartPriorities map[string]string
 	// Automation caps the automation level of single VMs, by UUID or name.
 	Automation map[string]cluster.Level
+	// Power is about hosts that sleep.
+	Power Power
 	// MaxDataAge is how old a host's newest sample may be before the host counts as not seen.
 	MaxDataAge time.Duration
 	// SharedStorage names the storage pools that are the same storage on every host that has them,
@@ -88,20 +90,16 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	snap, err := s.snapshot(ctx, at)
-	if err != nil || !slices.ContainsFunc(snap.Hosts, func(h cluster.Host) bool { return h.State == cluster.HostStandby }) {
-		return snap, err
+	if err == nil {
+		err = s.power(ctx, &snap)
 	}
-	f := &fetch{ctx: ctx, api: s.api, at: at}
-	var since model.Vector
-	f.vector(`max by (host) (evenkeel_host_standby_timestamp_seconds)`, &since)
-	if err := f.wait(); err != nil {
+	if err != nil {
 		return cluster.Snapshot{}, err
 	}
-	s.remind(ctx, snap.Hosts, by(since, "host"))
 	return snap, nil
 }
 
-// snapshot is Snapshot without what hosts in standby had when they were awake.
+// snapshot is Snapshot without what is about power.
 func (s *Source) snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
 	f := &fetch{ctx: ctx, api: s.api, at: at}
 	q := s.queries

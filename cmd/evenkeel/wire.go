@@ -48,6 +48,8 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 			BandwidthBytesPerSecond: bandwidth, Lifetime: time.Duration(c.Analysis.RecommendationLifetime),
 			Horizon:   time.Duration(c.Analysis.Horizon),
 			Admission: admissionPolicy(c),
+			Power: plan.Power{Advise: c.Power.Advise, Target: c.Power.Target, Tolerance: c.Power.Tolerance, MinHostsOn: c.Power.MinHostsOn, MaxProofAge: time.Duration(c.Power.MaxProofAge),
+				Horizon: time.Duration(c.Power.Horizon), CycleWh: c.Power.CycleWh, MoveWh: c.Power.MoveWh},
 			Stability: plan.Stability{CoolDown: time.Duration(c.Stability.CoolDown), CoolDownMax: time.Duration(c.Stability.CoolDownMax), MaxMovesPerDay: c.Stability.MaxMovesPerDay},
 		},
 	}
@@ -152,6 +154,9 @@ func sourceOptions(c config.Config) promql.Options {
 	}
 	o.Percentile, o.ScrapeInterval, o.Places = c.Analysis.DemandPercentile, time.Duration(c.Scrape.Interval), map[string]promql.Place{}
 	o.RestartPriorities = c.Failures.Priorities
+	if c.Power.Advise {
+		o.Power = promql.Power{Busy: time.Duration(c.Power.WakeAfter), Calm: time.Duration(c.Power.SleepAfter)}
+	}
 	o.Automation = map[string]cluster.Level{}
 	for name, level := range c.Automation.VMs {
 		o.Automation[name] = cluster.Level(level)

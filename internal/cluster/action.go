@@ -63,10 +63,13 @@ func (k Kind) Policy() string {
 // Restart is the policy of what brings VMs back that a failure stopped.
 const Restart = "restart"
 
+// Power is the policy of what puts hosts into standby that are not needed, and wakes them when they are.
+const Power = "power"
+
 // Policies lists the kinds of action that automation levels and approvals in advance are given for: the planners,
 // and what a person or a runbook can ask for.
 func Policies() []string {
-	list := []string{"rules", "evacuate", "quarantine", "balance", Restart}
+	list := []string{"rules", "evacuate", "quarantine", "balance", Power, Restart}
 	for k := Migrate; k <= Wake; k++ {
 		list = append(list, k.Policy())
 	}

@@ -33,6 +33,8 @@ type Snapshot struct {
 	Sources []Source `json:"sources,omitempty"`
 	// OwnMovesLastDay is how many live migrations evenkeel itself made in the 24 hours before At.
 	OwnMovesLastDay Number `json:"own_moves_last_day,omitzero"`
+	// CPUAheadCores is what all VMs together are expected to use in each of the coming hours, the next first.
+	CPUAheadCores []float64 `json:"cpu_ahead_cores,omitempty"`
 	// Servers are the evenkeel servers that look after this cluster and that Prometheus sees, by ID, sorted.
 	Servers []string `json:"servers,omitempty"`
 }
@@ -52,6 +54,8 @@ type Host struct {
 	// CPUModels are the named CPU models that guests can have here: a VM with one of them can come
 	// although the groups differ.
 	CPUModels []string `json:"cpu_models,omitempty"`
+	// Woken is the last time that evenkeel woke it, or tried to; nil where it never did.
+	Woken *WakeProof `json:"woken,omitempty"`
 	// Retiring tells that it is emptied to be put into standby.
 	Retiring bool `json:"retiring,omitempty"`
 	// Hypervisor is its kind, for example "QEMU" or "Xen"; empty when it is not known.
@@ -106,6 +110,9 @@ type VM struct {
 	CPUPredictedCores        Number `json:"cpu_predicted_cores,omitzero"`
 	CPUPredictedErrorCores   Number `json:"cpu_predicted_error_cores,omitzero"`
 	CPUPersistenceErrorCores Number `json:"cpu_persistence_error_cores,omitzero"`
+	// CPUBusyCores is what it used in the last five minutes, CPUCalmCores what it used at most for any longer in the last forty.
+	CPUBusyCores Number `json:"cpu_busy_cores,omitzero"`
+	CPUCalmCores Number `json:"cpu_calm_cores,omitzero"`
 	// CPUPeakCores and MemoryPeakBytes are the highest use of the past day, short bursts left out.
 	CPUPeakCores    Number `json:"cpu_peak_cores,omitzero"`
 	MemoryPeakBytes Number `json:"memory_peak_bytes,omitzero"`

@@ -387,7 +387,7 @@ func Default() Config {
 			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10,
 			Guests: GuestWatch{Sensitivity: "medium", Window: Duration(2 * time.Minute), AtOnce: 3,
 				Custom: GuestFigures{Silent: Duration(time.Minute), Uptime: Duration(4 * time.Minute), Resets: 3, Within: Duration(24 * time.Hour)}}},
-		Power:   Power{MinHostsOn: 1, MaxProofAge: Duration(90 * 24 * time.Hour), EmptyTimeout: Duration(30 * time.Minute), WakeTimeout: Duration(10 * time.Minute)},
+		Power:   Power{Target: 0.63, Tolerance: 0.18, WakeAfter: Duration(5 * time.Minute), SleepAfter: Duration(40 * time.Minute), Horizon: Duration(6 * time.Hour), CycleWh: 20, MoveWh: 0.5, MinHostsOn: 1, MaxProofAge: Duration(90 * 24 * time.Hour), EmptyTimeout: Duration(30 * time.Minute), WakeTimeout: Duration(10 * time.Minute)},
 		API:     API{Anonymous: "viewer"},
 		Journal: Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}

@@ -6,8 +6,21 @@ import (
 	"time"
 )
 
-// Power bounds what is done about putting hosts into standby.
+// Power says which hosts are advised to sleep, and bounds what is done about it.
 type Power struct {
+	// Advise has hosts be put into standby that are not needed, and woken when they are, as the level of kind power says.
+	Advise bool `yaml:"advise"`
+	// Target is the share of CPU and memory that the hosts that are on should have in use, Tolerance how far that may be exceeded.
+	Target    float64 `yaml:"target"`
+	Tolerance float64 `yaml:"tolerance"`
+	// WakeAfter is the time over which demand counts that wakes a host, SleepAfter the time without a peak after which one may sleep.
+	WakeAfter  Duration `yaml:"wake_after"`
+	SleepAfter Duration `yaml:"sleep_after"`
+	// Horizon is for how long at most a host is expected to sleep. CycleWh is what falling asleep and waking takes, MoveWh what moving a GiB of
+	// memory does: both must be saved within it.
+	Horizon Duration `yaml:"horizon"`
+	CycleWh float64  `yaml:"cycle_wh"`
+	MoveWh  float64  `yaml:"move_wh"`
 	// MinHostsOn is how many hosts stay on.
 	MinHostsOn int `yaml:"min_hosts_on"`
 	// MaxProofAge is how old the proof may be that a host can be woken; 0 for any age.
@@ -63,6 +76,12 @@ func (w *WakeOnLAN) Address() net.HardwareAddr {
 func (c Config) checkPower(p *problems) {
 	w := c.Power
 	p.add(w.MinHostsOn < 1 || w.MinHostsOn > max(1, len(c.Hosts)), "power.min_hosts_on", "is %d; it runs from 1 to the number of hosts", w.MinHostsOn)
+	p.add(!(w.Target > 0 && w.Target < 1), "power.target", "is %g; it is a ratio above 0 and below 1, for example 0.63", w.Target)
+	p.add(!(w.Tolerance > 0 && w.Target+w.Tolerance <= 1), "power.tolerance", "is %g; it is a ratio above 0, and with the target of %g not above 1", w.Tolerance, w.Target)
+	p.add(w.WakeAfter < Duration(5*time.Second), "power.wake_after", "is %s; 5s is the least", time.Duration(w.WakeAfter))
+	p.add(w.SleepAfter < w.WakeAfter, "power.sleep_after", "is %s; it is not shorter than wake_after (%s)", time.Duration(w.SleepAfter), time.Duration(w.WakeAfter))
+	p.add(w.Horizon <= 0, "power.horizon", "is %s; give for how long a host is expected to sleep at most, for example 6h", time.Duration(w.Horizon))
+	p.add(!(w.CycleWh >= 0) || !(w.MoveWh >= 0), "power.cycle_wh", "is %g with move_wh %g; both are watt hours, 0 or more", w.CycleWh, w.MoveWh)
 	p.add(w.MaxProofAge < 0, "power.max_proof_age", "is %s; give 0 for any age, or for example 90d", time.Duration(w.MaxProofAge))
 	p.add(w.EmptyTimeout < Duration(time.Minute), "power.empty_timeout", "is %s; moving VMs takes minutes: 1m is the least", time.Duration(w.EmptyTimeout))
 	p.add(w.WakeTimeout < Duration(time.Minute), "power.wake_timeout", "is %s; a host takes minutes to come up: 1m is the least", time.Duration(w.WakeTimeout))

@@ -20,6 +20,12 @@ func TestWhatIsWrongAboutStandbyIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"power: {min_hosts_on: 0}":                                    "power.min_hosts_on: is 0; it runs from 1",
 		"power: {min_hosts_on: 2}":                                    "power.min_hosts_on: is 2",
+		"power: {target: 63}":                                         "power.target: is 63; it is a ratio",
+		"power: {target: 0.9, tolerance: 0.2}":                        "power.tolerance: is 0.2",
+		"power: {wake_after: 1s}":                                     "power.wake_after: is 1s",
+		"power: {wake_after: 1h}":                                     "power.sleep_after: is 40m0s; it is not shorter than wake_after (1h0m0s)",
+		"power: {horizon: 0s}":                                        "power.horizon",
+		"power: {cycle_wh: -1}":                                       "power.cycle_wh: is -1",
 		"power: {max_proof_age: -1h}":                                 "power.max_proof_age",
 		"power: {empty_timeout: 30s}":                                 "power.empty_timeout: is 30s; moving VMs takes minutes",
 		"power: {wake_timeout: 10s}":                                  "power.wake_timeout: is 10s",

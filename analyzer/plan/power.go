@@ -1,0 +1,272 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/admission"
+	"github.com/evenkeel/evenkeel/analyzer/consolidate"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// Power is what the operator decided about hosts that sleep. The zero Power advises nothing.
+type Power struct {
+	Advise bool
+	// Target is the share of CPU and memory that the hosts that are on should have in use, Tolerance how far above it they may
+	// go: above both together a host is woken, and one is put into standby only where the others stay at the target or below it.
+	Target, Tolerance float64
+	// MinHostsOn is how many hosts stay on, MaxProofAge how old the proof may be that a host can be woken; 0 for any age.
+	MinHostsOn  int
+	MaxProofAge time.Duration
+	// Horizon is for how long at most a host is expected to sleep. What putting it into standby and waking it costs must come in
+	// again before: CycleWh for shutting down and booting, MoveWh for each GiB of memory that is moved.
+	Horizon         time.Duration
+	CycleWh, MoveWh float64
+}
+
+// The detectors that advice about power names.
+const (
+	spareCapacity = "spare_capacity"
+	shortCapacity = "short_capacity"
+)
+
+// usualWatts is what a host is taken to draw, idle and at full load, where nobody said: what a common server draws.
+func usualWatts() []float64 { return []float64{120, 350} }
+
+// PowerAdvice says which host should be woken or, where none, which could be put into standby: one at a time, for each changes
+// what the next would meet. It says nothing while a host is being emptied or is not seen.
+func PowerAdvice(s cluster.Snapshot, p Policy) []cluster.Recommendation {
+	if !p.Power.Advise || len(s.Hosts) == 0 {
+		return nil
+	}
+	for _, h := range s.Hosts {
+		if h.State != cluster.HostUp && h.State != cluster.HostStandby || s.GapOf(cluster.HostSubject(h.ID)) != "" {
+			return nil
+		}
+	}
+	w := &powering{snap: s, policy: p, place: cluster.NewPlacement(s)}
+	rec, ok := w.wake()
+	if !ok {
+		rec, ok = w.sleep()
+	}
+	if !ok {
+		return nil
+	}
+	return []cluster.Recommendation{rec}
+}
+
+// powering is one look for a host to wake or to put into standby.
+type powering struct {
+	snap   cluster.Snapshot
+	policy Policy
+	place  *cluster.Placement
+}
+
+// use is how much of the hosts that are on is wanted, as shares: of their cores by the given demand of each VM, and of their
+// memory by what is promised.
+func (w *powering) use(without int, cores func(v *cluster.VM) float64) (cpu, memory float64) {
+	var have, want, bytes, promised float64
+	for h := range w.snap.Hosts {
+		host := &w.snap.Hosts[h]
+		if host.State != cluster.HostUp {
+			continue
+		}
+		if h != without {
+			have, bytes = have+host.CPUCores, bytes+float64(host.MemoryBytes)
+			want, promised = want+host.ReservedCPUCores, promised+float64(host.ReservedMemoryBytes)
+		}
+	}
+	for v := range w.snap.VMs {
+		if vm := &w.snap.VMs[v]; w.place.At(v) >= 0 {
+			want, promised = want+cores(vm), promised+float64(vm.MemoryBytes)
+		}
+	}
+	return share(want, have), share(promised, bytes)
+}
+
+func share(part, whole float64) float64 {
+	if whole <= 0 {
+		return math.Inf(1)
+	}
+	return part / whole
+}
+
+// busy is what the VM used in the last minutes, calm what it used at most over a longer time; both are at least what it is
+// expected to use.
+func busy(v *cluster.VM) float64 {
+	if v.CPUBusyCores.Known {
+		return max(v.CPUBusyCores.Value, v.CPUPredictedCores.Value)
+	}
+	return v.Cores()
+}
+
+func calm(v *cluster.VM) float64 { return max(v.Cores(), v.CPUCalmCores.Value) }
+
+// wake advises to wake a host where those that are on run short, or where what is to be survived would not be.
+func (w *powering) wake() (cluster.Recommendation, bool) {
+	high := w.policy.Power.Target + w.policy.Power.Tolerance
+	cpu, memory := w.use(-1, busy)
+	var why string
+	switch broken := admission.Check(w.place, w.policy.Admission, w.policy.Limits).Broken(); {
+	case cpu > high:
+		why = fmt.Sprintf("%.0f %% of the CPU of the hosts that are on is wanted, more than %.0f %%", 100*cpu, 100*high)
+	case memory > high:
+		why = fmt.Sprintf("%.0f %% of the memory of the hosts that are on is promised, more than %.0f %%", 100*memory, 100*high)
+	case len(broken) > 0:
+		why = "with the hosts that are on, " + broken[0].Reason
+	default:
+		return cluster.Recommendation{}, false
+	}
+	best := -1
+	for h := range w.snap.Hosts {
+		if host := &w.snap.Hosts[h]; host.State == cluster.HostStandby && host.CPUCores > 0 && (host.Woken == nil || host.Woken.Woke) && (best < 0 || w.sooner(h, best)) {
+			best = h
+		}
+	}
+	if best < 0 {
+		return cluster.Recommendation{}, false
+	}
+	host := &w.snap.Hosts[best]
+	reason := fmt.Sprintf("%s; %s brings %.0f cores and %.0f GiB", why, host.ID, host.CPUCores, float64(host.MemoryBytes)/(1<<30))
+	return w.advice(cluster.Wake, host.ID, 1, reason, shortCapacity, cpu, memory, high), true
+}
+
+// sooner tells whether host a should be woken rather than b: the one that was back sooner the last time, then the larger one.
+func (w *powering) sooner(a, b int) bool {
+	x, y := &w.snap.Hosts[a], &w.snap.Hosts[b]
+	seconds := func(h *cluster.Host) float64 {
+		if h.Woken == nil {
+			return math.Inf(1)
+		}
+		return h.Woken.Seconds
+	}
+	return cmp.Or(cmp.Compare(seconds(x), seconds(y)), cmp.Compare(y.CPUCores, x.CPUCores), cmp.Compare(x.ID, y.ID)) < 0
+}
+
+// sleep advises to put a host into standby where the others have room for all of it to spare, for as long as is foreseen.
+func (w *powering) sleep() (cluster.Recommendation, bool) {
+	for v := range w.snap.VMs { // a peak of which nobody knows must not be slept through
+		if vm := &w.snap.VMs[v]; w.place.At(v) >= 0 && !vm.CPUCalmCores.Known {
+			return cluster.Recommendation{}, false
+		}
+	}
+	for range len(w.snap.Hosts) {
+		freed, ok := w.free()
+		if !ok {
+			return cluster.Recommendation{}, false
+		}
+		host := w.snap.Hosts[freed.Bin].ID
+		rest := MayRest(w.snap, host, w.policy)
+		if rest.Stay == "" && rest.Reserve == "" {
+			cpu, memory := w.use(freed.Bin, calm)
+			reason := fmt.Sprintf("%s can be emptied with %d moves; the others would have %.0f %% of their CPU and %.0f %% of their memory in use (target %.0f %%) and survive what they are to; it would save about %.0f Wh in %s, less %.0f Wh for falling asleep and waking",
+				host, len(rest.Moves), 100*cpu, 100*memory, 100*w.policy.Power.Target, freed.SavedWh, freed.Sleep.Round(time.Minute), freed.CostWh)
+			return w.advice(cluster.Standby, host, 4, reason, spareCapacity, cpu, memory, w.policy.Power.Target), true
+		}
+		w.exclude(freed.Bin)
+	}
+	return cluster.Recommendation{}, false
+}
+
+// exclude has the host stay on.
+func (w *powering) exclude(h int) {
+	w.snap.Hosts = slices.Clone(w.snap.Hosts)
+	w.snap.Hosts[h].Woken = nil
+}
+
+// free finds the host that could be emptied at the least cost for what it saves.
+func (w *powering) free() (consolidate.Freed, bool) {
+	c := consolidate.Cluster{Legal: w.legal, Stand: w.place.MoveAt}
+	for h := range w.snap.Hosts {
+		c.Bins = append(c.Bins, w.bin(h))
+	}
+	foreseen := w.foreseen()
+	for v := range w.snap.VMs {
+		vm := &w.snap.VMs[v]
+		c.Items = append(c.Items, consolidate.Item{Bin: w.place.At(v), Memory: vm.MemoryBytes, CPU: busy(vm), Mean: calm(vm), Fixed: w.place.At(v) >= 0 && w.place.BlockedAt(v) != "",
+			CostWh: w.policy.Power.MoveWh * float64(vm.MemoryBytes) / (1 << 30)})
+	}
+	p := consolidate.Default()
+	p.Upper, p.Tolerance, p.Lower = w.policy.Power.Target, w.policy.Power.Tolerance, w.policy.Power.Target
+	p.Horizon, p.MaxMoves, p.MaxFree = foreseen, len(w.snap.VMs), 1
+	made := consolidate.Make(c, p)
+	if len(made.Free) == 0 || len(made.Over) > 0 {
+		return consolidate.Freed{}, false
+	}
+	return made.Free[0], true
+}
+
+// legal tells whether rules and reach let the VM be on the host; room is looked at by who asks.
+func (w *powering) legal(v, h int) bool {
+	if w.snap.Hosts[h].State != cluster.HostUp {
+		return false
+	}
+	constraint, _ := w.place.Obstacle(v, h, cluster.Limits{MaxCPUUtilisation: math.Inf(1), MaxMemoryUtilisation: math.Inf(1)})
+	return constraint == "" || constraint == "there already"
+}
+
+// bin is the host for package consolidate: one that must not sleep is kept.
+func (w *powering) bin(h int) consolidate.Bin {
+	host := &w.snap.Hosts[h]
+	watts := usualWatts()
+	if host.PeakWatts.Known && host.IdleWatts.Known {
+		watts = []float64{host.IdleWatts.Value, host.PeakWatts.Value}
+	}
+	return consolidate.Bin{CPU: host.CPUCores, OwnCPU: host.ReservedCPUCores, Memory: host.MemoryBytes, OwnMemory: host.ReservedMemoryBytes, Watts: watts,
+		CycleWh: w.policy.Power.CycleWh, On: host.State == cluster.HostUp, Keep: !w.maySleep(h)}
+}
+
+// maySleep tells whether the host may be put into standby by itself: it was woken the last time, not too long ago, the others
+// would have room for everything at the target, it is not the last of its failure domain, and enough stay on.
+func (w *powering) maySleep(h int) bool {
+	host, p := &w.snap.Hosts[h], w.policy.Power
+	switch {
+	case host.State != cluster.HostUp || host.Woken == nil || !host.Woken.Woke, p.MaxProofAge > 0 && w.snap.At.Sub(host.Woken.At) > p.MaxProofAge:
+		return false
+	case isOff(host.Automation), slices.Contains(w.policy.Admission.SpareHosts, host.ID):
+		return false
+	}
+	on, domain := 0, host.FailureDomain == ""
+	for o := range w.snap.Hosts {
+		if other := &w.snap.Hosts[o]; o != h && other.State == cluster.HostUp {
+			on++
+			domain = domain || other.FailureDomain == host.FailureDomain
+		}
+	}
+	cpu, memory := w.use(h, calm)
+	return on >= max(1, p.MinHostsOn) && domain && cpu <= p.Target && memory <= p.Target
+}
+
+// foreseen is for how long from now the hosts that are on would have room for what is expected, without the smallest of them:
+// no host falls asleep before a peak that comes every day.
+func (w *powering) foreseen() time.Duration {
+	have, least := 0.0, math.Inf(1)
+	for _, h := range w.snap.Hosts {
+		if h.State == cluster.HostUp {
+			have, least = have+h.CPUCores, min(least, h.CPUCores)
+		}
+	}
+	long := w.policy.Power.Horizon
+	for hour, cores := range w.snap.CPUAheadCores {
+		if cores > w.policy.Power.Target*(have-least) {
+			return min(long, time.Duration(hour)*time.Hour)
+		}
+	}
+	return long
+}
+
+// advice is the recommendation with the numbers that it rests on.
+func (w *powering) advice(kind cluster.Kind, host string, priority int, reason, detector string, cpu, memory, limit float64) cluster.Recommendation {
+	now := cluster.NewPlacement(w.snap).Assess()
+	evidence := []cluster.Evidence{
+		{Name: "cpu_utilisation", Value: cpu, Limit: cluster.Known(limit), Query: w.snap.Query("cpu_demand_cores")},
+		{Name: "memory_utilisation", Value: memory, Limit: cluster.Known(limit), Query: w.snap.Query("memory_demand_bytes")},
+	}
+	return cluster.Recommendation{Cluster: w.snap.Cluster, Policy: cluster.Power, Priority: priority, Reason: reason,
+		Because: []cluster.Finding{{Detector: detector, Subject: "cluster", Reason: reason, Evidence: evidence}},
+		Action:  cluster.Action{Kind: kind, From: host}, Before: now, After: now, Effects: []cluster.Effect{},
+		Made: w.snap.At, Expires: w.snap.At.Add(w.policy.Lifetime)}.Identified()
+}
