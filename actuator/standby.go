@@ -102,12 +102,8 @@ func (a *Actuator) putToRest(ctx context.Context, c cluster.Case) error {
 	if err := a.awaitEmpty(ctx, act.From); err != nil {
 		return err
 	}
-	snap, err := a.World(ctx)
-	if err != nil {
-		return fmt.Errorf("%s is empty, and nobody can tell whether it is needed: %w", act.From, err)
-	}
-	if _, reserve := a.standby.Judge(snap, act.From); reserve != "" {
-		return fmt.Errorf("%s is empty, and it is needed by now: %s", act.From, reserve)
+	if err := a.awaitUnneeded(ctx, act.From); err != nil {
+		return err
 	}
 	o.Rest.Down = time.Now()
 	if err := a.Order(o); err != nil {
@@ -151,6 +147,33 @@ func (a *Actuator) awaitEmpty(ctx context.Context, host string) error {
 		}
 		if !time.Now().Before(deadline) {
 			return fmt.Errorf("it was not emptied within %s: %w", a.currentPolicy().Standby.Empty, errors.Join(err, occupied(host, left)))
+		}
+		if pause(ctx, lookAgain); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// unneededWithin is for how long an empty host may seem to be needed: of VMs that have just moved little is known for some scrapes.
+const unneededWithin = time.Minute
+
+// awaitUnneeded waits until what the cluster is to survive is survived without the host.
+func (a *Actuator) awaitUnneeded(ctx context.Context, host string) error {
+	deadline := time.Now().Add(unneededWithin)
+	for {
+		snap, err := a.World(ctx)
+		reserve := ""
+		if err == nil {
+			_, reserve = a.standby.Judge(snap, host)
+		}
+		switch {
+		case err == nil && reserve == "":
+			return nil
+		case time.Now().Before(deadline):
+		case err != nil:
+			return fmt.Errorf("%s is empty, and nobody can tell whether it is needed: %w", host, err)
+		default:
+			return fmt.Errorf("%s is empty, and it is needed by now: %s", host, reserve)
 		}
 		if pause(ctx, lookAgain); ctx.Err() != nil {
 			return ctx.Err()

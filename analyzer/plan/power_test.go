@@ -221,3 +221,15 @@ func TestLawAHostThatIsAdvisedToSleepIsNotWokenForIt(t *testing.T) {
 	})
 	t.Logf("%d hosts slept", slept)
 }
+
+func TestAHostThatIsEmptySleepsFirst(t *testing.T) {
+	s := idle()
+	for i := range s.VMs {
+		if s.VMs[i].Host == "h3" {
+			s.VMs[i].Host = "h1"
+		}
+	}
+	if got := advised(s, saving()); got != "put h3 into standby" {
+		t.Errorf("%s", got)
+	}
+}

@@ -156,7 +156,7 @@ func faults() []fault {
 		// A host is powered off only when it is empty, is not needed and can be woken; what evenkeel did not turn off it does not wake.
 		{"the last look is left out", "actuator/standby.go", "if left, err := a.active(ctx, act.From); err != nil || len(left) > 0 {", "if left, err := a.active(ctx, act.From); false && (err != nil || len(left) > 0) {", "./actuator", "TestAVMThatIsStartedAtTheLastMomentKeepsTheHostOn"},
 		{"a host is turned off with its VMs", "actuator/standby.go", "if err == nil && len(left) == 0 {\n\t\t\treturn nil", "if err == nil {\n\t\t\treturn nil", "./actuator", "TestWhatKeepsAHostAwake"},
-		{"what is needed by now is turned off", "actuator/standby.go", "reserve != \"\" {", "reserve != \"\" && false {", "./actuator", "TestWhatKeepsAHostAwake"},
+		{"what is needed by now is turned off", "actuator/standby.go", "case err == nil && reserve == \"\":", "case err == nil:", "./actuator", "TestWhatKeepsAHostAwake"},
 		{"what does not go down is left half down", "actuator/standby.go", "if woken := a.rouse(ctx, host); woken != nil {", "if woken := error(nil); woken != nil {", "./actuator", "TestWhatKeepsAHostAwake"},
 		{"a crash leaves a host that goes off", "actuator/standby.go", "o != nil && !o.Rest.Down.IsZero() {\n\t\t\tsaid", "false && o != nil && !o.Rest.Down.IsZero() {\n\t\t\tsaid", "./actuator", "TestAServerThatIsKilledOnTheWayLeavesNoHostBehind"},
 		{"a host that did not wake is trusted", "actuator/gate/standby.go", "case !proof.Woke:", "case false:", "./actuator/gate", "TestAHostIsLeftOn"},
