@@ -33,7 +33,8 @@ type Bin struct {
 	// Memory is in bytes, or any other unit; 0 for no limit.
 	Memory    int64
 	OwnMemory int64
-	// Watts are drawn at evenly spaced shares of the CPU, from idle to full; at least two.
+	// Watts are drawn at evenly spaced shares of the CPU, from idle to full. Without them it saves nothing by
+	// sleeping.
 	Watts []float64
 	// AsleepWatts are drawn in standby, and CycleWh is what falling asleep and waking costs.
 	AsleepWatts float64

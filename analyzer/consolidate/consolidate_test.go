@@ -158,8 +158,9 @@ func TestWhatCannotBeServedGoesWhereItCan(t *testing.T) {
 	}
 }
 
-func TestNoHostsAndNoVMsAreNoTrouble(t *testing.T) {
-	for _, c := range []consolidate.Cluster{{}, {Bins: bins(1)}, {Items: []consolidate.Item{{Bin: -1}}}} {
+func TestWhatIsMissingIsNoTrouble(t *testing.T) {
+	for _, c := range []consolidate.Cluster{{}, {Bins: bins(1)}, {Items: []consolidate.Item{{Bin: -1}}},
+		{Bins: []consolidate.Bin{{On: true}, {On: true, Memory: 1}}, Items: []consolidate.Item{{}, {Bin: 1, Mean: 1, CPU: 1, Life: 1}}}} {
 		if made := consolidate.Make(c, generous()); len(made.Moves) > 0 {
 			t.Errorf("%+v", made)
 		}

@@ -82,7 +82,7 @@ func (w *work) earns(b int) (freed Freed, worth bool) {
 	bin := &w.Bins[b]
 	items := slices.Clone(w.on[b])
 	slices.SortFunc(items, func(i, j int) int { return cmp.Or(cmp.Compare(w.life(i), w.life(j)), i-j) })
-	saved := bin.Watts[0] - bin.AsleepWatts
+	saved := bin.power(0) - bin.AsleepWatts
 	cost := bin.CycleWh
 	for _, i := range items {
 		cost += w.Items[i].CostWh

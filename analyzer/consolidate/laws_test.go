@@ -213,6 +213,35 @@ func TestLawItDrawsLessUnlessSomethingWakes(t *testing.T) {
 	})
 }
 
+// Who follows the plans comes to rest: what was emptied is not filled and emptied again.
+func TestLawPlansComeToAnEnd(t *testing.T) {
+	const rounds = 60
+	for seed := range int64(cases) {
+		c, p := random(seed)
+		for i := range c.Items {
+			c.Items[i].Leave = false
+		}
+		for round := 0; ; round++ {
+			made := consolidate.Make(c, p)
+			if len(made.Moves)+len(made.Free)+len(made.Wake) == 0 || p.MaxFree == 0 || p.MaxMoves < 10 {
+				break
+			}
+			if round == rounds {
+				t.Fatalf("seed %d: after %d rounds there are still %d moves", seed, round, len(made.Moves))
+			}
+			for _, m := range made.Moves {
+				c.Items[m.Item].Bin = m.To
+			}
+			for _, w := range made.Wake {
+				c.Bins[w.Bin].On = true
+			}
+			for _, f := range made.Free {
+				c.Bins[f.Bin].On = false
+			}
+		}
+	}
+}
+
 func TestTheZeroPolicyPlansNothing(t *testing.T) {
 	for seed := range int64(cases) {
 		c, _ := random(seed)

@@ -92,7 +92,7 @@ func (w *work) move(i, to int, why Reason) {
 	w.tell(i, to)
 }
 
-// undo takes back all moves but so many. Only bins that got nothing before these may have been their targets.
+// undo takes back all moves but so many.
 func (w *work) undo(keep int) {
 	for n := len(w.moves) - 1; n >= keep; n-- {
 		m := w.moves[n]
@@ -192,9 +192,16 @@ func (w *work) watts() float64 {
 
 func (w *work) expectedWatts(b int) float64 { return w.Bins[b].power(w.mean[b] / w.Bins[b].CPU) }
 
-// power is what the bin draws with that share of its CPU in use.
+// power is what the bin draws with that share of its CPU in use; nothing where nobody knows its curve.
 func (b *Bin) power(share float64) float64 {
-	x := min(max(share, 0), 1) * float64(len(b.Watts)-1)
-	i := min(int(x), len(b.Watts)-2)
-	return b.Watts[i] + (b.Watts[i+1]-b.Watts[i])*(x-float64(i))
+	last := len(b.Watts) - 1
+	if last < 0 {
+		return 0
+	}
+	if !(share > 0) { // nor is it a number for a bin without CPU
+		return b.Watts[0]
+	}
+	x := min(share, 1) * float64(last)
+	i := min(int(x), max(0, last-1))
+	return b.Watts[i] + (b.Watts[min(i+1, last)]-b.Watts[i])*(x-float64(i))
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/evenkeel/evenkeel/internal/planetlab"
 )
 
 // Every scenario that is handed out runs, with fewer troubles than without evenkeel.
@@ -77,6 +80,40 @@ func TestThePolicyCounts(t *testing.T) {
 	}
 }
 
+// day is a directory with traces of a day: some VMs that do little, and one that is busy.
+func day(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range 12 {
+		write(t, filepath.Join(dir, fmt.Sprintf("vm%02d", i)), strings.Repeat(fmt.Sprintln(3+60*(i/11)), planetlab.Samples))
+	}
+	return dir
+}
+
+func TestSimulateReplaysAWorkload(t *testing.T) {
+	traces := day(t)
+	text, err := execute(t, t.Context(), "simulate", "--workload", "planetlab", "--traces", traces, "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r workloadRun
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.With.VMs != 12 || r.With.EnergyKWh >= r.Without.EnergyKWh || r.With.Migrations == 0 || r.With.Refused > 0 || r.Without.Migrations > 0 || r.NonPowerAwareKWh != 2410.8 {
+		t.Errorf("%+v", r)
+	}
+	text, err = execute(t, t.Context(), "simulate", "--workload", "planetlab", "--traces", traces, "--memory", "ignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"800 hosts, 12 VMs, memory: ignore", "EVENKEEL", "energy", "SLATAH", "2410.80 kWh"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
+	}
+}
+
 func TestSimulateRefusesBadInput(t *testing.T) {
 	dir := t.TempDir()
 	bad := write(t, filepath.Join(dir, "bad.yml"), "duration: 1h\nhosts:\n  - {name: h, cores: 0, memory: 16GiB}\n")
@@ -91,6 +128,11 @@ func TestSimulateRefusesBadInput(t *testing.T) {
 		{[]string{"--scenario", bad}, bad + ":3: hosts[0].cores"},
 		{[]string{"--scenario", good, "--policy", policy}, policy + ":2: analysis.max_moves"},
 		{[]string{"--scenario", good, "-o", "xml"}, "--output"},
+		{[]string{"--workload", "planetlab"}, "--traces names the traces of a day"},
+		{[]string{"--workload", "google", "--traces", dir}, "--workload google is not known"},
+		{[]string{"--workload", "planetlab", "--traces", dir, "--scenario", good}, "are not for --workload"},
+		{[]string{"--workload", "planetlab", "--traces", dir, "--memory", "some"}, "may be enforce or ignore"},
+		{[]string{"--workload", "planetlab", "--traces", dir}, bad + ":1: \"duration: 1h\" is no percentage"},
 	} {
 		if _, err := execute(t, t.Context(), append([]string{"simulate"}, c.args...)...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("simulate %v gives %v, want %s", c.args, err, c.want)

@@ -36,7 +36,7 @@ func house() map[string]room {
 		"analyzer/admission": {level: 1, why: "judgement: which failures the cluster would survive"},
 
 		"analyzer/detect":      {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what is wrong"},
-		"analyzer/plan":     {level: 1, knows: []string{"analyzer/admission", "analyzer/consolidate"}, why: "judgement: what would help"},
+		"analyzer/plan":        {level: 1, knows: []string{"analyzer/admission", "analyzer/consolidate"}, why: "judgement: what would help"},
 		"analyzer/consolidate": {level: 1, why: "judgement: which hosts could sleep"},
 		"analyzer/forecast":    {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
 		"actuator/gate":        {level: 1, why: "judgement: may we, now"},

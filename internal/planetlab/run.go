@@ -1,9 +1,6 @@
 package planetlab
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 const (
 	// end is when no more decisions are made, and firstInstant is how far they are off the samples: VMs exist only
@@ -227,7 +224,7 @@ func (w *world) state() State {
 func (w *world) begin(moves []Move, r *Report) []Move {
 	begun := make([]Move, 0, len(moves))
 	for _, m := range moves {
-		if w.illegal(m) != nil {
+		if !w.legal(m) {
 			r.Refused++
 			continue
 		}
@@ -238,22 +235,14 @@ func (w *world) begin(moves []Move, r *Report) []Move {
 	return begun
 }
 
-func (w *world) illegal(m Move) error {
+// legal tells whether the move can be begun: the VM is there and does not move yet, and the host has memory where
+// that is enforced.
+func (w *world) legal(m Move) bool {
 	if m.VM < 0 || m.VM >= len(w.vms) || m.To < 0 || m.To >= len(w.hosts) {
-		return fmt.Errorf("there is no VM %d or no host %d", m.VM, m.To)
+		return false
 	}
 	v := &w.vms[m.VM]
-	switch {
-	case v.gone:
-		return fmt.Errorf("VM %d has ended", m.VM)
-	case v.moving():
-		return fmt.Errorf("VM %d is moving", m.VM)
-	case v.host == m.To:
-		return fmt.Errorf("VM %d is on host %d", m.VM, m.To)
-	case w.memory && w.memoryMB(m.To)+v.MemoryMB > w.hosts[m.To].MemoryMB:
-		return fmt.Errorf("host %d has no memory for VM %d", m.To, m.VM)
-	}
-	return nil
+	return !v.gone && !v.moving() && v.host != m.To && (!w.memory || w.memoryMB(m.To)+v.MemoryMB <= w.hosts[m.To].MemoryMB)
 }
 
 // finish goes on until the moves have ended, those of small VMs first.
