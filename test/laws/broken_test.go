@@ -165,6 +165,12 @@ func faults() []fault {
 		{"the reserve is not looked at without the host", "analyzer/plan/rest.go", "!ok {\n\t\tr.Reserve = why", "!ok && false {\n\t\tr.Reserve = why", "./analyzer/plan", "TestAHostMayRestWhenItCanBeEmptiedAndIsNotNeeded"},
 		{"what is not seen off is off", "actuator/power/power.go", "if report.State == cluster.PowerOff {\n\t\t\treturn nil", "if report.State != cluster.PowerOn {\n\t\t\treturn nil", "./actuator/power", "TestNobodyBelievesThatAHostIsOffWithoutAStatus"},
 		{"a host that sleeps is a gap", "analyzer/promql/hosts.go", "standby[name] == asleep && !on", "false && standby[name] == asleep && !on", "./analyzer/promql", "TestAHostThatSleepsIsNoGap"},
+		{"a host sleeps before a peak", "analyzer/plan/power.go", "if cores > w.policy.Power.Target*(have-least) {", "if cores < 0 {", "./analyzer/plan", "TestAHostSleepsUntilThePeakThatComesEveryDay"},
+		{"a host that did not wake is advised to sleep", "analyzer/plan/power.go", "host.Woken == nil || !host.Woken.Woke,", "host.Woken == nil,", "./analyzer/plan", "TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt"},
+		{"a peak is slept through", "analyzer/plan/power.go", "return max(v.Cores(), v.CPUCalmCores.Value)", "return v.Cores()", "./analyzer/plan", "TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt"},
+		{"the last host of a domain sleeps", "analyzer/plan/power.go", "&& domain && cpu", "&& (domain || true) && cpu", "./analyzer/plan", "TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt"},
+		{"a host is woken for a peak that is over", "analyzer/plan/power.go", "return max(v.CPUBusyCores.Value, v.CPUPredictedCores.Value)", "return calm(v)", "./analyzer/plan", "TestAHostIsWokenWhenThoseThatAreOnRunShort"},
+		{"the reserve wakes nobody", "analyzer/plan/power.go", "case len(broken) > 0:", "case false:", "./analyzer/plan", "TestAHostIsWokenWhenThoseThatAreOnRunShort"},
 		{"sleeping hosts wear their BMCs out", "actuator/watch/watch.go", "return restAgain, restCounts", "return powerAgain, powerCounts", "./actuator/watch", "TestTheBMCOfAHostThatIsOffOnPurposeIsAskedOnceAMinute"},
 		// A host is off when a status says so, and no definition is lost or told.
 		{"a command that went well is off", "actuator/fence/turn.go", "\t\tif err == nil && state == to {\n\t\t\treturn nil\n", "\t\tif err == nil || state == to {\n\t\t\treturn nil\n", "./actuator/fence", "TestOffIsNeverReportedUnlessTheLastStatusSaysSo"},
