@@ -282,9 +282,6 @@ func TestWhatMayHappenByItselfIsLookedIntoTogether(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage()
 			s.slow = 4 * time.Second
-			s.advise("v1", time.Hour)
-			s.advise("v2", time.Hour)
-			s.notForGain()
 			s.migrate = func(_ context.Context, a cluster.Action) error {
 				time.Sleep(time.Minute)
 				s.set(a.VM, a.To)
@@ -294,6 +291,9 @@ func TestWhatMayHappenByItselfIsLookedIntoTogether(t *testing.T) {
 			p := policy(cluster.LevelFull)
 			p.Gate.Parallel = gate.Parallel{Cluster: parallel}
 			a.SetPolicy(p)
+			s.advise("v1", time.Hour)
+			s.advise("v2", time.Hour)
+			s.notForGain()
 			time.Sleep(6 * time.Second) // one look, not two
 			if got := len(a.List(underWay)); got != want {
 				t.Errorf("after one look %d are under way where %d may be", got, parallel)

@@ -129,6 +129,8 @@ func drawOrders(t *table, orders cluster.Orders) {
 			t.line("DISARMED, nothing is done about failures: %s, by %s at %s, %s %s", o.Subject, o.Word.Who, clock(o.Word.At), until, strings.TrimSpace(o.Word.Reason))
 		case cluster.OrderOff:
 			t.line("said to be off: %s, by %s at %s, %s %s", o.Subject, o.Word.Who, clock(o.Word.At), until, strings.TrimSpace(o.Word.Reason))
+		case cluster.OrderStandby:
+			t.line("%s: %s, by %s at %s, %s", restWord(o.Rest), o.Subject, o.Word.Who, clock(o.Word.At), strings.TrimSpace(o.Word.Reason))
 		case cluster.OrderNone:
 		}
 	}

@@ -103,6 +103,19 @@ func (s *server) standbyParts() actuator.Standby {
 	return actuator.Standby{Power: s.power, Roll: s.driver, Judge: s.mayRest}
 }
 
+// restWord says how far a host is on its way into standby.
+func restWord(r cluster.Rest) string {
+	switch {
+	case !r.Asleep.IsZero() && r.WakeAt.IsZero():
+		return "in standby since " + clock(r.Asleep)
+	case !r.Asleep.IsZero():
+		return "in standby since " + clock(r.Asleep) + ", to be woken at " + clock(r.WakeAt)
+	case !r.Down.IsZero():
+		return "going down since " + clock(r.Down)
+	}
+	return "being emptied to go into standby"
+}
+
 func newStandby() *cobra.Command {
 	cmd := &cobra.Command{Use: "standby", Short: "Empty hosts and turn them off, wake them, and prove that they can be woken"}
 	cmd.AddCommand(newStandbyEnter(), newStandbyTest(), newWake(), newStandbyForget())
