@@ -294,7 +294,7 @@ func TestWhatMayHappenByItselfIsLookedIntoTogether(t *testing.T) {
 			s.advise("v1", time.Hour)
 			s.advise("v2", time.Hour)
 			s.notForGain()
-			time.Sleep(6 * time.Second) // one look, not two
+			time.Sleep(7 * time.Second) // one look of 4 s, not two
 			if got := len(a.List(underWay)); got != want {
 				t.Errorf("after one look %d are under way where %d may be", got, parallel)
 			}
