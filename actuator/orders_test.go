@@ -434,6 +434,38 @@ func (d slowDisk) Append(e cluster.Entry) (cluster.Entry, error) {
 	return d.stage.Append(e)
 }
 
+// A word that is being written when the gates are asked counts before the intent is. On the real clock, for one of the two waits on a lock.
+func TestAWordThatIsBeingWrittenCounts(t *testing.T) {
+	s := newStage()
+	a, err := New(s, s, s, s, policy(cluster.LevelFull), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := make(chan struct{})
+	s.with(func() { s.hang = disk })
+	said := make(chan error)
+	go func() { said <- a.Order(pauseOf("cluster")) }()
+	time.Sleep(50 * time.Millisecond) // it waits for the disk now
+	s.advise("v1", time.Hour)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	time.Sleep(2500 * time.Millisecond) // two turns: the gates have let it through, and the intent waits for its turn
+	s.with(func() { s.hang = nil })
+	close(disk)
+	if err := <-said; err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	if got := s.moves(); len(got) > 0 {
+		t.Errorf("moved after it was paused: %v", s.kinds())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // On the real clock, for one of the two waits on a lock.
 func TestWhatIsLiftedWhileOrdersAreRenewedStaysLifted(t *testing.T) {
 	s := newStage()

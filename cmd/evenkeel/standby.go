@@ -26,6 +26,10 @@ func downDesc() *prometheus.Desc {
 	return prometheus.NewDesc("evenkeel_host_standby_timestamp_seconds", "When the host that evenkeel keeps off was told to shut down.", []string{"host"}, nil)
 }
 
+func wakeFailedDesc() *prometheus.Desc {
+	return prometheus.NewDesc("evenkeel_host_wake_failed", "Whether the host did not come back the last time that evenkeel woke it (1) or it did, or was never woken (0).", []string{"host"}, nil)
+}
+
 func wokenDesc() *prometheus.Desc {
 	return prometheus.NewDesc("evenkeel_host_wake_last_success", "Whether the host was back in the cluster the last time that evenkeel woke it (1) or not (0); absent where it never did.", []string{"host"}, nil)
 }
@@ -40,7 +44,7 @@ func wakeSecondsDesc() *prometheus.Desc {
 
 // Describe is part of prometheus.Collector.
 func (standby) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{standbyDesc(), downDesc(), wokenDesc(), wokenAtDesc(), wakeSecondsDesc()} {
+	for _, d := range []*prometheus.Desc{standbyDesc(), downDesc(), wakeFailedDesc(), wokenDesc(), wokenAtDesc(), wakeSecondsDesc()} {
 		ch <- d
 	}
 }
@@ -52,6 +56,13 @@ func (s standby) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	orders, now := s.server.actuator.Orders(), time.Now()
+	failed := map[string]float64{}
+	proofs := s.server.actuator.Proofs()
+	for _, p := range proofs {
+		if !p.Woke {
+			failed[p.Host] = 1
+		}
+	}
 	gauge := func(d *prometheus.Desc, value float64, host string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, host)
 	}
@@ -65,8 +76,9 @@ func (s standby) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		gauge(standbyDesc(), value, host)
+		gauge(wakeFailedDesc(), failed[host], host)
 	}
-	for _, p := range s.server.actuator.Proofs() {
+	for _, p := range proofs {
 		woke := 0.0
 		if p.Woke {
 			woke = 1

@@ -141,7 +141,7 @@ func faults() []fault {
 		{"a route may change its role", "internal/api/api.go", `"/api/v1/orders", Operator, s.lift`, `"/api/v1/orders", Approver, s.lift`, "./internal/api", "TestEachRoleMayDoItsPartAndNoMore"},
 		{"a body may be of any size", "internal/api/decode.go", "http.MaxBytesReader(w, r.Body, maxBody)", "http.MaxBytesReader(w, r.Body, 1<<20)", "./internal/api", "TestALargeBodyCostsNothing"},
 		{"a pause waits for sight of the cluster", "internal/api/orders.go", `case text == "cluster", board.Snapshot.At.IsZero() && !isVM:`, `case text == "cluster" && !board.Snapshot.At.IsZero():`, "./internal/api", "TestAPauseWaitsForNoSightOfTheCluster"},
-		{"a word that comes late does not count", "actuator/act.go", "len(no) > 0 {\n\t\t\treturn cluster.Entry{}", "false {\n\t\t\treturn cluster.Entry{}", "./actuator", "TestAWordThatComesWhileTheGatesLookCounts"},
+		{"a word that comes late does not count", "actuator/act.go", "len(no) > 0 {\n\t\t\treturn cluster.Entry{}", "false {\n\t\t\treturn cluster.Entry{}", "./actuator", "TestAWordThatIsBeingWrittenCounts"},
 		{"two people at once stand in each other's way", "actuator/actuator.go", "q.Seconds = now.Seconds", "_ = now.Seconds", "./actuator", "TestTwoPeopleAtOnceAreTwo"},
 		{"what was lifted is renewed", "actuator/orders.go", "if !wanted() {", "if false {", "./actuator", "TestWhatIsLiftedWhileOrdersAreRenewedStaysLifted"},
 		{"dependencies do not wait", "actuator/act.go", "err == nil && d.State.Pending()", "err == nil && false && d.State.Pending()", "./actuator", "TestWhatDependsOnAnotherWaits"},
