@@ -172,11 +172,6 @@ func (a *Actuator) ask(c cluster.Case, word *cluster.Approval, click bool, seen 
 	}
 	q.Snapshot, q.Sighting = seen.snapshot, seen.hosts
 	q.Snapshot.VMs, q.Snapshot.Hosts = slices.Clone(q.Snapshot.VMs), slices.Clone(q.Snapshot.Hosts) // others are asked about by the same snapshot
-	for i := range q.Snapshot.Hosts {
-		if h := &q.Snapshot.Hosts[i]; h.State == cluster.HostUp && q.Orders.Standby(h.ID, q.Now) != nil {
-			h.State = cluster.HostMaintenance // Prometheus has yet to hear of it
-		}
-	}
 	a.overlay(&q.Snapshot, c.Recommendation, seen.at, click)
 	if act := c.Recommendation.Action; act.Kind == cluster.Standby || act.Kind == cluster.Wake {
 		q.Rest = a.rest(q.Snapshot, act)
@@ -250,6 +245,12 @@ func (a *Actuator) snapshot(ctx context.Context, at time.Time) (cluster.Snapshot
 // overlay brings a snapshot up to date with what we did ourselves since its data were scraped, and
 // with what may be happening: an action of unknown outcome takes room on its target.
 func (a *Actuator) overlay(s *cluster.Snapshot, rec cluster.Recommendation, now time.Time, click bool) {
+	orders := a.Orders()
+	for i := range s.Hosts {
+		if h := &s.Hosts[i]; h.State == cluster.HostUp && orders.Standby(h.ID, now) != nil {
+			h.State = cluster.HostMaintenance // Prometheus has yet to hear of it
+		}
+	}
 	fresh := a.currentPolicy().Gate.MaxDataAge
 	since := a.List(func(c cluster.Case) bool {
 		done := c.State == cluster.CaseDone && now.Sub(c.Outcome.Finished) < fresh

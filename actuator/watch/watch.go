@@ -102,7 +102,7 @@ func New(prom Prometheus, hv Hypervisor, power Power, p Policy, log *slog.Logger
 	return w
 }
 
-// SetRests says which hosts are off on purpose, before Run: their BMCs are asked less often.
+// SetRests says which hosts are off on purpose, before Run: their BMCs are asked less often. It is asked with no lock held.
 func (w *Watch) SetRests(rests func(host string) bool) { w.rests = rests }
 
 // bounds are the pause between questions about a host's power, and for how long an answer counts.
@@ -330,6 +330,10 @@ func callRoll(ctx context.Context, h Hypervisor, name string, within time.Durati
 
 // judge takes what the witnesses said, and returns the hosts whose BMC should be asked.
 func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []verdict.Sign, now time.Time) (ask []string) {
+	counting := make([]time.Duration, len(p.Hosts))
+	for i, name := range p.Hosts { // before the lock: who tells may ask the watch in turn
+		_, counting[i] = w.bounds(name)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	evidence := make([]verdict.Evidence, len(p.Hosts))
@@ -339,7 +343,6 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			h = &host{heard: now, since: now} // a grace for a host, and a server, that is new
 			w.hosts[name] = h
 		}
-		_, counts := w.bounds(name)
 		e, sign := verdict.Evidence{Host: name, Libvirt: libvirt[i]}, now
 		if at := slices.IndexFunc(signs, func(s cluster.HostSigns) bool { return s.Host == name }); read && at >= 0 {
 			e.Exporter = young(now.Sub(signs[at].SeenAt).Seconds(), p.MaxScrapeAge)
@@ -364,10 +367,10 @@ func (w *Watch) judge(p Policy, signs []cluster.HostSigns, read bool, libvirt []
 			if sign.After(h.heard) {
 				h.heard = sign
 			}
-			if libvirt[i] == verdict.No && now.Sub(h.answered) > counts {
+			if libvirt[i] == verdict.No && now.Sub(h.answered) > counting[i] {
 				ask = append(ask, name) // the exporter's last reading still counts; when it does not, the answer is there
 			}
-		} else if ask = append(ask, name); now.Sub(h.answered) < counts && h.asked.After(h.heard) {
+		} else if ask = append(ask, name); now.Sub(h.answered) < counting[i] && h.asked.After(h.heard) {
 			e.Power = powerSign(h.state)
 		}
 		e.Since = now.Sub(h.heard)

@@ -115,6 +115,7 @@ func watching(t *testing.T, l *lab) (*Watch, *prometheus.Registry) {
 	w := New(l, l, l, Policy{Hosts: []string{"h1", "h2", "h3"}, Interval: 2 * time.Second, MaxScrapeAge: 10 * time.Second, MaxHeartbeatAge: 15 * time.Second, MaxNeighbourAge: 8 * time.Second,
 		Verdict: verdict.Policy{MaxSilent: 0.5, Confirm: 4 * time.Second}}, slog.New(slog.DiscardHandler), reg)
 	w.SetRests(func(host string) bool {
+		w.Began() // who tells looks at the watch while it holds a lock of its own
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.rests == host

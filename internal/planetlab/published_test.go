@@ -1,3 +1,5 @@
+//go:build bench
+
 package planetlab_test
 
 import (
@@ -40,7 +42,7 @@ func traces(t *testing.T, day string) []planetlab.Trace {
 	t.Helper()
 	dir := os.Getenv("EVENKEEL_PLANETLAB")
 	if dir == "" {
-		t.Skip("EVENKEEL_PLANETLAB names no directory with DAY.tar.gz")
+		t.Fatal("EVENKEEL_PLANETLAB names no directory with DAY.tar.gz")
 	}
 	read, err := planetlab.Read(filepath.Join(dir, day+".tar.gz"))
 	if err != nil {

@@ -128,7 +128,7 @@ func faults() []fault {
 		{"a neighbour that never answered is young", "exporter/neighbours/neighbours.go", "return math.Inf(1), now.Sub", "return min(math.Inf(1), now.Sub(p.began).Seconds()), now.Sub", "./exporter/neighbours", "TestANeighbourThatNeverAnsweredIsNotYoung"},
 		{"a silent host holds the looks up", "actuator/watch/watch.go", "patience = moment", "patience = late", "./actuator/watch", "TestWhileAVerdictIsOpenTheLooksComeSooner"},
 		{"looks come no sooner", "actuator/watch/watch.go", "return w.policy.Interval / hurry", "return w.policy.Interval", "./actuator/watch", "TestWhileAVerdictIsOpenTheLooksComeSooner"},
-		{"the BMC is asked when the last reading is old", "actuator/watch/watch.go", "now.Sub(h.answered) > counts {", "false {", "./actuator/watch", "TestTheBMCIsAskedBeforeTheLastReadingIsOld"},
+		{"the BMC is asked when the last reading is old", "actuator/watch/watch.go", "now.Sub(h.answered) > counting[i] {", "false {", "./actuator/watch", "TestTheBMCIsAskedBeforeTheLastReadingIsOld"},
 		{"what may happen by itself is begun one by one", "actuator/act.go", "if !a.waits(c, flying) && a.due(", "if len(cases) == 0 && !a.waits(c, flying) && a.due(", "./actuator", "TestWhatMayHappenByItselfIsLookedIntoTogether"},
 		{"the neighbours are not heard", "actuator/watch/watch.go", "e.Neighbours = young(age.Value, p.MaxNeighbourAge)", "_ = age.Value", "./actuator/watch", "TestAHostThatFallsSilentIsJudgedByItsWitnesses"},
 		{"a storm is forgotten by a restart", "actuator/runbook/runbook.go", "r.told[id] = run.Started", "r.told[id] = run.Started.Add(-24 * time.Hour)", "./actuator/runbook", "TestTheBlastRadius"},
