@@ -43,7 +43,7 @@ func buildHosts(r raw, o Options, at time.Time) ([]cluster.Host, []cluster.Gap) 
 			h.State = cluster.HostMaintenance // what is on its way into standby is emptied as well
 		}
 		h.Retiring = standby[name] > 0
-		if _, on := seen[name]; standby[name] == asleep && !on {
+		if standby[name] == asleep && !fresh(name, seen, o, at) {
 			h.State = cluster.HostStandby
 		} else if why := unseen(name, seen, h, o, at); why != "" {
 			h.State = cluster.HostUnknown
@@ -66,6 +66,13 @@ func place(h *cluster.Host, p Place) {
 	if p.PeakWatts > 0 {
 		h.IdleWatts, h.PeakWatts = cluster.Known(p.IdleWatts), cluster.Known(p.PeakWatts)
 	}
+}
+
+// fresh tells whether the host's newest data are young. Those of a host that went off while Prometheus was down itself are there,
+// and old: nothing marked them as ended.
+func fresh(name string, seen map[string]float64, o Options, at time.Time) bool {
+	stamp, ok := seen[name]
+	return ok && at.Sub(time.UnixMilli(int64(stamp*1000))) <= o.MaxDataAge
 }
 
 // unseen says why the host's data cannot be used, or "".
