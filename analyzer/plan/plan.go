@@ -32,6 +32,9 @@ type Policy struct {
 	// Admission is what the cluster is to survive: new VMs are placed so that it still does, and its spare hosts are
 	// kept empty.
 	Admission admission.Policy
+	// StartsAtOnce is how many VMs one host may be starting at once; 0 for no limit. A VM that would wait for its turn on one
+	// host starts on another.
+	StartsAtOnce int
 	// Power is about hosts that sleep.
 	Power Power
 	// IgnoreAdmission lets Place put a VM where the cluster would survive less then. Spare hosts stay empty all the same.

@@ -53,6 +53,7 @@ func (w *work) startAll(wants []Want, policy string) {
 				{Host: load.Host, Name: cluster.MemoryUtilisation, Before: load.MemoryUtilisation, After: after.MemoryUtilisation},
 			}})
 		w.moved[v] = true
+		w.starting[to]++
 	}
 	w.now = w.place.Assess()
 }
@@ -60,20 +61,28 @@ func (w *work) startAll(wants []Want, policy string) {
 // alike is the difference in points of the score that does not matter.
 const alike = 1e-9
 
-// roomiest is the host on which the VM costs least and, of those on which it costs alike, the one with the largest share of its memory left, so
-// that many VMs at once spread. It is -1 when the VM may go to none.
+// roomiest is the host on which the VM waits least for its turn; of those, the one on which it costs least and, of those on which it costs alike,
+// the one with the largest share of its memory left, so that many VMs at once spread. It is -1 when the VM may go to none.
 func (w *work) roomiest(v int, limits cluster.Limits) int {
-	best, most, free := -1, 0.0, 0.0
+	best, soonest, most, free := -1, 0, 0.0, 0.0
 	for h := range w.snap.Hosts {
 		if w.closed[h] || !w.place.Fits(v, h, limits) {
 			continue
 		}
-		gain, left := w.gain(v, h), 1-float64(w.place.Promised(h))/float64(w.snap.Hosts[h].MemoryBytes)
-		if best < 0 || gain > most+alike || gain > most-alike && left > free {
-			best, most, free = h, gain, left
+		turn, gain, left := w.turn(h), w.gain(v, h), 1-float64(w.place.Promised(h))/float64(w.snap.Hosts[h].MemoryBytes)
+		if best < 0 || turn < soonest || turn == soonest && (gain > most+alike || gain > most-alike && left > free) {
+			best, soonest, most, free = h, turn, gain, left
 		}
 	}
 	return best
+}
+
+// turn is how many times as many VMs as the host may start at once start on it first.
+func (w *work) turn(h int) int {
+	if w.policy.StartsAtOnce <= 0 {
+		return 0
+	}
+	return w.starting[h] / w.policy.StartsAtOnce
 }
 
 // restart is the host on which the VM is to start, and why there; -1 where none can take it.

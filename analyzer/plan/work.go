@@ -27,6 +27,8 @@ type work struct {
 	steps                  []Step
 	moved                  map[int]bool
 	shunned, spare, closed []bool
+	// starting counts by host the VMs that the plan starts there.
+	starting map[int]int
 	// guard says which hosts a new VM must not be started on because of what is to be survived; nil for none.
 	guard   *admission.Guard
 	refused []Refusal
@@ -40,7 +42,7 @@ type work struct {
 func newWork(s cluster.Snapshot, findings []cluster.Finding, p Policy) *work {
 	w := &work{
 		snap: s, findings: findings, policy: p, place: cluster.NewPlacement(s), start: cluster.NewPlacement(s),
-		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, without: map[choice]bool{}, shunned: make([]bool, len(s.Hosts)), spare: make([]bool, len(s.Hosts)), closed: make([]bool, len(s.Hosts)), refused: []Refusal{},
+		link: learn(s, p.BandwidthBytesPerSecond), moved: map[int]bool{}, starting: map[int]int{}, without: map[choice]bool{}, shunned: make([]bool, len(s.Hosts)), spare: make([]bool, len(s.Hosts)), closed: make([]bool, len(s.Hosts)), refused: []Refusal{},
 	}
 	w.weigh()
 	w.now = w.place.Assess()

@@ -47,7 +47,7 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 			Threshold: c.Analysis.MigrationThreshold, MaxMoves: c.Analysis.MaxMoves, Limits: limits(c),
 			BandwidthBytesPerSecond: bandwidth, Lifetime: time.Duration(c.Analysis.RecommendationLifetime),
 			Horizon:   time.Duration(c.Analysis.Horizon),
-			Admission: admissionPolicy(c),
+			Admission: admissionPolicy(c), StartsAtOnce: c.Failures.Parallel.Host,
 			Power: plan.Power{Advise: c.Power.Advise, Target: c.Power.Target, Tolerance: c.Power.Tolerance, MinHostsOn: c.Power.MinHostsOn, MaxProofAge: time.Duration(c.Power.MaxProofAge),
 				Horizon: time.Duration(c.Power.Horizon), CycleWh: c.Power.CycleWh, MoveWh: c.Power.MoveWh},
 			Stability: plan.Stability{CoolDown: time.Duration(c.Stability.CoolDown), CoolDownMax: time.Duration(c.Stability.CoolDownMax), MaxMovesPerDay: c.Stability.MaxMovesPerDay},

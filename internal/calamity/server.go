@@ -49,7 +49,7 @@ type server struct {
 func newServer(w *world) *server {
 	limits := cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.95}
 	s := &server{w: w, verdicts: verdict.Policy{MaxSilent: 0.5, Confirm: 4 * time.Second},
-		recovery: recovery.Policy{Plan: plan.Policy{Threshold: 3, MaxMoves: 8, Limits: limits, Lifetime: 15 * time.Minute, Horizon: time.Hour}, Dependencies: map[string][]string{},
+		recovery: recovery.Policy{Plan: plan.Policy{Threshold: 3, MaxMoves: 8, Limits: limits, Lifetime: 15 * time.Minute, Horizon: time.Hour, StartsAtOnce: 5}, Dependencies: map[string][]string{},
 			Tries: 5, BackOff: 10 * time.Second, FenceAfter: 5 * time.Second, QuarantineFailures: 3, QuarantineWindow: 24 * time.Hour},
 		gates: gate.Policy{Level: cluster.LevelFull, MaxDataAge: maxDataAge, FailureCoolDown: 15 * time.Minute, Limits: limits, ActionsPerHour: 60, HostActionsPerHour: 20,
 			Parallel: gate.Parallel{Cluster: 4, Host: 1, Link: 1}, Recovery: gate.Parallel{Cluster: 20, Host: 5}, RecoveryBackOff: 10 * time.Second, Grace: 30 * time.Second,
