@@ -26,14 +26,14 @@ type outcome struct {
 	stdout, stderr string
 }
 
-// run runs a program with the input. An error says that it did not run to an end by itself, or not in bounds. With the
+// run runs a program with its arguments and the input. An error says that it did not run to an end by itself, or not in bounds. With the
 // context's end it is killed, and so is all that it has started in its process group.
-func run(ctx context.Context, name, input string) (outcome, error) {
+func run(ctx context.Context, name, input string, args ...string) (outcome, error) {
 	path, err := find(name)
 	if err != nil {
 		return outcome{}, err
 	}
-	cmd := exec.CommandContext(ctx, path)
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdin = strings.NewReader(input)
 	var stdout, stderr bounded
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

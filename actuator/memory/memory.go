@@ -1,5 +1,5 @@
-// Package memory keeps what the failover room must not forget in a file: it is read when the server begins and written when it
-// changes. What is in it is no secret.
+// Package memory keeps what rooms must not forget in files: each is read when the server begins and written when what is in it
+// changes. What is in them is no secret.
 package memory
 
 import (
@@ -9,50 +9,51 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/evenkeel/evenkeel/actuator/recovery"
 )
 
-// File is where it is kept. It has one user at a time.
-type File struct{ path string }
+// File is where something is kept. It has one user at a time.
+type File[T any] struct{ path, what string }
 
-// New returns the file at the path, which need not exist yet.
-func New(path string) File { return File{path: path} }
+// New returns the file at the path, which need not exist yet. What says what is kept there, for errors: "where VMs run".
+func New[T any](path, what string) File[T] { return File[T]{path: path, what: what} }
 
-// Load reads what is kept; where nothing is, an empty memory.
-func (f File) Load() (recovery.Memory, error) {
-	var m recovery.Memory
+// Load reads what is kept; where nothing is, the zero value.
+func (f File[T]) Load() (T, error) {
+	var kept, none T
 	text, err := os.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
+		return none, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &m)
+		err = json.Unmarshal(text, &kept)
 	}
 	if err != nil {
-		return recovery.Memory{}, fmt.Errorf("read where VMs ran from %s: %w", f.path, err)
+		return none, fmt.Errorf("read %s from %s: %w", f.what, f.path, err)
 	}
-	return m, nil
+	return kept, nil
 }
 
 // Save writes it whole: after a crash in between the old one is still there.
-func (f File) Save(m recovery.Memory) error {
-	text, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("write where VMs run: %w", err)
+func (f File[T]) Save(what T) error {
+	text, err := json.Marshal(what)
+	if err == nil {
+		err = f.replace(text)
 	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", f.what, err)
+	}
+	return nil
+}
+
+func (f File[T]) replace(text []byte) error {
 	temp, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".*")
 	if err != nil {
-		return fmt.Errorf("write where VMs run: %w", err)
+		return err
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // it is gone when all went well
 	_, err = temp.Write(text)
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), f.path)
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("write where VMs run: %w", err)
-	}
-	return nil
+	return os.Rename(temp.Name(), f.path)
 }

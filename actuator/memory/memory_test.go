@@ -20,7 +20,7 @@ func full() recovery.Memory {
 }
 
 func TestWhatIsWrittenIsReadAgain(t *testing.T) {
-	f := New(filepath.Join(t.TempDir(), "memory.json"))
+	f := New[recovery.Memory](filepath.Join(t.TempDir(), "memory.json"), "where VMs run")
 	if m, err := f.Load(); err != nil || !m.At.IsZero() {
 		t.Errorf("where nothing is kept: %+v %v", m, err)
 	}
@@ -39,14 +39,14 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 }
 
 func TestWhatCannotBeReadOrWrittenIsNamed(t *testing.T) {
-	f := New(filepath.Join(t.TempDir(), "memory.json"))
+	f := New[recovery.Memory](filepath.Join(t.TempDir(), "memory.json"), "where VMs run")
 	if err := os.WriteFile(f.path, []byte(`{"homes": [`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := f.Load(); err == nil || !strings.Contains(err.Error(), f.path) || m.Homes != nil {
 		t.Errorf("a damaged file: %+v %v", m, err)
 	}
-	if err := New(filepath.Join(t.TempDir(), "gone", "memory.json")).Save(full()); err == nil || !strings.Contains(err.Error(), "gone") {
+	if err := New[recovery.Memory](filepath.Join(t.TempDir(), "gone", "memory.json"), "where VMs run").Save(full()); err == nil || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("no directory: %v", err)
 	}
 }

@@ -212,7 +212,10 @@ func (w *powering) legal(v, h int) bool {
 func (w *powering) bin(h int) consolidate.Bin {
 	host := &w.snap.Hosts[h]
 	watts := usualWatts()
-	if host.PeakWatts.Known && host.IdleWatts.Known {
+	switch {
+	case len(host.PowerCurve) > 0:
+		watts = host.PowerCurve
+	case host.PeakWatts.Known && host.IdleWatts.Known:
 		watts = []float64{host.IdleWatts.Value, host.PeakWatts.Value}
 	}
 	return consolidate.Bin{CPU: host.CPUCores, OwnCPU: host.ReservedCPUCores, Memory: host.MemoryBytes, OwnMemory: host.ReservedMemoryBytes, Watts: watts,

@@ -63,8 +63,8 @@ const asleep = 2
 // place writes what a person said of the host.
 func place(h *cluster.Host, p Place) {
 	h.FailureDomain, h.Tags, h.Automation = p.FailureDomain, slices.Clone(p.Tags), p.Automation
-	if p.PeakWatts > 0 {
-		h.IdleWatts, h.PeakWatts = cluster.Known(p.IdleWatts), cluster.Known(p.PeakWatts)
+	if n := len(p.PowerCurve); n > 0 {
+		h.PowerCurve, h.IdleWatts, h.PeakWatts = p.PowerCurve, cluster.Known(p.PowerCurve[0]), cluster.Known(p.PowerCurve[n-1])
 	}
 }
 

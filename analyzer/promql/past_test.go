@@ -62,7 +62,7 @@ func TestWhatIsWrongWithAHostIsKnown(t *testing.T) {
   evenkeel_host_maintenance{instance="server",host="h2"} 1x40
   evenkeel_host_maintenance{instance="server",host="h1"} 0x40`
 	o := options()
-	o.Places = map[string]promql.Place{"h1": {FailureDomain: "rackA", Tags: []string{"fast"}, IdleWatts: 100, PeakWatts: 300}}
+	o.Places = map[string]promql.Place{"h1": {FailureDomain: "rackA", Tags: []string{"fast"}, PowerCurve: cluster.PowerCurve{100, 300}}}
 	s := snapshot(t, o, script, 10*time.Minute)
 	h1, h2 := s.Hosts[0], s.Hosts[1]
 	if len(h1.Faults) != 1 || h1.Faults[0].Kind != cluster.FaultBondSlave || h1.Faults[0].Detail != "bond0" || h1.Faults[0].Value != 1 || h1.Faults[0].Query == "" {

@@ -58,10 +58,10 @@ type Options struct {
 // Place is what a person knows of a host and no exporter.
 type Place struct {
 	// Automation caps the automation level for what touches the host; nil where it does not.
-	Automation           *cluster.Level
-	FailureDomain        string
-	Tags                 []string
-	IdleWatts, PeakWatts float64
+	Automation    *cluster.Level
+	FailureDomain string
+	Tags          []string
+	PowerCurve    cluster.PowerCurve
 }
 
 // Source makes snapshots. It is safe for concurrent use.

@@ -19,12 +19,14 @@ import (
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/capture"
 	"github.com/evenkeel/evenkeel/actuator/definitions"
+	"github.com/evenkeel/evenkeel/actuator/energy"
 	"github.com/evenkeel/evenkeel/actuator/failover"
 	"github.com/evenkeel/evenkeel/actuator/fence"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/actuator/journal"
 	"github.com/evenkeel/evenkeel/actuator/memory"
 	"github.com/evenkeel/evenkeel/actuator/power"
+	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/actuator/runbook"
 	"github.com/evenkeel/evenkeel/actuator/slack"
 	"github.com/evenkeel/evenkeel/actuator/watch"
@@ -104,6 +106,7 @@ type server struct {
 	watch    *watch.Watch
 	fencer   *fence.Fencer
 	power    *power.Power
+	energy   *energy.Room
 	kept     *definitions.Store
 	failover *failover.Room
 	runbooks *runbook.Room
@@ -183,7 +186,7 @@ func (s *server) build(c config.Config) error {
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
 	s.fencer = fence.New(fenceHosts(c))
 	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
-	s.failover, err = failover.New(s.watch, &s.source, &s.source, s.fencer, s.driver, s.kept, memory.New(filepath.Join(s.flags.storage, "memory.json")), s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
+	s.failover, err = failover.New(s.watch, &s.source, &s.source, s.fencer, s.driver, s.kept, memory.New[recovery.Memory](filepath.Join(s.flags.storage, "memory.json"), "where VMs run"), s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
 	if err != nil {
 		return err
 	}
@@ -201,6 +204,10 @@ func (s *server) build(c config.Config) error {
 		return o != nil && !o.Rest.Asleep.IsZero()
 	})
 	s.failover.SetInbox(s.actuator)
+	s.energy, err = energy.New(s.fencer, s.powerView, memory.New[energy.Ledger](filepath.Join(s.flags.storage, "energy.json"), "what sleeping hosts saved"), energyPolicy(c), s.log.With("room", "energy"), s.registry)
+	if err != nil {
+		return err
+	}
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
 	}
@@ -209,6 +216,7 @@ func (s *server) build(c config.Config) error {
 	s.api.SetWatch(s.watch)
 	s.api.SetFailures(s.failover)
 	s.api.SetCaptures(captures)
+	s.api.SetPower(s.energy)
 	if s.runbooks, err = s.newRunbooks(); err != nil {
 		return err
 	}
@@ -267,6 +275,7 @@ func (s *server) apply(c config.Config) error {
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.fencer.Configure(fenceHosts(c))
 	s.power.Configure(powerHosts(c))
+	s.energy.SetPolicy(energyPolicy(c))
 	s.watch.SetPolicy(watchPolicy(c))
 	s.failover.SetPolicy(failoverPolicy(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))
@@ -380,6 +389,7 @@ func (s *server) run(ctx context.Context) error {
 	add(s.actuator.Run)
 	add(s.watch.Run)
 	add(s.failover.Run)
+	add(s.energy.Run)
 	if s.slack != nil {
 		add(s.slack.Run)
 	}

@@ -163,7 +163,7 @@ func sourceOptions(c config.Config) promql.Options {
 	}
 	for _, h := range c.Hosts {
 		o.Hosts = append(o.Hosts, h.Name)
-		o.Places[h.Name] = promql.Place{Automation: (*cluster.Level)(h.Automation), FailureDomain: h.FailureDomain, Tags: h.Tags, IdleWatts: h.IdleWatts, PeakWatts: h.PeakWatts}
+		o.Places[h.Name] = promql.Place{Automation: (*cluster.Level)(h.Automation), FailureDomain: h.FailureDomain, Tags: h.Tags, PowerCurve: c.Curve(h)}
 	}
 	return o
 }

@@ -128,6 +128,7 @@ type Server struct {
 	watch    Watch
 	failed   Failures
 	captured Captures
+	powered  Power
 	runner   Runner
 	limits   limiters
 }
@@ -149,6 +150,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/status", Viewer, reads(s.status)},
 		{"GET", "/api/v1/hosts", Viewer, reads(s.hosts)},
 		{"GET", "/api/v1/failures", Viewer, reads(s.failures)},
+		{"GET", "/api/v1/power", Viewer, reads(s.power)},
 		{"GET", "/api/v1/impact", Viewer, reads(s.impact)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},

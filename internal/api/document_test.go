@@ -135,7 +135,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
-		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](),
+		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -235,7 +235,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
@@ -320,6 +320,13 @@ func (watched) Impact(s cluster.Snapshot, kind, name string) (recovery.Impact, e
 		{VM: "v1", Name: "web1", Host: "h1", State: cluster.VMRunning, Tags: []string{"a"}, Priority: "high", After: []string{"db"}, To: "h2", Reason: "it has room", Seconds: 11}, {VM: "v2", Name: "web2", Priority: "low"}}}, nil
 }
 
+type powered struct{}
+
+func (powered) Status() cluster.PowerStatus {
+	return cluster.PowerStatus{Currency: "EUR", Hosts: []cluster.HostPower{{Host: "h1", Rest: &cluster.Rest{Asleep: at()}, Proof: &cluster.WakeProof{Host: "h1", At: at(), Woke: true, Seconds: 90}, Watts: cluster.Known(5), Source: "curve", Problem: "it is deaf"}},
+		Periods: []cluster.PowerPeriod{{Name: "today", From: at(), Saving: cluster.Saving{SleptSeconds: 3600, SavedWh: 100, SpentWh: 20, Wakes: 1}, Cost: cluster.Known(0.02), CarbonGrams: cluster.Known(30)}, {Name: "all"}}}
+}
+
 // answers holds answers against the document, and remembers which statuses it saw.
 type answers struct {
 	t    *testing.T
@@ -338,6 +345,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s.SetWatch(watched{})
 	s.SetFailures(watched{})
 	s.SetCaptures(watched{})
+	s.SetPower(powered{})
 	for _, q := range questions {
 		a.one(s, token, q)
 	}
@@ -382,6 +390,7 @@ func (a *answers) guards() {
 	a.one(s, secret, question{"GET /api/v1/journal/verify", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/power", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/recommendations/{id}/captures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/impact", "?of=host/h1", "", 404})
 	s.Configure(api.Access{Tokens: []api.Token{{Name: "eve", Secret: secret, Role: api.Viewer}}}, cluster.LevelManual)

@@ -138,6 +138,11 @@ func (s *Snapshot) Validate() error {
 }
 
 func (h Host) validate() error {
+	for i, watts := range h.PowerCurve {
+		if err := firstBad(number{fmt.Sprintf("power_curve[%d]", i), watts}); err != nil {
+			return err
+		}
+	}
 	return firstBad(
 		number{"cpu_cores", h.CPUCores}, number{"memory_bytes", float64(h.MemoryBytes)},
 		number{"reserved_cpu_cores", h.ReservedCPUCores}, number{"reserved_memory_bytes", float64(h.ReservedMemoryBytes)},

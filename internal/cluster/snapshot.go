@@ -69,6 +69,8 @@ type Host struct {
 	Automation *Level `json:"automation,omitempty"`
 	IdleWatts  Number `json:"idle_watts,omitzero"`
 	PeakWatts  Number `json:"peak_watts,omitzero"`
+	// PowerCurve is what it draws in between, where more than the ends is known.
+	PowerCurve PowerCurve `json:"power_curve,omitempty"`
 	// The pressures are shares of time in which at least one task waited for the resource (the kernel's
 	// pressure stall information, "some").
 	CPUPressureRatio    Number `json:"cpu_pressure_ratio,omitzero"`

@@ -62,6 +62,8 @@ type Host struct {
 	// IdleWatts and PeakWatts are what it draws when nothing runs on it and when its CPUs are busy.
 	IdleWatts float64 `yaml:"idle_watts"`
 	PeakWatts float64 `yaml:"peak_watts"`
+	// PowerCurve names one of power.curves instead.
+	PowerCurve string `yaml:"power_curve"`
 	// Fence are the ways to turn it off, in the order in which they are tried.
 	Fence []Fence `yaml:"fence"`
 	// Shutdown asks its system to shut down before it is put into standby; where there is none, fence turns it off at once.
@@ -387,7 +389,7 @@ func Default() Config {
 			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10,
 			Guests: GuestWatch{Sensitivity: "medium", Window: Duration(2 * time.Minute), AtOnce: 3,
 				Custom: GuestFigures{Silent: Duration(time.Minute), Uptime: Duration(4 * time.Minute), Resets: 3, Within: Duration(24 * time.Hour)}}},
-		Power:   Power{Target: 0.63, Tolerance: 0.18, WakeAfter: Duration(5 * time.Minute), SleepAfter: Duration(40 * time.Minute), Horizon: Duration(6 * time.Hour), CycleWh: 20, MoveWh: 0.5, MinHostsOn: 1, MaxProofAge: Duration(90 * 24 * time.Hour), EmptyTimeout: Duration(30 * time.Minute), WakeTimeout: Duration(10 * time.Minute)},
+		Power:   Power{Target: 0.63, Tolerance: 0.18, WakeAfter: Duration(5 * time.Minute), SleepAfter: Duration(40 * time.Minute), Horizon: Duration(6 * time.Hour), CycleWh: 20, MoveWh: 0.5, AsleepWatts: 5, MinHostsOn: 1, MaxProofAge: Duration(90 * 24 * time.Hour), EmptyTimeout: Duration(30 * time.Minute), WakeTimeout: Duration(10 * time.Minute)},
 		API:     API{Anonymous: "viewer"},
 		Journal: Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}

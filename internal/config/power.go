@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -21,6 +23,14 @@ type Power struct {
 	Horizon Duration `yaml:"horizon"`
 	CycleWh float64  `yaml:"cycle_wh"`
 	MoveWh  float64  `yaml:"move_wh"`
+	// Curves are what models of hosts draw at evenly spaced shares of their CPU, from idle to full, by name.
+	Curves map[string][]float64 `yaml:"curves"`
+	// AsleepWatts is what a host draws in standby, where nothing measures it: its BMC is on.
+	AsleepWatts float64 `yaml:"asleep_watts"`
+	// PricePerKWh is in Currency, CarbonPerKWh in grams; 0 where nobody says.
+	PricePerKWh  float64 `yaml:"price_per_kwh"`
+	Currency     string  `yaml:"currency"`
+	CarbonPerKWh float64 `yaml:"carbon_per_kwh"`
 	// MinHostsOn is how many hosts stay on.
 	MinHostsOn int `yaml:"min_hosts_on"`
 	// MaxProofAge is how old the proof may be that a host can be woken; 0 for any age.
@@ -28,6 +38,17 @@ type Power struct {
 	// EmptyTimeout is how long it may take to empty a host, WakeTimeout until one that was woken is back in the cluster.
 	EmptyTimeout Duration `yaml:"empty_timeout"`
 	WakeTimeout  Duration `yaml:"wake_timeout"`
+}
+
+// Curve is what the host draws at evenly spaced shares of its CPU, from idle to full; empty where nobody says.
+func (c Config) Curve(h Host) []float64 {
+	switch {
+	case h.PowerCurve != "":
+		return c.Power.Curves[h.PowerCurve]
+	case h.PeakWatts > 0:
+		return []float64{h.IdleWatts, h.PeakWatts}
+	}
+	return nil
 }
 
 // Shutdown is how a host's system is asked to shut down.
@@ -76,6 +97,7 @@ func (w *WakeOnLAN) Address() net.HardwareAddr {
 func (c Config) checkPower(p *problems) {
 	w := c.Power
 	p.add(w.MinHostsOn < 1 || w.MinHostsOn > max(1, len(c.Hosts)), "power.min_hosts_on", "is %d; it runs from 1 to the number of hosts", w.MinHostsOn)
+	c.checkWatts(p)
 	p.add(!(w.Target > 0 && w.Target < 1), "power.target", "is %g; it is a ratio above 0 and below 1, for example 0.63", w.Target)
 	p.add(!(w.Tolerance > 0 && w.Target+w.Tolerance <= 1), "power.tolerance", "is %g; it is a ratio above 0, and with the target of %g not above 1", w.Tolerance, w.Target)
 	p.add(w.WakeAfter < Duration(5*time.Second), "power.wake_after", "is %s; 5s is the least", time.Duration(w.WakeAfter))
@@ -100,4 +122,29 @@ func (c Config) checkPower(p *problems) {
 			p.add(len(h.Fence) == 0, key+".wake_on_lan", "goes with fence, which says whether the host is off, and this host has none")
 		}
 	}
+}
+
+// maxWatts is more than any host draws.
+const maxWatts = 100e3
+
+func (c Config) checkWatts(p *problems) {
+	w := c.Power
+	for _, name := range slices.Sorted(maps.Keys(w.Curves)) {
+		key, curve := "power.curves."+name, w.Curves[name]
+		p.add(len(curve) < 2, key, "has %d numbers; give what is drawn idle and at full load, or at 0, 10, … 100 %% of the CPU", len(curve))
+		for i, watts := range curve {
+			p.add(!(watts >= 0 && watts <= maxWatts), key, "holds %g; watts run from 0 to %g", watts, float64(maxWatts))
+			p.add(i > 0 && watts < curve[i-1], key, "falls from %g to %g; more load draws no less", curve[max(i-1, 0)], watts)
+		}
+	}
+	for i, h := range c.Hosts {
+		key := fmt.Sprintf("hosts[%d]", i)
+		_, known := w.Curves[h.PowerCurve]
+		p.add(h.PowerCurve != "" && !known, key+".power_curve", "names %q, and power.curves has none of that name", h.PowerCurve)
+		p.add(h.PowerCurve != "" && (h.IdleWatts > 0 || h.PeakWatts > 0), key+".power_curve", "stands beside idle_watts and peak_watts; give the one or the others")
+	}
+	p.add(!(w.AsleepWatts >= 0 && w.AsleepWatts <= maxWatts), "power.asleep_watts", "is %g; watts run from 0 to %g", w.AsleepWatts, float64(maxWatts))
+	p.add(!(w.PricePerKWh >= 0 && w.PricePerKWh < 1e6), "power.price_per_kwh", "is %g; give what a kilowatt-hour costs, for example 0.25, or leave it out", w.PricePerKWh)
+	p.add(w.PricePerKWh > 0 && w.Currency == "", "power.currency", "is missing; say what price_per_kwh is in, for example EUR")
+	p.add(!(w.CarbonPerKWh >= 0 && w.CarbonPerKWh < 1e6), "power.carbon_per_kwh", "is %g; give the grams that are emitted for a kilowatt-hour, for example 380, or leave it out", w.CarbonPerKWh)
 }

@@ -49,6 +49,7 @@ func house() map[string]room {
 		"actuator": {level: 2, knows: []string{"actuator/gate", "actuator/trust"}, why: "the loop and the inbox"},
 
 		"actuator/watch":    {level: 2, knows: []string{"actuator/verdict"}, why: "the loop that looks after the hosts"},
+		"actuator/energy":   {level: 2, why: "the loop that looks after what hosts draw, and what they saved"},
 		"actuator/failover": {level: 2, knows: []string{"actuator/recovery"}, why: "the loop that looks after failures"},
 
 		"internal/virt":        {level: 3, why: "libvirt connections with deadlines, under the two rooms that speak libvirt"},
@@ -61,7 +62,7 @@ func house() map[string]room {
 		"actuator/fence":       {level: 3, knows: []string{"internal/secret"}, why: "adapter: turns hosts off and on through fence agents and Redfish"},
 		"actuator/power":       {level: 3, why: "adapter: shuts hosts down and wakes them, over what fences them"},
 		"actuator/definitions": {level: 3, knows: []string{"internal/secret"}, why: "adapter: bbolt; what VMs are defined by, encrypted"},
-		"actuator/memory":      {level: 3, knows: []string{"actuator/recovery"}, why: "adapter: a file; where VMs run that should, for the next start"},
+		"actuator/memory":      {level: 3, why: "adapter: files; what rooms must not forget, for the next start"},
 		"actuator/capture":     {level: 3, why: "adapter: files; what VMs showed before they were reset"},
 		"actuator/journal":     {level: 3, why: "adapter: bbolt"},
 		"actuator/slack":       {level: 3, why: "adapter: Slack"},
