@@ -112,7 +112,16 @@ func TestAHostSleepsAndWakes(t *testing.T) {
 		}
 		return err
 	})
-	time.Sleep(10 * time.Second)
+	eventually(t, time.Minute, "its BMC to say that it draws less, and that to be saved", func() error {
+		status, err := s.client.Power(ctx())
+		for _, h := range status.Hosts {
+			if h.Host == "host3" && h.Watts == cluster.Known(8) && h.Source == "ipmi" && h.IdleWatts == cluster.Known(120) && h.Today.SavedWh > 0 && h.Today.Wakes == 1 {
+				return nil
+			}
+		}
+		return fmt.Errorf("%+v %v", status, err)
+	})
+	t.Log(mustCLI(t, s, "power"))
 	if waiting, err := s.client.Failures(ctx()); err != nil || len(waiting) > 0 {
 		t.Errorf("a host that sleeps has not failed: %+v %v", waiting, err)
 	}
