@@ -31,8 +31,8 @@ deb: build ## Debian package of the exporter, bin/evenkeel-exporter_VERSION_amd6
 demo: build ## the whole loop on three real libvirt hosts on this machine
 	@test/demo
 
-test: lint race unit deb-test ## every test, those on real hypervisors included
-	@$(MAKE) --no-print-directory -j2 laws e2e
+test: lint race unit ## every test, those on real hypervisors included
+	@$(MAKE) --no-print-directory -j2 laws e2e deb-test
 
 check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
 

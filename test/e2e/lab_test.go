@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -73,6 +74,10 @@ func run(m *testing.M) int {
 	if err := startGuests(); err != nil {
 		fmt.Fprintln(os.Stderr, "FAIL:", err)
 		return 1
+	}
+	if flag.Parse(); flag.Lookup("test.run").Value.String() == "" {
+		defer func() { _, _ = xenhost("down") }() // also when its test never came
+		go bootXen()
 	}
 	return m.Run()
 }
