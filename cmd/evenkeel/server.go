@@ -107,6 +107,7 @@ type server struct {
 	fencer   *fence.Fencer
 	power    *power.Power
 	energy   *energy.Room
+	sizes    sizes
 	kept     *definitions.Store
 	failover *failover.Room
 	runbooks *runbook.Room
@@ -217,6 +218,8 @@ func (s *server) build(c config.Config) error {
 	s.api.SetFailures(s.failover)
 	s.api.SetCaptures(captures)
 	s.api.SetPower(s.energy)
+	s.sizes.server = s
+	s.api.SetSizer(&s.sizes)
 	if s.runbooks, err = s.newRunbooks(); err != nil {
 		return err
 	}
@@ -276,6 +279,7 @@ func (s *server) apply(c config.Config) error {
 	s.fencer.Configure(fenceHosts(c))
 	s.power.Configure(powerHosts(c))
 	s.energy.SetPolicy(energyPolicy(c))
+	s.sizes.configure(c.Rightsizing)
 	s.watch.SetPolicy(watchPolicy(c))
 	s.failover.SetPolicy(failoverPolicy(c))
 	s.analyzer.SetPolicy(analyzerPolicy(c))

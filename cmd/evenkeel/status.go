@@ -96,6 +96,9 @@ func ratio(n cluster.Number) string {
 }
 
 func size(bytes int64) string {
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%.0f KiB", float64(bytes)/(1<<10))
+	}
 	if bytes < 1<<30 {
 		return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20))
 	}

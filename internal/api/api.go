@@ -129,6 +129,7 @@ type Server struct {
 	failed   Failures
 	captured Captures
 	powered  Power
+	sizer    Sizer
 	runner   Runner
 	limits   limiters
 }
@@ -151,6 +152,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/hosts", Viewer, reads(s.hosts)},
 		{"GET", "/api/v1/failures", Viewer, reads(s.failures)},
 		{"GET", "/api/v1/power", Viewer, reads(s.power)},
+		{"GET", "/api/v1/rightsizing", Viewer, reads(s.rightsizing)},
 		{"GET", "/api/v1/impact", Viewer, reads(s.impact)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},

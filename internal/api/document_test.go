@@ -21,6 +21,7 @@ import (
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/analyzer/rightsize"
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/getkin/kin-openapi/openapi3"
@@ -135,7 +136,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
-		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](),
+		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](), "Rightsizing": reflect.TypeFor[rightsize.Report](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -235,7 +236,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/rightsizing", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
@@ -320,6 +321,12 @@ func (watched) Impact(s cluster.Snapshot, kind, name string) (recovery.Impact, e
 		{VM: "v1", Name: "web1", Host: "h1", State: cluster.VMRunning, Tags: []string{"a"}, Priority: "high", After: []string{"db"}, To: "h2", Reason: "it has room", Seconds: 11}, {VM: "v2", Name: "web2", Priority: "low"}}}, nil
 }
 
+type sized struct{ err error }
+
+func (z sized) Rightsizing(context.Context) (rightsize.Report, error) {
+	return filled[rightsize.Report](), z.err
+}
+
 type powered struct{}
 
 func (powered) Status() cluster.PowerStatus {
@@ -346,6 +353,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s.SetFailures(watched{})
 	s.SetCaptures(watched{})
 	s.SetPower(powered{})
+	s.SetSizer(sized{h.boardErr})
 	for _, q := range questions {
 		a.one(s, token, q)
 	}
@@ -391,6 +399,7 @@ func (a *answers) guards() {
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/power", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/rightsizing", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/recommendations/{id}/captures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/impact", "?of=host/h1", "", 404})
 	s.Configure(api.Access{Tokens: []api.Token{{Name: "eve", Secret: secret, Role: api.Viewer}}}, cluster.LevelManual)

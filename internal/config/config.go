@@ -22,19 +22,20 @@ type Config struct {
 	Hosts   []Host `yaml:"hosts"`
 	// SharedStorage names storage pools that are the same storage on every host that has them.
 	// Pools of kinds that are shared by nature (netfs, rbd, iscsi, …) need not be named.
-	SharedStorage []string   `yaml:"shared_storage"`
-	Reserve       Reserve    `yaml:"reserve"`
-	Scrape        Scrape     `yaml:"scrape"`
-	Analysis      Analysis   `yaml:"analysis"`
-	Stability     Stability  `yaml:"stability"`
-	Limits        Limits     `yaml:"limits"`
-	Automation    Automation `yaml:"automation"`
-	Migration     Migration  `yaml:"migration"`
-	Failures      Failures   `yaml:"failures"`
-	Power         Power      `yaml:"power"`
-	API           API        `yaml:"api"`
-	Journal       Journal    `yaml:"journal"`
-	Slack         *Slack     `yaml:"slack"`
+	SharedStorage []string    `yaml:"shared_storage"`
+	Reserve       Reserve     `yaml:"reserve"`
+	Scrape        Scrape      `yaml:"scrape"`
+	Analysis      Analysis    `yaml:"analysis"`
+	Stability     Stability   `yaml:"stability"`
+	Limits        Limits      `yaml:"limits"`
+	Automation    Automation  `yaml:"automation"`
+	Migration     Migration   `yaml:"migration"`
+	Failures      Failures    `yaml:"failures"`
+	Power         Power       `yaml:"power"`
+	Rightsizing   Rightsizing `yaml:"rightsizing"`
+	API           API         `yaml:"api"`
+	Journal       Journal     `yaml:"journal"`
+	Slack         *Slack      `yaml:"slack"`
 	// Alertmanager may begin Runbooks.
 	Alertmanager Alertmanager `yaml:"alertmanager"`
 	Runbooks     []Runbook    `yaml:"runbooks"`
@@ -389,9 +390,10 @@ func Default() Config {
 			Quarantine: Storm{Failures: 3, Window: Duration(24 * time.Hour)}, Definitions: Duration(time.Minute), KeepVersions: 10,
 			Guests: GuestWatch{Sensitivity: "medium", Window: Duration(2 * time.Minute), AtOnce: 3,
 				Custom: GuestFigures{Silent: Duration(time.Minute), Uptime: Duration(4 * time.Minute), Resets: 3, Within: Duration(24 * time.Hour)}}},
-		Power:   Power{Target: 0.63, Tolerance: 0.18, WakeAfter: Duration(5 * time.Minute), SleepAfter: Duration(40 * time.Minute), Horizon: Duration(6 * time.Hour), CycleWh: 20, MoveWh: 0.5, AsleepWatts: 5, MinHostsOn: 1, MaxProofAge: Duration(90 * 24 * time.Hour), EmptyTimeout: Duration(30 * time.Minute), WakeTimeout: Duration(10 * time.Minute)},
-		API:     API{Anonymous: "viewer"},
-		Journal: Journal{Retention: Duration(400 * 24 * time.Hour)},
+		Power:       Power{Target: 0.63, Tolerance: 0.18, WakeAfter: Duration(5 * time.Minute), SleepAfter: Duration(40 * time.Minute), Horizon: Duration(6 * time.Hour), CycleWh: 20, MoveWh: 0.5, AsleepWatts: 5, MinHostsOn: 1, MaxProofAge: Duration(90 * 24 * time.Hour), EmptyTimeout: Duration(30 * time.Minute), WakeTimeout: Duration(10 * time.Minute)},
+		Rightsizing: Rightsizing{Window: Duration(7 * 24 * time.Hour), IdleCPUCores: 0.05, IdleNetwork: 5 << 10, IdleDisk: 20 << 10},
+		API:         API{Anonymous: "viewer"},
+		Journal:     Journal{Retention: Duration(400 * 24 * time.Hour)},
 	}
 }
 

@@ -46,6 +46,7 @@ func (c Config) problems() problems {
 	c.checkFailures(&p)
 	c.checkReserve(&p)
 	c.checkPower(&p)
+	c.checkRightsizing(&p)
 	c.checkAutomation(&p)
 	c.checkAccess(&p)
 	c.checkSlack(&p)

@@ -37,6 +37,7 @@ func house() map[string]room {
 
 		"analyzer/detect":      {level: 1, knows: []string{"analyzer/admission"}, why: "judgement: what is wrong"},
 		"analyzer/plan":        {level: 1, knows: []string{"analyzer/admission", "analyzer/consolidate"}, why: "judgement: what would help"},
+		"analyzer/rightsize":   {level: 1, knows: []string{"analyzer/plan"}, why: "judgement: which VMs do nothing or have too much"},
 		"analyzer/consolidate": {level: 1, why: "judgement: which hosts could sleep"},
 		"analyzer/forecast":    {level: 1, why: "judgement: what is to be expected of the coming hour, and whether to believe it"},
 		"actuator/gate":        {level: 1, why: "judgement: may we, now"},
@@ -74,7 +75,7 @@ func house() map[string]room {
 		"internal/rehearsal":   {level: 3, knows: []string{"analyzer", "actuator/gate", "internal/simulator"}, why: "runs the analyzer and the gates against the simulator"},
 		"internal/planetlab":   {level: 3, knows: []string{"analyzer/consolidate"}, why: "adapter: a published workload on the cluster and by the rules of its paper"},
 		"internal/calamity":    {level: 3, knows: []string{"actuator/gate", "actuator/recovery", "actuator/verdict", "analyzer/plan"}, why: "adapter: a world in which things break, for the judgement on failures"},
-		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
+		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "analyzer/rightsize", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
 
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
 
