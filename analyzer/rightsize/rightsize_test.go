@@ -72,12 +72,12 @@ func TestWithTheseGoneAHostCanSleep(t *testing.T) {
 func TestWhatIsOversizedIsResizedWhereNothingIsIdle(t *testing.T) {
 	s := crowded()
 	u := busy(s)
-	for i := range 6 {
+	for i := range 8 {
 		u[i].MemoryBytes = cluster.Known(1 << 30)
 	}
 	u[0].CPUCores = 0.5
 	r := rightsize.Make(s, u, policy())
-	if len(r.Idle) != 0 || len(r.Oversized) != 6 || r.Sleep == nil || len(r.Sleep.Gone) != 0 || len(r.Sleep.Resized) == 0 || len(r.Sleep.Resized) == 6 {
+	if len(r.Idle) != 0 || len(r.Oversized) != 8 || r.Sleep == nil || len(r.Sleep.Gone) != 0 || len(r.Sleep.Resized) == 0 || len(r.Sleep.Resized) == 8 {
 		t.Fatalf("%+v %+v", r, r.Sleep)
 	}
 	if v := r.Oversized[0]; v.Name != "vm10" || v.WantedVCPUs != 1 || v.WantedMemoryBytes != 5<<28 {
