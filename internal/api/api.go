@@ -57,6 +57,8 @@ type Status struct {
 	Cluster string `json:"cluster"`
 	// Level is the cluster's automation level or, where that must be earned, the most that it can become.
 	Level cluster.Level `json:"automation_level"`
+	// Schedules are those that have levels of their own in force now.
+	Schedules []cluster.ScheduleState `json:"level_schedules,omitempty"`
 	// Earned are the kinds of action whose level is to be earned.
 	Earned []trust.Standing `json:"earned,omitempty"`
 	// SnapshotAt is when the newest snapshot was taken; zero before the first.
@@ -129,6 +131,7 @@ type Server struct {
 	failed   Failures
 	captured Captures
 	runner   Runner
+	times    Timetable
 	limits   limiters
 }
 
@@ -149,6 +152,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/status", Viewer, reads(s.status)},
 		{"GET", "/api/v1/hosts", Viewer, reads(s.hosts)},
 		{"GET", "/api/v1/failures", Viewer, reads(s.failures)},
+		{"GET", "/api/v1/schedules", Viewer, reads(s.schedules)},
 		{"GET", "/api/v1/impact", Viewer, reads(s.impact)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
@@ -191,7 +195,7 @@ func New(board Board, desk Desk, version string, reload func() error, log *slog.
 	return s
 }
 
-// Configure replaces who may do what, and the automation level that is shown.
+// Configure replaces who may do what, and the automation level that is shown where no timetable knows of another.
 func (s *Server) Configure(access Access, level cluster.Level) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,12 +207,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	board, err := s.board.Board()
-	s.mu.Lock()
-	level := s.level
-	s.mu.Unlock()
+	level, schedules := s.levelNow()
 	cases := s.desk.Counts()
 	st := Status{
-		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, SnapshotAt: board.Snapshot.At,
+		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, Schedules: schedules, SnapshotAt: board.Snapshot.At,
 		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(), Earned: s.desk.Standings(),
 		Open: cases[cluster.CaseOpen], Unknown: cases[cluster.CaseUnknown],
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Migration     Migration  `yaml:"migration"`
 	Failures      Failures   `yaml:"failures"`
 	Power         Power      `yaml:"power"`
+	Schedules     []Schedule `yaml:"schedules"`
 	API           API        `yaml:"api"`
 	Journal       Journal    `yaml:"journal"`
 	Slack         *Slack     `yaml:"slack"`

@@ -47,6 +47,7 @@ func (c Config) problems() problems {
 	c.checkReserve(&p)
 	c.checkPower(&p)
 	c.checkAutomation(&p)
+	c.checkSchedules(&p)
 	c.checkAccess(&p)
 	c.checkSlack(&p)
 	c.checkRunbooks(&p)

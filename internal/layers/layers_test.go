@@ -42,6 +42,7 @@ func house() map[string]room {
 		"actuator/gate":        {level: 1, why: "judgement: may we, now"},
 		"actuator/verdict":     {level: 1, why: "judgement: what has become of a host"},
 		"actuator/recovery":    {level: 1, knows: []string{"actuator/gate", "analyzer/plan"}, why: "judgement: what failed, and what to do about it"},
+		"actuator/schedule":    {level: 1, why: "judgement: what the schedules ask for, and what came of them"},
 		"actuator/trust":       {level: 1, why: "judgement: how far a kind of action is trusted to happen by itself"},
 
 		"exporter": {level: 2, why: "frame of the metric families"},
@@ -50,6 +51,8 @@ func house() map[string]room {
 
 		"actuator/watch":    {level: 2, knows: []string{"actuator/verdict"}, why: "the loop that looks after the hosts"},
 		"actuator/failover": {level: 2, knows: []string{"actuator/recovery"}, why: "the loop that looks after failures"},
+
+		"actuator/timetable": {level: 2, knows: []string{"actuator/schedule"}, why: "the loop that does what the schedules ask for"},
 
 		"internal/virt":        {level: 3, why: "libvirt connections with deadlines, under the two rooms that speak libvirt"},
 		"exporter/libvirt":     {level: 3, knows: []string{"internal/virt"}, why: "adapter: reads libvirt"},
@@ -61,7 +64,7 @@ func house() map[string]room {
 		"actuator/fence":       {level: 3, knows: []string{"internal/secret"}, why: "adapter: turns hosts off and on through fence agents and Redfish"},
 		"actuator/power":       {level: 3, why: "adapter: shuts hosts down and wakes them, over what fences them"},
 		"actuator/definitions": {level: 3, knows: []string{"internal/secret"}, why: "adapter: bbolt; what VMs are defined by, encrypted"},
-		"actuator/memory":      {level: 3, knows: []string{"actuator/recovery"}, why: "adapter: a file; where VMs run that should, for the next start"},
+		"actuator/memory":      {level: 3, knows: []string{"actuator/recovery", "actuator/schedule"}, why: "adapter: files; where VMs run that should, and what came of schedules, for the next start"},
 		"actuator/capture":     {level: 3, why: "adapter: files; what VMs showed before they were reset"},
 		"actuator/journal":     {level: 3, why: "adapter: bbolt"},
 		"actuator/slack":       {level: 3, why: "adapter: Slack"},

@@ -87,7 +87,7 @@ func faults() []fault {
 		{"an approval in advance never ends", "internal/cluster/order.go", "!at.Before(o.Until) || o.Policy", "false || o.Policy", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
 		{"the same person twice is two", "actuator/gate/approval.go", "return !s.Same(*q.Approval)", "return true", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
 		{"two people are not needed at level full", "actuator/gate/approval.go", "\tcase two:\n", "\tcase two && l != cluster.LevelFull:\n", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
-		{"a freeze ends at once", "actuator/gate/freeze.go", "now.Add(-f.Duration)", "now", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
+		{"a freeze ends at once", "internal/cluster/window.go", "now.Add(-w.Lasts)", "now", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
 		{"failures do not add up", "actuator/gate/storm.go", "if len(recent) < n {", "if true {", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
 		{"the hour's budget has no end", "actuator/gate/budget.go", "n >= limit.most", "n > limit.most+1", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
 		{"a link is not counted", "actuator/gate/concurrency.go", "link >= p.Link", "false", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
