@@ -3,6 +3,7 @@ package schedule
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ type Open struct {
 	Entered []string `json:"entered,omitempty"`
 	// Reached are the hosts that were as they should be, and when that was first seen.
 	Reached []Mark `json:"reached,omitempty"`
-	// Short are those that never were, by what was seen last; Troubles are what went wrong with them last.
+	// Short says of those that never were what they lacked when it was looked last; Troubles are the last steps that failed, by host.
 	Short    []string          `json:"short,omitempty"`
 	Troubles map[string]string `json:"troubles,omitempty"`
 }
@@ -114,21 +115,11 @@ func (s Schedule) failures(o Open) []string {
 			list = append(list, fmt.Sprintf("%s was back at %s, after %s", m.Host, s.clock(m.At), s.clock(o.At)))
 		}
 	}
-	for _, host := range o.Short {
-		list = append(list, strings.TrimSuffix(fmt.Sprintf("%s %s: %s", host, s.missing(), o.Troubles[host]), ": "))
+	list = append(list, o.Short...)
+	for _, host := range slices.Sorted(maps.Keys(o.Troubles)) {
+		list = append(list, host+": "+o.Troubles[host])
 	}
 	return list
-}
-
-// missing says what it is that a host is not.
-func (s Schedule) missing() string {
-	switch s.Kind {
-	case cluster.ScheduleMaintenance:
-		return "is not empty"
-	case cluster.ScheduleWake:
-		return "is not back"
-	}
-	return "is not awake"
 }
 
 // standing says of an open turn what is not as it should be yet.

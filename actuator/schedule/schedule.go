@@ -7,6 +7,7 @@ package schedule
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -43,8 +44,9 @@ type Host struct {
 	Kept  bool
 	By    string
 	Until time.Time
-	// Empty tells that it is in maintenance and nothing runs on it any more.
-	Empty bool
+	// Looked tells that it was seen since it is in maintenance, and Left which VMs ran on it then.
+	Looked bool
+	Left   []string
 	// WakeTook is how long it took the last time until it was back, 0 for not known.
 	WakeTook time.Duration
 }
@@ -97,12 +99,12 @@ func (s Schedule) look(page Page, hosts []Host, now time.Time) (Page, []Step) {
 	var steps []Step
 	page.Open.Short = nil
 	for _, h := range s.about(hosts) {
-		switch {
+		switch lack := s.lack(h); {
 		case page.Open.has(h.Name):
-		case s.reached(h):
+		case lack == "":
 			page.Open.Reached = append(page.Open.Reached, Mark{Host: h.Name, At: now})
 		default:
-			page.Open.Short = append(page.Open.Short, h.Name)
+			page.Open.Short = append(page.Open.Short, h.Name+" "+lack)
 		}
 		if h.By == s.Name && !slices.Contains(page.Open.Entered, h.Name) {
 			page.Open.Entered = append(page.Open.Entered, h.Name)
@@ -153,17 +155,36 @@ func (s Schedule) about(hosts []Host) []Host {
 	return list
 }
 
-// reached tells whether the host is as the schedule wants it.
-func (s Schedule) reached(h Host) bool {
-	switch s.Kind {
-	case cluster.ScheduleNeverSleep:
-		return !h.Asleep
-	case cluster.ScheduleWake:
-		return !h.Asleep && h.On
-	case cluster.ScheduleMaintenance:
-		return h.Kept && h.Empty
+// lack says what the host is not yet that the schedule wants it to be, or "".
+func (s Schedule) lack(h Host) string {
+	switch {
+	case s.Kind == cluster.ScheduleMaintenance && h.Asleep:
+		return "is off: evenkeel keeps it in standby"
+	case s.Kind == cluster.ScheduleMaintenance && !h.Kept:
+		return "is not in maintenance"
+	case s.Kind == cluster.ScheduleMaintenance && !h.Looked:
+		return "was not seen since it is in maintenance"
+	case s.Kind == cluster.ScheduleMaintenance && len(h.Left) > 0:
+		return "is not empty: " + some(h.Left)
+	case s.Kind == cluster.ScheduleMaintenance, s.Kind == cluster.ScheduleLevel:
+		return ""
+	case h.Asleep && h.Called:
+		return "sleeps, and is to be woken"
+	case h.Asleep:
+		return "sleeps"
+	case s.Kind == cluster.ScheduleWake && !h.On:
+		return "does not answer, and evenkeel did not turn it off"
 	}
-	return true
+	return ""
+}
+
+// some are the first of the names, and how many more there are.
+func some(names []string) string {
+	const few = 3
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
 
 // step is what is to be done to the host, if anything.

@@ -118,9 +118,9 @@ func TestMaintenanceOfASchedule(t *testing.T) {
 }
 
 func TestWhatCameOfAWindow(t *testing.T) {
-	empty := schedule.Host{Name: "h1", On: true, Kept: true, By: "s", Until: after(4 * time.Hour), Empty: true}
-	full := empty
-	full.Empty = false
+	empty := schedule.Host{Name: "h1", On: true, Kept: true, By: "s", Until: after(4 * time.Hour), Looked: true}
+	full, unseen := empty, empty
+	full.Left, unseen.Looked = []string{"web1", "web2", "web3", "web4", "db1"}, false
 	up, asleep := schedule.Host{Name: "h1", On: true}, schedule.Host{Name: "h1", Asleep: true}
 	type look struct {
 		at time.Duration
@@ -132,20 +132,23 @@ func TestWhatCameOfAWindow(t *testing.T) {
 		result string
 		reason string
 	}{
-		"it is open":                        {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, up}, {time.Hour, full}}, "open", "h1 is not empty"},
+		"it is open":                        {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, up}, {time.Hour, full}}, "open", "h1 is not empty: web1, web2, web3 and 2 more"},
+		"it is not seen":                    {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, up}, {time.Hour, unseen}}, "open", "h1 was not seen since it is in maintenance"},
+		"it sleeps":                         {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, asleep}}, "open", "h1 is off: evenkeel keeps it in standby"},
 		"it was emptied":                    {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, up}, {time.Hour, empty}, {4 * time.Hour, up}}, "done", ""},
-		"it was not":                        {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, up}, {time.Hour, full}, {4 * time.Hour, up}}, "failed", "h1 is not empty"},
+		"it was not":                        {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, up}, {time.Hour, full}, {4 * time.Hour, up}}, "failed", "h1 is not empty: web1, web2, web3 and 2 more"},
 		"it was, and the end was not seen":  {daily(cluster.ScheduleMaintenance, "h1"), []look{{0, up}, {time.Hour, empty}, {9 * time.Hour, up}}, "done", ""},
 		"it began late":                     {daily(cluster.ScheduleMaintenance, "h1"), []look{{time.Hour, empty}}, "open", "it began late, at Fri 01:00 UTC: the server was down"},
 		"it began late and is over":         {daily(cluster.ScheduleMaintenance, "h1"), []look{{time.Hour, empty}, {5 * time.Hour, up}}, "done", "it began late, at Fri 01:00 UTC: the server was down"},
 		"nobody looked":                     {daily(cluster.ScheduleMaintenance, "h1"), []look{{5 * time.Hour, up}}, "missed", "the server was down"},
 		"nobody looked three times":         {daily(cluster.ScheduleMaintenance, "h1"), []look{{53 * time.Hour, up}}, "missed", "the server was down, 3 times in a row"},
-		"nobody looked, and then it opened": {daily(cluster.ScheduleMaintenance, "h1"), []look{{25 * time.Hour, up}}, "open", "it began late, at Sat 01:00 UTC: the server was down; h1 is not empty"},
+		"nobody looked, and then it opened": {daily(cluster.ScheduleMaintenance, "h1"), []look{{25 * time.Hour, up}}, "open", "it began late, at Sat 01:00 UTC: the server was down; h1 is not in maintenance"},
 		"it is awake":                       {daily(cluster.ScheduleNeverSleep), []look{{0, asleep}, {time.Minute, up}, {4 * time.Hour, up}}, "done", ""},
-		"it was never awake":                {daily(cluster.ScheduleNeverSleep), []look{{0, asleep}, {time.Minute, asleep}, {4 * time.Hour, asleep}}, "failed", "h1 is not awake"},
+		"it was never awake":                {daily(cluster.ScheduleNeverSleep), []look{{0, asleep}, {time.Minute, asleep}, {4 * time.Hour, asleep}}, "failed", "h1 sleeps"},
 		"it was back in time":               {backBy("h1"), []look{{-12 * time.Minute, asleep}, {-time.Minute, up}, {time.Hour, up}}, "done", ""},
 		"it was back late":                  {backBy("h1"), []look{{-12 * time.Minute, asleep}, {time.Minute, up}, {time.Hour, up}}, "failed", "h1 was back at Fri 00:01 UTC, after Fri 00:00 UTC"},
-		"it is off, and not by us":          {backBy("h1"), []look{{-12 * time.Minute, schedule.Host{Name: "h1"}}, {time.Hour, up}}, "failed", "h1 is not back"},
+		"it is off, and not by us":          {backBy("h1"), []look{{-12 * time.Minute, schedule.Host{Name: "h1"}}, {time.Hour, up}}, "failed", "h1 does not answer, and evenkeel did not turn it off"},
+		"it is being woken":                 {backBy("h1"), []look{{-12 * time.Minute, schedule.Host{Name: "h1", Asleep: true, Called: true}}}, "open", "h1 sleeps, and is to be woken"},
 		"levels":                            {daily(cluster.ScheduleLevel), []look{{0, up}, {4 * time.Hour, up}}, "done", ""},
 	} {
 		book, now := looked(), day()
@@ -180,11 +183,11 @@ func TestWhatWentWrongIsNoted(t *testing.T) {
 			t.Errorf("told %d times: fresh is %v", i+1, fresh)
 		}
 	}
-	if st := s.State(book, day()); st.Reason != "h1 is not empty: the disk is full" {
+	if st := s.State(book, day()); st.Reason != "h1 is not in maintenance; h1: the disk is full" {
 		t.Errorf("%q", st.Reason)
 	}
 	book, _ = book.Note(steps[0], "")
-	if st := s.State(book, day()); st.Reason != "h1 is not empty" {
+	if st := s.State(book, day()); st.Reason != "h1 is not in maintenance" {
 		t.Errorf("%q", st.Reason)
 	}
 }
@@ -207,7 +210,7 @@ func (w *world) take(steps []schedule.Step, now time.Time) {
 	for i := range w.hosts {
 		h := &w.hosts[i]
 		if h.Kept && h.By != "" && !now.Before(h.Until) {
-			h.Kept, h.By, h.Empty = false, "", false
+			h.Kept, h.By, h.Looked = false, "", false
 		}
 		for _, s := range steps {
 			if s.Host != h.Name {
@@ -217,9 +220,9 @@ func (w *world) take(steps []schedule.Step, now time.Time) {
 			case schedule.Call:
 				h.Asleep, h.On = false, true
 			case schedule.Enter:
-				h.Kept, h.By, h.Until, h.Empty = true, s.Schedule, s.Until, true
+				h.Kept, h.By, h.Until, h.Looked = true, s.Schedule, s.Until, true
 			case schedule.Leave:
-				h.Kept, h.By, h.Empty = false, "", false
+				h.Kept, h.By, h.Looked = false, "", false
 			}
 		}
 	}

@@ -160,7 +160,8 @@ func (r *Room) hosts(list []schedule.Schedule, now time.Time) []schedule.Host {
 			h.Asleep, h.Called = !o.Rest.Asleep.IsZero(), o.Rest.Due(now)
 		}
 		if o := orders.Maintenance(w.Host, now); o != nil {
-			h.Kept, h.Until, h.Empty = true, o.Until, isEmpty(snap, w.Host, o.Word.At)
+			h.Kept, h.Until = true, o.Until
+			h.Left, h.Looked = left(snap, w.Host, o.Word.At)
 			if ofSchedule(*o) {
 				h.By = strings.TrimPrefix(o.Word.Who, who(""))
 			}
@@ -179,13 +180,18 @@ func ofSchedule(o cluster.Order) bool {
 	return o.Kind == cluster.OrderMaintenance && o.Word.Via == cluster.ViaSchedule
 }
 
-// isEmpty tells whether nothing runs on the host by a snapshot that knows of the order.
-func isEmpty(s cluster.Snapshot, host string, since time.Time) bool {
+// left are the VMs that run on the host, by a snapshot that knows of the order.
+func left(s cluster.Snapshot, host string, since time.Time) (vms []string, looked bool) {
 	h, known := s.Host(host)
 	if !known || h.State != cluster.HostMaintenance || s.At.Before(since) || s.GapOf(cluster.HostSubject(host)) != "" {
-		return false
+		return nil, false
 	}
-	return !slices.ContainsFunc(s.VMs, func(v cluster.VM) bool { return v.Host == host && v.State.Active() })
+	for _, v := range s.VMs {
+		if v.Host == host && v.State.Active() {
+			vms = append(vms, v.Label())
+		}
+	}
+	return vms, true
 }
 
 // tell logs what begins and what came of what has ended.

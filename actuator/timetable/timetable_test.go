@@ -116,7 +116,7 @@ func inAnHour(kind string, hosts ...string) schedule.Schedule {
 
 func TestAScheduledMaintenanceIsEndedByAnotherServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{running: []cluster.VM{{ID: "v1", Host: "h1", State: cluster.VMRunning}}}
+		s := &stage{running: []cluster.VM{{ID: "v1", Name: "web1", Host: "h1", State: cluster.VMRunning}}}
 		patches := inAnHour(cluster.ScheduleMaintenance, "h1")
 		r, reg, stop := s.serve(t, patches)
 		time.Sleep(time.Hour + 30*time.Second)
@@ -124,7 +124,7 @@ func TestAScheduledMaintenanceIsEndedByAnotherServer(t *testing.T) {
 		if o == nil || o.Word.Who != "schedule patches" || o.Word.Via != cluster.ViaSchedule || !o.Until.Equal(time.Time(patches.Begins.(once)).Add(4*time.Hour)) {
 			t.Fatalf("%+v", o)
 		}
-		if st := r.Schedules()[0]; st.Result != "open" || st.Reason != "h1 is not empty" {
+		if st := r.Schedules()[0]; st.Result != "open" || st.Reason != "h1 is not empty: web1" {
 			t.Errorf("%+v", st)
 		}
 		if n, err := testutil.GatherAndCount(reg, "evenkeel_schedule_open", "evenkeel_schedule_last_success", "evenkeel_schedule_last_timestamp_seconds"); n != 1 || err != nil {
@@ -182,7 +182,7 @@ func TestWhatCannotBeDoneIsTriedAgain(t *testing.T) {
 		r, _, stop := s.serve(t, inAnHour(cluster.ScheduleMaintenance, "h1"))
 		defer stop()
 		time.Sleep(time.Hour + time.Minute)
-		if st := r.Schedules()[0]; st.Reason != "h1 is not empty: the disk is full" || len(s.Orders()) != 0 {
+		if st := r.Schedules()[0]; st.Reason != "h1 is not in maintenance; h1: the disk is full" || len(s.Orders()) != 0 {
 			t.Errorf("%+v", st)
 		}
 		s.broken = nil

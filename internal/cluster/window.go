@@ -30,12 +30,22 @@ func (w Window) TurnAt(at time.Time) Turn {
 	return Turn{At: at, Begin: at.Add(-w.Lead), End: at.Add(w.Lasts)}
 }
 
-// Turn returns the turn that the time is in. Where two overlap it is the one that ends later.
+// Turn returns the turn that the time is in. Where two overlap it is the one that ends later. It looks back further and further,
+// so that windows of days that begin every minute cost no more than others.
 func (w Window) Turn(now time.Time) (t Turn, open bool) {
-	for at := w.Begins.Next(now.Add(-w.Lasts)); !at.IsZero() && !at.Add(-w.Lead).After(now); at = w.Begins.Next(at) {
-		t, open = w.TurnAt(at), true
+	last, first := now.Add(w.Lead), now.Add(-w.Lasts) // the instants that it may be about lie behind first, up to last
+	for back := time.Hour; ; back *= 2 {
+		from := last.Add(-back)
+		if from.Before(first) {
+			from = first
+		}
+		for at := w.Begins.Next(from); !at.IsZero() && !at.After(last); at = w.Begins.Next(at) {
+			t, open = w.TurnAt(at), true
+		}
+		if open || from.Equal(first) {
+			return t, open
+		}
 	}
-	return t, open
 }
 
 // Awake is a window in which hosts are not to sleep.

@@ -119,11 +119,30 @@ func (c Config) checkSchedules(p *problems) {
 		}
 		p.add(said != 1, key, "says %d things to do; give exactly one of never_sleep, wake, maintenance and level", said)
 		_, err := s.Begins()
+		p.add(s.overlaps(), key+".duration", "is %s, and it begins again before that is over; make it shorter, or have it begin less often", time.Duration(s.Duration))
 		p.add(err != nil, key+".schedule", "cannot be read: %v; write five fields of cron, for example \"0 7 * * 1-5\", and a time_zone such as Europe/Paris", err)
 		p.add(s.Duration == 0, key+".duration", "is missing; say how long it lasts, for example 4h")
 		p.add(s.Duration != 0 && (s.Duration < Duration(time.Minute) || s.Duration > maxWindow), key+".duration", "is %s; it runs from 1m to 7d", time.Duration(s.Duration))
 		c.checkScheduled(p, key+"."+s.Kind(), s)
 	}
+}
+
+// overlaps tells whether the window begins again before it has closed, of which nobody could say what came of it. It counts in days
+// of 24 hours: that a window of a whole day is longer than the one on which clocks are put forward is no matter.
+func (s Schedule) overlaps() bool {
+	begins, err := times(s.Schedule, "UTC")
+	if err != nil {
+		return false // which is said already
+	}
+	at := begins.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	for range 400 { // more than a year of what comes daily
+		next := begins.Next(at)
+		if next.IsZero() || next.Sub(at) < time.Duration(s.Duration) {
+			return !next.IsZero()
+		}
+		at = next
+	}
+	return false
 }
 
 // checkScheduled looks at what a schedule does.

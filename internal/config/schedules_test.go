@@ -29,6 +29,7 @@ func TestWhatIsWrongAboutSchedulesIsNamed(t *testing.T) {
 		`{name: a, schedule: "0 2 * * *", never_sleep: {}}`:                                                          "schedules[0].duration: is missing; say how long it lasts",
 		`{name: a, schedule: "0 2 * * *", duration: 30s, never_sleep: {}}`:                                           "schedules[0].duration: is 30s; it runs from 1m to 7d",
 		`{name: a, schedule: "0 2 * * *", duration: 8d, never_sleep: {}}`:                                            "schedules[0].duration: is 192h0m0s",
+		`{name: a, schedule: "0 * * * *", duration: 2h, never_sleep: {}}`:                                            "schedules[0].duration: is 2h0m0s, and it begins again before that is over",
 		`{name: a, ` + nightly + `}`:                                                                                 "schedules[0]: says 0 things to do; give exactly one",
 		`{name: a, ` + nightly + `, never_sleep: {}, level: {automation: full}}`:                                     "schedules[0]: says 2 things to do",
 		`{name: a, ` + nightly + `, never_sleep: {hosts: [h9]}}`:                                                     `schedules[0].never_sleep.hosts[0]: "h9" is not under hosts`,
@@ -48,6 +49,12 @@ func TestWhatIsWrongAboutSchedulesIsNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "f.yml:") {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
+	}
+}
+
+func TestAWindowMayLastAllDay(t *testing.T) {
+	if _, err := Parse("f.yml", []byte(scheduled+`  - {name: a, schedule: "0 0 * * *", time_zone: Europe/Paris, duration: 24h, never_sleep: {}}`+"\n")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -249,6 +249,17 @@ func faults() []fault {
 		{"jobs of before are not noted", "actuator/watch/watch.go", "h.busy[vm] = s.SeenAt", "_ = vm", "./actuator/watch", "TestTheLastWordsOnAVM"},
 		{"a VM that has left is still there", "actuator/watch/watch.go", "h.left[vm] = true", "h.left[vm] = false", "./actuator/watch", "TestTheLastWordsOnAVM"},
 		{"two hosts of a domain are turned off at once", "actuator/gate/concurrency.go", `policy.Domains[a.From] != "" &&`, `false &&`, "./actuator/gate", "TestAHostIsTurnedOffOnlyWhenNothingIsHeardOfIt"},
+		// Schedules hold in their windows alone, and people's words count for more.
+		{"a schedule keeps no host awake", "actuator/gate/schedule.go", `if name == "" {`, `if name == "" || true {`, "./actuator/gate", "TestAScheduleKeepsAHostAwakeWhoeverAsks"},
+		{"a window that begins meanwhile lets the host sleep", "actuator/standby.go", `a.currentPolicy().Gate.Awake, host, now); name != ""`, `a.currentPolicy().Gate.Awake, host, now); name != "" && false`, "./actuator", "TestAWindowThatBeginsWhileAHostIsEmptiedKeepsItOn"},
+		{"a host is advised to sleep in a window", "analyzer/plan/power.go", `host.ID, w.snap.At); kept != ""`, `host.ID, w.snap.At); kept != "" && false`, "./analyzer/plan", "TestASchedulesHostsStayOnAndOthersSleep"},
+		{"a schedule wakes what evenkeel did not turn off", "actuator/schedule/schedule.go", "return step, h.Asleep && !h.Called && !now.Before", "return step, !h.Called && !now.Before", "./actuator/schedule", "TestLawEveryTurnIsAccountedForAndPeopleAreLeftAlone"},
+		{"a schedule ends a person's maintenance", "actuator/schedule/schedule.go", `if h.Kept && h.By != "" && !wanted {`, "if h.Kept && !wanted {", "./actuator/schedule", "TestMaintenanceOfASchedule"},
+		{"a schedule begins anew what a person ended", "actuator/schedule/schedule.go", "!h.Kept && !ours ||", "!h.Kept && (!ours || true) ||", "./actuator/schedule", "TestMaintenanceOfASchedule"},
+		{"what was missed is not said", "actuator/schedule/book.go", "if missed == 0 {", "if missed >= 0 {", "./actuator/schedule", "TestWhatCameOfAWindow"},
+		{"a level outlives its window", "actuator/hours.go", "h.Turn(now); !open {", "h.Turn(now); !open && now.IsZero() {", "./actuator", "TestALevelIsInForceInItsWindowAlone"},
+		{"the boldest of several levels counts", "actuator/hours.go", "min(p.Gate.Level, h.Level)", "max(p.Gate.Level, h.Level)", "./actuator", "TestLawTheMostCautiousWindowCounts"},
+		{"what falls into the hour that is left out comes an hour late", "internal/config/times.go", "\t\treturn from\n", "\t\treturn t\n", "./internal/config", "TestTimesOnDaysOnWhichTheClockIsChanged"},
 	}
 }
 
