@@ -97,7 +97,8 @@ func (s Schedule) look(page Page, hosts []Host, now time.Time) (Page, []Step) {
 		return page, nil
 	}
 	var steps []Step
-	page.Open.Short = nil
+	troubles := page.Open.Troubles
+	page.Open.Short, page.Open.Troubles = nil, map[string]string{}
 	for _, h := range s.about(hosts) {
 		switch lack := s.lack(h); {
 		case page.Open.has(h.Name):
@@ -109,8 +110,12 @@ func (s Schedule) look(page Page, hosts []Host, now time.Time) (Page, []Step) {
 		if h.By == s.Name && !slices.Contains(page.Open.Entered, h.Name) {
 			page.Open.Entered = append(page.Open.Entered, h.Name)
 		}
-		if step, ok := s.step(h, *page.Open, now); ok {
-			steps = append(steps, step)
+		step, todo := s.step(h, *page.Open, now)
+		if !todo {
+			continue // what failed before is of no matter now
+		}
+		if steps = append(steps, step); troubles[h.Name] != "" {
+			page.Open.Troubles[h.Name] = troubles[h.Name]
 		}
 	}
 	return page, steps
@@ -130,11 +135,8 @@ func (s Schedule) account(page Page, turn cluster.Turn, open bool, now time.Time
 	if s.Kind == cluster.ScheduleWake {
 		due = turn.At // that there was less time for it than there could have been is no matter
 	}
-	switch late := now.Sub(due) > tolerance; {
-	case late && !page.Known.IsZero() && page.Known.Before(due):
-		page.Open.Late = "it began late, at " + s.clock(now) + ": the server was down"
-	case late:
-		page.Open.Late = "it began late, at " + s.clock(now) + ": it was configured then"
+	if !page.Known.IsZero() && page.Known.Before(due) && now.Sub(due) > tolerance {
+		page.Open.Late = "began late at " + s.clock(now) + ", the server was down"
 	}
 	return page
 }
@@ -163,7 +165,7 @@ func (s Schedule) lack(h Host) string {
 	case s.Kind == cluster.ScheduleMaintenance && !h.Kept:
 		return "is not in maintenance"
 	case s.Kind == cluster.ScheduleMaintenance && !h.Looked:
-		return "was not seen since it is in maintenance"
+		return "has not been seen since it entered maintenance"
 	case s.Kind == cluster.ScheduleMaintenance && len(h.Left) > 0:
 		return "is not empty: " + some(h.Left)
 	case s.Kind == cluster.ScheduleMaintenance, s.Kind == cluster.ScheduleLevel:
@@ -198,7 +200,7 @@ func (s Schedule) step(h Host, o Open, now time.Time) (Step, bool) {
 		step.Why = "schedule " + s.Name + " wants it back by " + s.clock(o.At)
 		return step, h.Asleep && !h.Called && !now.Before(o.At.Add(-s.ahead(h)))
 	case cluster.ScheduleMaintenance:
-		step.Do, step.Why = Enter, "schedule "+s.Name+", until "+s.clock(o.End)
+		step.Do = Enter
 		ours := slices.Contains(o.Entered, h.Name)
 		// What a person ended is not begun again, and what a person began is not touched.
 		return step, !h.Kept && !ours || h.By == s.Name && !h.Until.Equal(o.End)
@@ -230,7 +232,7 @@ func leaving(list []Schedule, book Book, hosts []Host) []Step {
 
 // clock writes a time as the people of the schedule's zone do.
 func (s Schedule) clock(t time.Time) string {
-	return t.In(cmp.Or(s.Zone, time.UTC)).Format("Mon 15:04 MST")
+	return t.In(cmp.Or(s.Zone, time.UTC)).Format("15:04 MST")
 }
 
 // What says in words what the schedule does.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 // stage is a cluster of two hosts, an orders' desk and a disk.
 type stage struct {
+	mu      sync.Mutex
 	orders  cluster.Orders
 	said    []string
 	called  []string
@@ -28,9 +30,29 @@ type stage struct {
 	running []cluster.VM
 }
 
-func (s *stage) Orders() cluster.Orders { return s.orders.InForce(time.Now()) }
+// with does something while nobody else does.
+func (s *stage) with(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *stage) Orders() cluster.Orders {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.orders.InForce(time.Now())
+}
+
+// heard are the orders that were given and lifted, and the hosts that were called.
+func (s *stage) heard() (orders, calls []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.said), slices.Clone(s.called)
+}
 
 func (s *stage) Order(o cluster.Order) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.said = append(s.said, "order "+o.ID()+" by "+o.Word.Who)
 	if s.broken != nil {
 		return s.broken
@@ -40,12 +62,16 @@ func (s *stage) Order(o cluster.Order) error {
 }
 
 func (s *stage) Lift(o cluster.Order) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.said = append(s.said, "lift "+o.ID())
 	s.orders = slices.DeleteFunc(s.orders, func(old cluster.Order) bool { return old.ID() == o.ID() })
 	return nil
 }
 
 func (s *stage) Call(host string, word cluster.Approval) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.called = append(s.called, host+": "+word.Reason)
 	for i := range s.orders {
 		if s.orders[i].ID() == "standby host/"+host {
@@ -68,7 +94,8 @@ func (s *stage) Hosts() []cluster.HostWatch {
 }
 
 func (s *stage) seen() cluster.Snapshot {
-	snap := cluster.Snapshot{At: time.Now(), Hosts: []cluster.Host{{ID: "h1", State: cluster.HostUp}, {ID: "h2", State: cluster.HostUp}}, VMs: s.running}
+	snap := cluster.Snapshot{At: time.Now(), Hosts: []cluster.Host{{ID: "h1", State: cluster.HostUp}, {ID: "h2", State: cluster.HostUp}}}
+	s.with(func() { snap.VMs = s.running })
 	for i, h := range snap.Hosts {
 		if s.Orders().Maintenance(h.ID, time.Now()) != nil {
 			snap.Hosts[i].State = cluster.HostMaintenance
@@ -80,6 +107,8 @@ func (s *stage) seen() cluster.Snapshot {
 func (s *stage) Load() (schedule.Book, error) { return s.book, s.unread }
 
 func (s *stage) Save(b schedule.Book) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.saves++
 	s.book = b
 	return s.broken
@@ -130,14 +159,14 @@ func TestAScheduledMaintenanceIsEndedByAnotherServer(t *testing.T) {
 		if n, err := testutil.GatherAndCount(reg, "evenkeel_schedule_open", "evenkeel_schedule_last_success", "evenkeel_schedule_last_timestamp_seconds"); n != 1 || err != nil {
 			t.Errorf("%d samples, %v", n, err)
 		}
-		s.running = nil
+		s.with(func() { s.running = nil })
 		time.Sleep(10 * time.Second)
 		stop()
 		time.Sleep(time.Hour)
 		_, _, stop = s.serve(t, patches)
 		time.Sleep(time.Minute)
-		if len(s.said) != 1 {
-			t.Errorf("the next server orders it once more: %q", s.said)
+		if said, _ := s.heard(); len(said) != 1 {
+			t.Errorf("the next server orders it once more: %q", said)
 		}
 		stop()
 		time.Sleep(4 * time.Hour)
@@ -166,12 +195,12 @@ func TestAHostThatSleepsIsCalledOnce(t *testing.T) {
 		_, _, stop := s.serve(t, back)
 		defer stop()
 		time.Sleep(time.Hour - 5*time.Minute - 6*time.Second)
-		if len(s.called) != 0 {
-			t.Errorf("it was called too early: %q", s.called)
+		if _, called := s.heard(); len(called) != 0 {
+			t.Errorf("it was called too early: %q", called)
 		}
 		time.Sleep(time.Minute)
-		if len(s.called) != 1 || !strings.Contains(s.called[0], "h2: schedule patches wants it back by ") {
-			t.Errorf("%q", s.called)
+		if _, called := s.heard(); len(called) != 1 || !strings.Contains(called[0], "h2: schedule patches wants it back by ") {
+			t.Errorf("%q", called)
 		}
 	})
 }
@@ -185,7 +214,7 @@ func TestWhatCannotBeDoneIsTriedAgain(t *testing.T) {
 		if st := r.Schedules()[0]; st.Reason != "h1 is not in maintenance; h1: the disk is full" || len(s.Orders()) != 0 {
 			t.Errorf("%+v", st)
 		}
-		s.broken = nil
+		s.with(func() { s.broken = nil })
 		time.Sleep(time.Minute)
 		if st := r.Schedules()[0]; st.Reason != "" || len(s.Orders()) != 1 {
 			t.Errorf("%+v", st)
@@ -219,8 +248,8 @@ func TestAScheduleThatWasTakenAwayEndsItsMaintenance(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		r.SetSchedules(nil)
 		time.Sleep(time.Minute)
-		if len(s.Orders()) != 0 || len(s.said) != 2 {
-			t.Errorf("%+v %q", s.Orders(), s.said)
+		if said, _ := s.heard(); len(s.Orders()) != 0 || len(said) != 2 {
+			t.Errorf("%+v %q", s.Orders(), said)
 		}
 	})
 }
@@ -230,4 +259,28 @@ func TestABookThatCannotBeReadIsSaid(t *testing.T) {
 	if _, err := New(s, s, s.seen, s, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "schedules.json") {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestWhatAPersonEndsInTheWindowStaysEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{}
+		patches := inAnHour(cluster.ScheduleMaintenance, "h1")
+		_, _, stop := s.serve(t, patches)
+		time.Sleep(time.Hour + time.Minute)
+		if err := s.Lift(s.Orders()[0]); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		stop()
+		r, _, stop := s.serve(t, patches) // the next server knows it too
+		defer stop()
+		time.Sleep(time.Hour)
+		if said, _ := s.heard(); len(s.Orders()) != 0 || len(said) != 2 {
+			t.Errorf("%q", said)
+		}
+		time.Sleep(2 * time.Hour)
+		if st := r.Schedules()[0]; st.Result != "done" || !st.Ended.After(st.Last) {
+			t.Errorf("it was empty for a minute: %+v", st)
+		}
+	})
 }
