@@ -12,7 +12,7 @@ GO := GOFLAGS='-mod=readonly -tags=$(TAGS)' CGO_ENABLED=1 go
 with = dir=$$(test/install $(1)) && export PATH="$${dir:+$$dir:}$$PATH"
 # The tests on real hypervisors make namespaces, which takes root.
 EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
-PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./analyzer/plan/... ./analyzer/consolidate/... ./analyzer/forecast/... ./actuator/gate/... ./actuator/trust/... ./actuator/verdict/... ./actuator/recovery/...
+PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./analyzer/plan/... ./analyzer/consolidate/... ./analyzer/forecast/... ./actuator/gate/... ./actuator/trust/... ./actuator/verdict/... ./actuator/recovery/... ./actuator/schedule/...
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
 

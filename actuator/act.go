@@ -62,7 +62,8 @@ func (a *Actuator) unasked() []cluster.Case {
 // alone tells whether the case may happen without a person's word on it, as far as that can be told without a look
 // at the world. The caller holds mu.
 func (a *Actuator) alone(c cluster.Case) bool {
-	q := gate.Question{Now: time.Now(), Policy: a.policy.Gate, Rec: c.Recommendation, Orders: a.orders, WatchBegan: a.watchBegan(), Snoozed: c.Snoozed, Earned: a.earnedLevel(c.Recommendation.Policy)}
+	now := time.Now()
+	q := gate.Question{Now: now, Policy: a.policy.inForce(now).Gate, Rec: c.Recommendation, Orders: a.orders, WatchBegan: a.watchBegan(), Snoozed: c.Snoozed, Earned: a.earnedLevel(c.Recommendation.Policy)}
 	return gate.Open(gate.Ask(gate.Forehand(), q))
 }
 

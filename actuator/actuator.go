@@ -93,6 +93,8 @@ type Policy struct {
 	// Earned are the kinds of action whose level is to be earned, Trust what that takes.
 	Earned []string
 	Trust  trust.Policy
+	// Hours are times with levels of their own.
+	Hours []Hours
 }
 
 // Timing of the loop. They are not policy: nobody needs to change them.
@@ -220,7 +222,7 @@ func (a *Actuator) SetPolicy(p Policy) {
 func (a *Actuator) currentPolicy() Policy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.policy
+	return a.policy.inForce(time.Now())
 }
 
 // Run works until ctx ends. An action under way then is left to the hypervisor; the next start

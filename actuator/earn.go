@@ -124,7 +124,7 @@ func (a *Actuator) Trust() []cluster.TrustChange {
 
 // earnedLevel is what the kind has earned, or nil where its level is not to be earned. The caller holds mu.
 func (a *Actuator) earnedLevel(kind string) *cluster.Level {
-	if !slices.Contains(a.policy.Earned, kind) {
+	if !slices.Contains(a.policy.inForce(time.Now()).Earned, kind) {
 		return nil
 	}
 	level := cluster.LevelManual

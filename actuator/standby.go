@@ -105,6 +105,9 @@ func (a *Actuator) putToRest(ctx context.Context, c cluster.Case) error {
 	if err := a.awaitUnneeded(ctx, act.From); err != nil {
 		return err
 	}
+	if err := a.stillWanted(act.From); err != nil { // its window may have begun while the cluster was looked at
+		return err
+	}
 	o.Rest.Down = time.Now()
 	if err := a.Order(o); err != nil {
 		return err
@@ -138,8 +141,8 @@ func occupied(host string, vms []string) error {
 func (a *Actuator) awaitEmpty(ctx context.Context, host string) error {
 	deadline := time.Now().Add(a.currentPolicy().Standby.Empty)
 	for {
-		if a.Orders().Standby(host, time.Now()) == nil {
-			return fmt.Errorf("the order to put %s into standby was taken back", host)
+		if err := a.stillWanted(host); err != nil {
+			return err
 		}
 		left, err := a.active(ctx, host)
 		if err == nil && len(left) == 0 {
@@ -152,6 +155,18 @@ func (a *Actuator) awaitEmpty(ctx context.Context, host string) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// stillWanted says why the host is not to be put into standby any more: the order was taken back, or a schedule keeps it awake by now.
+func (a *Actuator) stillWanted(host string) error {
+	now := time.Now()
+	if a.Orders().Standby(host, now) == nil {
+		return fmt.Errorf("the order to put %s into standby was taken back", host)
+	}
+	if name, until := cluster.KeptAwake(a.currentPolicy().Gate.Awake, host, now); name != "" {
+		return fmt.Errorf("schedule %s keeps %s awake until %s", name, host, until.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // unneededWithin is for how long an empty host may seem to be needed: of VMs that have just moved little is known for some scrapes.
@@ -315,12 +330,28 @@ func (a *Actuator) attend(now time.Time) {
 			}
 		case o.Rest.Due(now) && !a.back(host): // else its last readings still count
 			why := "it was put into standby until " + o.Rest.WakeAt.UTC().Format(time.RFC3339)
-			if o.Rest.Test {
+			switch {
+			case o.Rest.Test:
 				why = "it was turned off to test whether it can be woken"
+			case o.Word.Via == cluster.ViaSchedule:
+				why = o.Word.Reason
 			}
 			a.proposeWake(host, why, now)
 		}
 	}
+}
+
+// Call says, in the name of a schedule, that a host that evenkeel turned off is to be woken now: from then on it is one whose
+// time has come. What evenkeel did not turn off it does not turn on: the error is ErrNotFound then, or the journal's.
+func (a *Actuator) Call(host string, word cluster.Approval) error {
+	o := a.Orders().Standby(host, word.At)
+	if o == nil || o.Rest.Asleep.IsZero() {
+		return fmt.Errorf("%w: evenkeel does not keep %s off", ErrNotFound, host)
+	}
+	called := *o
+	called.Word, called.Rest.WakeAt = word, word.At
+	e := cluster.Entry{At: word.At, Kind: cluster.EntryOrdered, ID: called.ID(), Order: &called}
+	return a.change(e, func() bool { return slices.Contains(a.Orders(), *o) }) // it may be on by now
 }
 
 // wakeLifetime is for how long a wake that was proposed may be taken before it is proposed anew.

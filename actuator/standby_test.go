@@ -322,3 +322,79 @@ func TestWhatSomebodyElseTurnedOffStaysOff(t *testing.T) {
 		}
 	})
 }
+
+// from are windows of an hour that begin then.
+func from(begins time.Time) []cluster.Awake {
+	return []cluster.Awake{{Name: "office hours", Window: cluster.Window{Begins: once(begins), Lasts: time.Hour}}}
+}
+
+// once is a time that comes once.
+type once time.Time
+
+func (o once) Next(t time.Time) time.Time {
+	if t.Before(time.Time(o)) {
+		return time.Time(o)
+	}
+	return time.Time{}
+}
+
+func TestAWindowThatBeginsWhileAHostIsEmptiedKeepsItOn(t *testing.T) {
+	for name, needed := range map[string]string{"while it is emptied": "", "while it is looked whether it is needed": "h2 could fail"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDormitory()
+				a := d.proven(t)
+				p := a.currentPolicy()
+				p.Gate.Awake = from(time.Now().Add(20 * time.Second))
+				a.SetPolicy(p)
+				d.with(func() { d.vms = []string{"web1"} })
+				id := d.ask(t, a, cluster.Action{Kind: cluster.Standby})
+				time.Sleep(10 * time.Second)
+				if needed != "" {
+					d.with(func() { d.vms, d.needed = nil, needed })
+				}
+				time.Sleep(15 * time.Second)
+				d.with(func() { d.vms, d.needed = nil, "" })
+				time.Sleep(time.Minute)
+				k, err := a.Case(id)
+				if err != nil || k.State != cluster.CaseFailed || !strings.Contains(k.Outcome.Reason, "schedule office hours keeps h3 awake until") {
+					t.Errorf("%s: %+v", k.State, k.Outcome)
+				}
+				if !d.is().on || len(d.is().told) > 0 || len(a.Orders()) > 0 {
+					t.Errorf("on %t, told %v, orders %+v", d.is().on, d.is().told, a.Orders())
+				}
+			})
+		})
+	}
+}
+
+func TestAHostThatAScheduleCallsIsWokenAtLevelManual(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDormitory()
+		a := d.proven(t)
+		word := func() cluster.Approval {
+			return cluster.Approval{Who: "schedule office hours", Via: cluster.ViaSchedule, At: time.Now(), Reason: "schedule office hours keeps it awake"}
+		}
+		if err := a.Call("h3", word()); !errors.Is(err, ErrNotFound) {
+			t.Errorf("it is on: %v", err)
+		}
+		d.ask(t, a, cluster.Action{Kind: cluster.Standby})
+		time.Sleep(2 * time.Minute)
+		if d.is().on {
+			t.Fatal("it is not asleep")
+		}
+		if err := a.Call("h3", word()); err != nil {
+			t.Fatal(err)
+		}
+		d.end()
+		a = d.serve(t) // what was said outlives a restart
+		time.Sleep(2 * time.Minute)
+		if !d.is().up || len(a.Orders()) > 0 {
+			t.Errorf("up %t, orders %+v", d.is().up, a.Orders())
+		}
+		woken := a.List(func(c cluster.Case) bool { return c.Recommendation.Action.Kind == cluster.Wake })
+		if last := woken[len(woken)-1]; last.Recommendation.Reason != "schedule office hours keeps it awake" {
+			t.Errorf("%+v", last.Recommendation)
+		}
+	})
+}

@@ -166,6 +166,10 @@ func TestABMCThatHangsHoldsUpNobody(t *testing.T) {
 		during(t, r, func() {
 			time.Sleep(time.Minute)
 			h.set(func() { h.watts["h2"] = -1; h.watts["h3"] = 120 })
+			time.Sleep(45 * time.Second)
+			if got := r.Status().Hosts[2].Watts.Value; got != 120 {
+				t.Errorf("h3 waits for h2: %g", got)
+			}
 			time.Sleep(5 * time.Minute)
 			s := r.Status().Hosts
 			if s[1].Watts.Known || !strings.Contains(s[1].Problem, "deadline") || s[2].Watts.Value != 120 {

@@ -25,8 +25,6 @@ func freeze(q Question) cluster.Verdict {
 
 // on tells whether the freeze is on, and until when. Where two of its times overlap the later end counts.
 func (f Freeze) on(now time.Time) (end time.Time, on bool) {
-	for began := f.Schedule.Next(now.Add(-f.Duration)); !began.IsZero() && !began.After(now); began = f.Schedule.Next(began) {
-		end, on = began.Add(f.Duration), true
-	}
-	return end, on
+	t, on := cluster.Window{Begins: f.Schedule, Lasts: f.Duration}.Turn(now)
+	return t.End, on
 }

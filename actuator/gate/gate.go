@@ -56,6 +56,8 @@ type Policy struct {
 	Server string
 	// Freezes are times in which nothing is done.
 	Freezes []Freeze
+	// Awake are times in which hosts are not put into standby.
+	Awake   []cluster.Awake
 	Standby Standby
 }
 
@@ -68,18 +70,12 @@ type Parallel struct {
 // Freeze is a time that comes again, in which nothing is done.
 type Freeze struct {
 	Name     string
-	Schedule Schedule
+	Schedule cluster.Times
 	Duration time.Duration
 	// Kinds are those that it stops; none for all.
 	Kinds []string
 	// ApprovedPass lets through what a person approved by itself.
 	ApprovedPass bool
-}
-
-// Schedule says when a freeze begins.
-type Schedule interface {
-	// Next is the first beginning after the time.
-	Next(time.Time) time.Time
 }
 
 // Question is all that a gate may know.
@@ -154,6 +150,7 @@ func All() []Gate {
 		{Name: "snooze", Check: snooze},
 		{Name: "expiry", Check: expiry},
 		{Name: "freeze", Check: freeze},
+		{Name: "schedule", Check: schedule},
 		{Name: "freshness", Check: freshness},
 		{Name: "hosts", Check: healthy},
 		{Name: "capability", Check: capability},

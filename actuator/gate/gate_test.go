@@ -443,7 +443,7 @@ func TestLawWhatPassesIsSafe(t *testing.T) {
 }
 
 func TestNoGatePassesAnEmptyQuestionButThoseAboutThePastAndWhatIsNotForbidden(t *testing.T) {
-	free := []string{"failures", "rejection", "pause", "armed", "snooze", "freeze", "leader", "scheduler", "storm", "budget", "concurrency"}
+	free := []string{"failures", "rejection", "pause", "armed", "snooze", "freeze", "schedule", "leader", "scheduler", "storm", "budget", "concurrency"}
 	for _, v := range gate.Ask(gate.All(), gate.Question{}) {
 		if v.Pass && !slices.Contains(free, v.Gate) {
 			t.Errorf("gate %s lets an empty question through", v.Gate)

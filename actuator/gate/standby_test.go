@@ -145,3 +145,46 @@ func verdictOf(q gate.Question, name string) cluster.Verdict {
 	}
 	return cluster.Verdict{}
 }
+
+func TestAScheduleKeepsAHostAwakeWhoeverAsks(t *testing.T) {
+	now := tired().Now
+	in := func(began, lasts time.Duration, hosts ...string) []cluster.Awake {
+		return []cluster.Awake{{Name: "office hours", Window: cluster.Window{Begins: every{now.Add(-began)}, Lasts: lasts}, Hosts: hosts}}
+	}
+	test := tired()
+	test.Rec.Action.Test = true
+	for name, q := range map[string]gate.Question{"a person": tired(), "a test": test} {
+		q.Policy.Awake = in(0, time.Hour, "h1")
+		if v := verdictOf(q, "schedule"); v.Pass || v.Reason != "kept-awake" || !v.RetryAfter.Equal(now.Add(time.Hour)) || !strings.Contains(v.Detail, "schedule office hours keeps h1 awake until") {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	for name, c := range map[string]struct {
+		awake []cluster.Awake
+		pass  bool
+	}{
+		"all hosts":               {in(time.Minute, time.Hour), false},
+		"another host":            {in(time.Minute, time.Hour, "h2"), true},
+		"before the window":       {in(-time.Second, time.Hour), true},
+		"when it begins":          {in(0, time.Hour), false},
+		"at its last second":      {in(time.Hour-time.Second, time.Hour), false},
+		"when it has just closed": {in(time.Hour, time.Hour), true},
+	} {
+		q := tired()
+		q.Policy.Awake = c.awake
+		if v := verdictOf(q, "schedule"); v.Pass != c.pass {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	before := tired()
+	before.Policy.Awake = in(-10*time.Minute, time.Hour)
+	before.Policy.Awake[0].Lead = 12 * time.Minute
+	if v := verdictOf(before, "schedule"); v.Pass {
+		t.Errorf("a host that is about to be woken: %+v", v)
+	}
+	wake := sleeping()
+	wake.Policy.Awake = in(0, time.Hour)
+	if v := verdictOf(wake, "schedule"); !v.Pass {
+		t.Errorf("waking: %+v", v)
+	}
+}

@@ -28,7 +28,7 @@ func (f File[T]) Load() (T, error) {
 		err = json.Unmarshal(text, &kept)
 	}
 	if err != nil {
-		return none, fmt.Errorf("read %s from %s: %w", f.what, f.path, err)
+		return none, fmt.Errorf("read %s from %s: %w; mend the file, or move it away: then that is forgotten", f.what, f.path, err)
 	}
 	return kept, nil
 }

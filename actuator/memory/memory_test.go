@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/recovery"
+	"github.com/evenkeel/evenkeel/actuator/schedule"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -47,6 +48,32 @@ func TestWhatCannotBeReadOrWrittenIsNamed(t *testing.T) {
 		t.Errorf("a damaged file: %+v %v", m, err)
 	}
 	if err := New[recovery.Memory](filepath.Join(t.TempDir(), "gone", "memory.json"), "where VMs run").Save(full()); err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("no directory: %v", err)
+	}
+}
+
+func TestWhatCameOfTheSchedulesIsReadAgain(t *testing.T) {
+	at := time.Date(2026, 11, 27, 2, 0, 0, 0, time.UTC)
+	turn := cluster.Turn{At: at, Begin: at, End: at.Add(time.Hour)}
+	book := schedule.Book{Pages: map[string]schedule.Page{"patches": {Known: at, Last: &schedule.Ended{Turn: turn, Known: at, Result: cluster.ScheduleFailed, Reason: "h1 is not empty"},
+		Open: &schedule.Open{Turn: turn, Late: "it began late", Entered: []string{"h1"}, Reached: []schedule.Mark{{Host: "h1", At: at}}, Short: []string{"h2"}, Troubles: map[string]string{"h2": "no"}}}}}
+	f := New[schedule.Book](filepath.Join(t.TempDir(), "schedules.json"), "what came of the schedules")
+	if b, err := f.Load(); err != nil || b.Pages != nil {
+		t.Errorf("where nothing is kept: %+v %v", b, err)
+	}
+	if err := f.Save(book); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := f.Load(); err != nil || !reflect.DeepEqual(b, book) {
+		t.Errorf("%+v %v", b, err)
+	}
+	if err := os.WriteFile(f.path, []byte(`{"pages": {`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := f.Load(); err == nil || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "move it away") || b.Pages != nil {
+		t.Errorf("a damaged file: %+v %v", b, err)
+	}
+	if err := New[schedule.Book](filepath.Join(t.TempDir(), "gone", "schedules.json"), "what came of the schedules").Save(book); err == nil || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("no directory: %v", err)
 	}
 }

@@ -25,6 +25,8 @@ type Power struct {
 	// again before: CycleWh for shutting down and booting, MoveWh for each GiB of memory that is moved.
 	Horizon         time.Duration
 	CycleWh, MoveWh float64
+	// Awake are times in which hosts are not put into standby.
+	Awake []cluster.Awake
 }
 
 // The detectors that advice about power names.
@@ -232,6 +234,9 @@ func (w *powering) maySleep(h int) bool {
 	case isOff(host.Automation), slices.Contains(w.policy.Admission.SpareHosts, host.ID):
 		return false
 	}
+	if kept, _ := cluster.KeptAwake(p.Awake, host.ID, w.snap.At); kept != "" {
+		return false
+	}
 	on, domain := 0, host.FailureDomain == ""
 	for o := range w.snap.Hosts {
 		if other := &w.snap.Hosts[o]; o != h && other.State == cluster.HostUp {
@@ -253,6 +258,11 @@ func (w *powering) foreseen() time.Duration {
 		}
 	}
 	long := w.policy.Power.Horizon
+	for _, a := range w.policy.Power.Awake { // who falls asleep just before it would have to wake saves nothing
+		if next := a.Begins.Next(w.snap.At.Add(a.Lead)); !next.IsZero() {
+			long = min(long, next.Add(-a.Lead).Sub(w.snap.At))
+		}
+	}
 	for hour, cores := range w.snap.CPUAheadCores {
 		if cores > w.policy.Power.Target*(have-least) {
 			return min(long, time.Duration(hour)*time.Hour)

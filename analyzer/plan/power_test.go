@@ -102,8 +102,10 @@ func TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt(t *testing.T) {
 				s.Hosts[i].FailureDomain = s.Hosts[i].ID
 			}
 		},
-		"two must be able to fail": func(_ *cluster.Snapshot, p *plan.Policy) { p.Admission = admission.Policy{HostFailures: 2} },
-		"it would not pay":         func(_ *cluster.Snapshot, p *plan.Policy) { p.Power.CycleWh = 1e6 },
+		"two must be able to fail":           func(_ *cluster.Snapshot, p *plan.Policy) { p.Admission = admission.Policy{HostFailures: 2} },
+		"it would not pay":                   func(_ *cluster.Snapshot, p *plan.Policy) { p.Power.CycleWh = 1e6 },
+		"a schedule keeps all awake":         func(s *cluster.Snapshot, p *plan.Policy) { p.Power.Awake = keptAwake(s.At.Add(-time.Minute)) },
+		"they would be woken before it pays": func(s *cluster.Snapshot, p *plan.Policy) { p.Power.Awake = keptAwake(s.At.Add(5 * time.Minute)) },
 		"nothing can be moved": func(s *cluster.Snapshot, _ *plan.Policy) {
 			eachVM(s, func(v *cluster.VM) { v.Movable, v.ImmovableReason = false, "it has a local disk" })
 		},
@@ -231,5 +233,33 @@ func TestAHostThatIsEmptySleepsFirst(t *testing.T) {
 	}
 	if got := advised(s, saving()); got != "put h3 into standby" {
 		t.Errorf("%s", got)
+	}
+}
+
+// keptAwake is a schedule that keeps hosts awake for eight hours from then.
+func keptAwake(begins time.Time, hosts ...string) []cluster.Awake {
+	return []cluster.Awake{{Name: "office hours", Window: cluster.Window{Begins: once(begins), Lasts: 8 * time.Hour}, Hosts: hosts}}
+}
+
+type once time.Time
+
+func (o once) Next(t time.Time) time.Time {
+	if t.Before(time.Time(o)) {
+		return time.Time(o)
+	}
+	return time.Time{}
+}
+
+func TestASchedulesHostsStayOnAndOthersSleep(t *testing.T) {
+	s, p := idle(), saving()
+	first := advised(s, p)
+	host := strings.Fields(first)[1]
+	p.Power.Awake = keptAwake(s.At.Add(-time.Minute), host)
+	if got := advised(s, p); got == first || !strings.HasPrefix(got, "put h") {
+		t.Errorf("%s is kept awake, and advised is: %s", host, got)
+	}
+	p.Power.Awake = keptAwake(s.At.Add(-9*time.Hour), host)
+	if got := advised(s, p); got != first {
+		t.Errorf("the window has closed: %s", got)
 	}
 }

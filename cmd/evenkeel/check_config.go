@@ -17,7 +17,7 @@ func newCheckConfig() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: good; cluster %s, %d hosts, %d rules, %d runbooks\n", args[0], c.Cluster, len(c.Hosts), len(c.Rules), len(c.Runbooks))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: good; cluster %s, %d hosts, %d rules, %d runbooks, %d schedules\n", args[0], c.Cluster, len(c.Hosts), len(c.Rules), len(c.Runbooks), len(c.Schedules))
 			return nil
 		},
 	}

@@ -28,7 +28,9 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/power"
 	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/actuator/runbook"
+	"github.com/evenkeel/evenkeel/actuator/schedule"
 	"github.com/evenkeel/evenkeel/actuator/slack"
+	"github.com/evenkeel/evenkeel/actuator/timetable"
 	"github.com/evenkeel/evenkeel/actuator/watch"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/promql"
@@ -111,6 +113,7 @@ type server struct {
 	kept     *definitions.Store
 	failover *failover.Room
 	runbooks *runbook.Room
+	times    *timetable.Room
 	api      *api.Server
 	reloads  *prometheus.GaugeVec
 	id       string
@@ -209,6 +212,10 @@ func (s *server) build(c config.Config) error {
 	if err != nil {
 		return err
 	}
+	s.times, err = timetable.New(s.actuator, s.watch, s.lastSeen, memory.New[schedule.Book](filepath.Join(s.flags.storage, "schedules.json"), "what came of the schedules"), s.log.With("room", "timetable"), s.registry)
+	if err != nil {
+		return err
+	}
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
 	}
@@ -224,6 +231,7 @@ func (s *server) build(c config.Config) error {
 		return err
 	}
 	s.api.SetRunner(s.runbooks)
+	s.api.SetTimetable(timesShown{s.times, s.actuator})
 	return s.apply(c)
 }
 
@@ -285,7 +293,8 @@ func (s *server) apply(c config.Config) error {
 	s.analyzer.SetPolicy(analyzerPolicy(c))
 	s.actuator.SetPolicy(s.actuatorPolicy(c))
 	s.retention.Store(int64(c.Journal.Retention))
-	s.api.Configure(access, most(c))
+	s.times.SetSchedules(schedules(c))
+	s.api.Configure(access, most(c.Automation))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil
 }
@@ -394,6 +403,7 @@ func (s *server) run(ctx context.Context) error {
 	add(s.watch.Run)
 	add(s.failover.Run)
 	add(s.energy.Run)
+	add(s.times.Run)
 	if s.slack != nil {
 		add(s.slack.Run)
 	}

@@ -51,6 +51,9 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	if s.Unknown > 0 {
 		t.line("NOBODY KNOWS what came of %d actions: evenkeel recommendations shows them", s.Unknown)
 	}
+	for _, one := range s.Schedules {
+		t.line("the schedule %s has %s, until %s", one.Name, one.What, clock(one.Until))
+	}
 	drawStandings(t, s.Earned)
 	drawOrders(t, s.Orders)
 	t.line("")

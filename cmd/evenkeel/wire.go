@@ -49,7 +49,7 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 			Horizon:   time.Duration(c.Analysis.Horizon),
 			Admission: admissionPolicy(c), StartsAtOnce: c.Failures.Parallel.Host,
 			Power: plan.Power{Advise: c.Power.Advise, Target: c.Power.Target, Tolerance: c.Power.Tolerance, MinHostsOn: c.Power.MinHostsOn, MaxProofAge: time.Duration(c.Power.MaxProofAge),
-				Horizon: time.Duration(c.Power.Horizon), CycleWh: c.Power.CycleWh, MoveWh: c.Power.MoveWh},
+				Horizon: time.Duration(c.Power.Horizon), CycleWh: c.Power.CycleWh, MoveWh: c.Power.MoveWh, Awake: awake(c)},
 			Stability: plan.Stability{CoolDown: time.Duration(c.Stability.CoolDown), CoolDownMax: time.Duration(c.Stability.CoolDownMax), MaxMovesPerDay: c.Stability.MaxMovesPerDay},
 		},
 	}
@@ -69,7 +69,7 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 	a := c.Automation
 	p := actuator.Policy{
 		Gate: gate.Policy{
-			Level: most(c), Kinds: map[string]cluster.Level{}, LowRisk: a.LowRisk, TwoPeople: a.TwoPeople, MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
+			Level: most(a), LowRisk: a.LowRisk, TwoPeople: a.TwoPeople, MaxDataAge: time.Duration(c.Analysis.MaxDataAge),
 			FailureCoolDown: time.Duration(a.FailureCoolDown), RejectionCoolDown: time.Duration(a.RejectionCoolDown), Limits: limits(c),
 			ActionsPerHour: a.ActionsPerHour, HostActionsPerHour: a.HostActionsPerHour, Parallel: gate.Parallel(c.Migration.Parallel),
 			Recovery: gate.Parallel{Cluster: c.Failures.Parallel.Cluster, Host: c.Failures.Parallel.Host}, RecoveryBackOff: time.Duration(c.Failures.BackOff),
@@ -86,13 +86,8 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 	for _, h := range c.Hosts {
 		p.Gate.Domains[h.Name] = h.FailureDomain
 	}
-	for _, kind := range cluster.Policies() {
-		level, earned := a.LevelOf(kind)
-		p.Gate.Kinds[kind] = level
-		if earned {
-			p.Earned = append(p.Earned, kind)
-		}
-	}
+	p.Gate.Kinds, p.Earned = levels(a)
+	p.Gate.Awake, p.Hours = awake(c), hours(c)
 	for _, f := range a.Freezes {
 		begins, err := f.Begins()
 		if err != nil {
@@ -140,11 +135,24 @@ func definitionsOptions(storage string, c config.Config) definitions.Options {
 }
 
 // most is the cluster's automation level or, where that must be earned, the most that it can become.
-func most(c config.Config) cluster.Level {
-	if c.Automation.Level.Earned {
-		return cluster.Level(c.Automation.Ceiling)
+func most(a config.Automation) cluster.Level {
+	if a.Level.Earned {
+		return cluster.Level(a.Ceiling)
 	}
-	return c.Automation.Level.Level
+	return a.Level.Level
+}
+
+// levels are those of each kind of action, and which kinds must earn theirs.
+func levels(a config.Automation) (kinds map[string]cluster.Level, earned []string) {
+	kinds = map[string]cluster.Level{}
+	for _, kind := range cluster.Policies() {
+		level, toEarn := a.LevelOf(kind)
+		kinds[kind] = level
+		if toEarn {
+			earned = append(earned, kind)
+		}
+	}
+	return kinds, earned
 }
 
 func sourceOptions(c config.Config) promql.Options {

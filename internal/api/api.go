@@ -57,6 +57,8 @@ type Status struct {
 	Cluster string `json:"cluster"`
 	// Level is the cluster's automation level or, where that must be earned, the most that it can become.
 	Level cluster.Level `json:"automation_level"`
+	// Schedules are those that have levels of their own in force now.
+	Schedules []cluster.ScheduleState `json:"level_schedules,omitempty"`
 	// Earned are the kinds of action whose level is to be earned.
 	Earned []trust.Standing `json:"earned,omitempty"`
 	// SnapshotAt is when the newest snapshot was taken; zero before the first.
@@ -131,6 +133,7 @@ type Server struct {
 	powered  Power
 	sizer    Sizer
 	runner   Runner
+	times    Timetable
 	limits   limiters
 }
 
@@ -153,6 +156,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/failures", Viewer, reads(s.failures)},
 		{"GET", "/api/v1/power", Viewer, reads(s.power)},
 		{"GET", "/api/v1/rightsizing", Viewer, reads(s.rightsizing)},
+		{"GET", "/api/v1/schedules", Viewer, reads(s.schedules)},
 		{"GET", "/api/v1/impact", Viewer, reads(s.impact)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
@@ -195,7 +199,7 @@ func New(board Board, desk Desk, version string, reload func() error, log *slog.
 	return s
 }
 
-// Configure replaces who may do what, and the automation level that is shown.
+// Configure replaces who may do what, and the automation level that is shown where no timetable knows of another.
 func (s *Server) Configure(access Access, level cluster.Level) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,12 +211,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	board, err := s.board.Board()
-	s.mu.Lock()
-	level := s.level
-	s.mu.Unlock()
+	level, schedules := s.levelNow()
 	cases := s.desk.Counts()
 	st := Status{
-		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, SnapshotAt: board.Snapshot.At,
+		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, Schedules: schedules, SnapshotAt: board.Snapshot.At,
 		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(), Earned: s.desk.Standings(),
 		Open: cases[cluster.CaseOpen], Unknown: cases[cluster.CaseUnknown],
 	}

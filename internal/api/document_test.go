@@ -136,7 +136,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
-		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](), "Rightsizing": reflect.TypeFor[rightsize.Report](),
+		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](), "Schedule": reflect.TypeFor[cluster.ScheduleState](), "Rightsizing": reflect.TypeFor[rightsize.Report](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -236,7 +236,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/rightsizing", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/schedules", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/rightsizing", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
@@ -312,6 +312,16 @@ func (watched) Get(string) ([]cluster.Captured, error) {
 	return []cluster.Captured{{Name: "console.log", Type: "text/plain", Data: []byte("Oops")}}, nil
 }
 
+func (watched) Schedules() []cluster.ScheduleState {
+	list := filled[[]cluster.ScheduleState]()
+	for i := range list {
+		list[i].Kind, list[i].Result = cluster.ScheduleLevel, cluster.ScheduleOpen
+	}
+	return list
+}
+
+func (watched) Level() cluster.Level { return cluster.LevelFull }
+
 func (watched) Waiting() []recovery.Waiting {
 	return []recovery.Waiting{{Subject: "host/h1", Name: "h1", Cause: "isolated", Reason: "mend its network", Since: at(), Stuck: true}}
 }
@@ -354,6 +364,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s.SetCaptures(watched{})
 	s.SetPower(powered{})
 	s.SetSizer(sized{h.boardErr})
+	s.SetTimetable(watched{})
 	for _, q := range questions {
 		a.one(s, token, q)
 	}

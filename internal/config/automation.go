@@ -7,39 +7,10 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"github.com/robfig/cron/v3"
 )
 
-// Begins returns the schedule of the freeze's beginnings, in its time zone.
-func (f Freeze) Begins() (cron.Schedule, error) {
-	zone, err := time.LoadLocation(f.TimeZone)
-	if err != nil {
-		return nil, fmt.Errorf("time_zone: %w", err)
-	}
-	if strings.Contains(f.Schedule, "TZ=") {
-		return nil, fmt.Errorf("schedule: write the time zone under time_zone")
-	}
-	if strings.HasPrefix(f.Schedule, "@") {
-		return nil, fmt.Errorf("schedule: %s is not five fields of cron", f.Schedule)
-	}
-	schedule, err := cron.ParseStandard(f.Schedule)
-	if err != nil {
-		return nil, fmt.Errorf("schedule: %w", err)
-	}
-	if schedule.Next(time.Unix(0, 0)).IsZero() {
-		return nil, fmt.Errorf("schedule: there is no such day")
-	}
-	return zoned{schedule, zone}, nil
-}
-
-// zoned is a schedule in a time zone, whatever the zone of the times that it is asked about.
-type zoned struct {
-	cron.Schedule
-	zone *time.Location
-}
-
-// Next is the first beginning after the time.
-func (z zoned) Next(t time.Time) time.Time { return z.Schedule.Next(t.In(z.zone)) }
+// Begins returns the freeze's beginnings, in its time zone.
+func (f Freeze) Begins() (cluster.Times, error) { return times(f.Schedule, f.TimeZone) }
 
 // LevelOf returns the most that may happen of the kind of action, and whether it must be earned.
 func (a Automation) LevelOf(kind string) (level cluster.Level, earned bool) {

@@ -33,6 +33,7 @@ type Config struct {
 	Failures      Failures    `yaml:"failures"`
 	Power         Power       `yaml:"power"`
 	Rightsizing   Rightsizing `yaml:"rightsizing"`
+	Schedules     []Schedule  `yaml:"schedules"`
 	API           API         `yaml:"api"`
 	Journal       Journal     `yaml:"journal"`
 	Slack         *Slack      `yaml:"slack"`

@@ -67,6 +67,9 @@ func TestEveryKeyIsRead(t *testing.T) {
 	if token, err := c.Alertmanager.ReadToken(); err != nil || token != "0123456789abcdef0123" {
 		t.Errorf("the webhook's token: %q %v", token, err)
 	}
+	if s := c.Schedules; len(s) != 4 || s[0].NeverSleep.Hosts[0] != "host2" || time.Duration(s[1].Duration) != 2*time.Hour || s[2].Maintenance.Hosts[0] != "host1" || !s[3].Level.Automation.Earned || s[3].Level.Kinds["power"].Level != cluster.LevelFull {
+		t.Errorf("schedules: %+v", s)
+	}
 	rules := c.ClusterRules()
 	if len(rules) != 2 || rules[0].Kind != cluster.VMVMAntiAffinity || rules[1].Strength != cluster.Should {
 		t.Errorf("rules: %+v", rules)

@@ -42,6 +42,9 @@ func Parse(name string, text []byte) (Config, error) {
 	for i := range c.Runbooks {
 		c.Runbooks[i].fill()
 	}
+	for i := range c.Schedules {
+		c.Schedules[i].fill()
+	}
 	var errs []error
 	for _, p := range c.problems() {
 		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, k.line(p.key), p.key, p.text))

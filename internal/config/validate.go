@@ -48,6 +48,7 @@ func (c Config) problems() problems {
 	c.checkPower(&p)
 	c.checkRightsizing(&p)
 	c.checkAutomation(&p)
+	c.checkSchedules(&p)
 	c.checkAccess(&p)
 	c.checkSlack(&p)
 	c.checkRunbooks(&p)

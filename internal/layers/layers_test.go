@@ -43,6 +43,7 @@ func house() map[string]room {
 		"actuator/gate":        {level: 1, why: "judgement: may we, now"},
 		"actuator/verdict":     {level: 1, why: "judgement: what has become of a host"},
 		"actuator/recovery":    {level: 1, knows: []string{"actuator/gate", "analyzer/plan"}, why: "judgement: what failed, and what to do about it"},
+		"actuator/schedule":    {level: 1, why: "judgement: what the schedules ask for, and what came of them"},
 		"actuator/trust":       {level: 1, why: "judgement: how far a kind of action is trusted to happen by itself"},
 
 		"exporter": {level: 2, why: "frame of the metric families"},
@@ -52,6 +53,8 @@ func house() map[string]room {
 		"actuator/watch":    {level: 2, knows: []string{"actuator/verdict"}, why: "the loop that looks after the hosts"},
 		"actuator/energy":   {level: 2, why: "the loop that looks after what hosts draw, and what they saved"},
 		"actuator/failover": {level: 2, knows: []string{"actuator/recovery"}, why: "the loop that looks after failures"},
+
+		"actuator/timetable": {level: 2, knows: []string{"actuator/schedule"}, why: "the loop that does what the schedules ask for"},
 
 		"internal/virt":        {level: 3, why: "libvirt connections with deadlines, under the two rooms that speak libvirt"},
 		"exporter/libvirt":     {level: 3, knows: []string{"internal/virt"}, why: "adapter: reads libvirt"},
