@@ -59,7 +59,7 @@ type Policy struct {
 
 const (
 	// tick is the time from one entry in the ledger to the next, saveEvery from one writing of it to the next.
-	tick      = 10 * time.Second
+	tick      = 5 * time.Second
 	saveEvery = time.Minute
 	// measureEvery is the pause between two questions to the same BMC, which are slow machines. A reading counts for counts.
 	measureEvery = 30 * time.Second
@@ -77,6 +77,8 @@ type reading struct {
 	problem string
 	asked   time.Time
 	asking  bool
+	// begun is when the question was asked that was answered last.
+	begun time.Time
 }
 
 // Room keeps the ledger. It is safe for concurrent use.
@@ -91,12 +93,14 @@ type Room struct {
 	policy   Policy
 	ledger   Ledger
 	readings map[string]*reading
-	saved    time.Time
+	// emptied is since when hosts that are on have no VM.
+	emptied map[string]time.Time
+	saved   time.Time // when the ledger was written last
 }
 
 // New returns a room with the ledger that is kept.
 func New(meter Meter, view func() View, store Store, p Policy, log *slog.Logger, reg prometheus.Registerer) (*Room, error) {
-	r := &Room{meter: meter, view: view, store: store, log: log, policy: p, readings: map[string]*reading{}, turns: make(chan struct{}, atOnce)}
+	r := &Room{meter: meter, view: view, store: store, log: log, policy: p, readings: map[string]*reading{}, emptied: map[string]time.Time{}, turns: make(chan struct{}, atOnce)}
 	var err error
 	if r.ledger, err = store.Load(); err != nil {
 		return nil, err
@@ -128,12 +132,18 @@ func (r *Room) Run(ctx context.Context) error {
 	}
 }
 
-// measure asks the BMCs whose turn it is. It waits for none: one that hangs holds up nobody.
+// measure asks the BMCs whose turn it is, and at once those of hosts that have become empty, which may not last and is the only time at which they
+// tell what they draw idle, or have fallen asleep. It waits for none: one that hangs holds up nobody.
 func (r *Room) measure(ctx context.Context) {
-	now := time.Now()
+	now, view := time.Now(), r.view()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, h := range r.policy.Hosts {
+		if !view.Empty[h.Name] {
+			delete(r.emptied, h.Name)
+		} else if r.emptied[h.Name].IsZero() {
+			r.emptied[h.Name] = now
+		}
 		if !r.meter.Measures(h.Name) {
 			delete(r.readings, h.Name)
 			continue
@@ -143,7 +153,7 @@ func (r *Room) measure(ctx context.Context) {
 			one = &reading{}
 			r.readings[h.Name] = one
 		}
-		if one.asking || now.Sub(one.asked) < measureEvery {
+		if one.asking || now.Sub(one.asked) < measureEvery && !one.asked.Before(r.emptied[h.Name]) && !one.asked.Before(view.Rests[h.Name].Asleep) {
 			continue
 		}
 		one.asking, one.asked = true, now
@@ -167,7 +177,7 @@ func (r *Room) ask(ctx context.Context, host string, one *reading) {
 		one.problem = err.Error()
 		return
 	}
-	one.watts, one.source, one.at, one.problem = watts, source, time.Now(), ""
+	one.watts, one.source, one.begun, one.at, one.problem = watts, source, one.asked, time.Now(), ""
 }
 
 // keep brings the ledger up to now.
@@ -176,9 +186,12 @@ func (r *Room) keep(now time.Time) {
 	r.mu.Lock()
 	var sleepers []Sleeper
 	for _, h := range r.policy.Hosts {
-		if one := r.readings[h.Name]; one != nil && view.Empty[h.Name] && one.young(now) {
+		if one, since := r.readings[h.Name], r.emptied[h.Name]; one != nil && !since.IsZero() && !one.begun.Before(since) && one.young(now) {
 			if r.ledger.Idle == nil {
 				r.ledger.Idle = map[string]float64{}
+			}
+			if r.ledger.Idle[h.Name] == 0 {
+				r.saved = time.Time{} // it may be long until that can be learnt again
 			}
 			r.ledger.Idle[h.Name] = one.watts
 		}

@@ -142,6 +142,27 @@ evenkeel_host_power_spent_joules_total{host="h3"} 72000
 	})
 }
 
+// A host is asked at once when it has become empty; what it drew before that is not what it draws idle.
+func TestAHostThatBecomesEmptyIsAskedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{}
+		r, _ := open(t, h)
+		during(t, r, func() {
+			time.Sleep(time.Minute + time.Second)
+			h.set(func() { h.view.Empty["h2"] = true })
+			synctest.Wait()
+			if got := r.Status().Hosts[1]; got.IdleWatts.Known {
+				t.Errorf("that was under load: %+v", got)
+			}
+			h.set(func() { h.watts["h2"] = 95 })
+			time.Sleep(2 * tick)
+			if got := r.Status().Hosts[1]; got.IdleWatts != cluster.Known(95) || got.IdleSource != "measured" {
+				t.Errorf("%+v", got)
+			}
+		})
+	})
+}
+
 // What nobody measures is not claimed: with no idle watts a sleep saves nothing that could be told.
 func TestWhatNobodyKnowsIsNotSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

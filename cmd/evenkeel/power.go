@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/energy"
+	"github.com/evenkeel/evenkeel/actuator/verdict"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/spf13/cobra"
@@ -25,10 +26,12 @@ const maxUseAge = 2 * time.Minute
 // powerView is what is known of the hosts that matters for what they draw.
 func (s *server) powerView() energy.View {
 	v := energy.View{Use: map[string]float64{}, Empty: map[string]bool{}, Rests: map[string]cluster.Rest{}, Proofs: s.actuator.Proofs()}
-	now := time.Now()
+	now, awake := time.Now(), map[string]bool{}
 	for _, h := range s.watch.Hosts() {
+		awake[h.Host] = h.Verdict == string(verdict.Alive)
 		if o := s.actuator.Orders().Standby(h.Host, now); o != nil {
 			v.Rests[h.Host] = o.Rest
+			awake[h.Host] = awake[h.Host] && o.Rest.Down.IsZero()
 		}
 	}
 	board, err := s.analyzer.Board()
@@ -36,7 +39,7 @@ func (s *server) powerView() energy.View {
 		return v
 	}
 	for _, l := range board.Loads {
-		if l.State == cluster.HostUp || l.State == cluster.HostMaintenance {
+		if awake[l.Host] && (l.State == cluster.HostUp || l.State == cluster.HostMaintenance) { // the look may be older than that the host went off
 			v.Use[l.Host], v.Empty[l.Host] = l.CPUUtilisation, l.VMs == 0
 		}
 	}

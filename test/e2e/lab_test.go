@@ -293,6 +293,8 @@ type instance struct {
 	*process
 	t        *testing.T
 	dir, url string
+	// text is its configuration as it was begun with.
+	text     string
 	args     []string
 	client   *api.Client
 	stranger *api.Client
@@ -340,7 +342,7 @@ func server(t *testing.T, text string, more ...string) *instance {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &instance{t: t, dir: dir, url: "http://" + addr, args: append([]string{"server", "--config.file=" + file,
+	s := &instance{t: t, dir: dir, text: text, url: "http://" + addr, args: append([]string{"server", "--config.file=" + file,
 		"--storage.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + addr}, more...)}
 	s.start()
 	return s

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -19,7 +21,7 @@ func sleeper(t *testing.T) string {
 	t.Helper()
 	command := fmt.Sprintf("[%s, kill, host3, power]", filepath.Join(root(), "test", "lab", "hostlab"))
 	return strings.Replace(fencedAll(t, config(quiet, "automation: {level: manual, kinds: {power: full}}",
-		"power: {advise: true, target: 0.55, tolerance: 0.1, wake_after: 8s, sleep_after: 15s, cycle_wh: 0, move_wh: 0, wake_timeout: 3m, empty_timeout: 3m}")), "name: host3,", "name: host3, shutdown: {command: "+command+", timeout: 30s},", 1)
+		"power: {advise: true, target: 0.5, tolerance: 0.1, wake_after: 8s, sleep_after: 15s, cycle_wh: 0, move_wh: 0, wake_timeout: 1m, empty_timeout: 3m}")), "name: host3,", "name: host3, shutdown: {command: "+command+", timeout: 30s},", 1)
 }
 
 // power is what host3's BMC says.
@@ -53,23 +55,23 @@ func boots(t *testing.T) (end func()) {
 }
 
 // A host is tested by a person, with a guest that leaves it by itself. Then evenkeel puts it into standby because the cluster is idle, is killed
-// while the host goes down, and wakes it when there is load.
+// while the host goes down, and wakes it when there is load. Then others have their way with it.
 func TestAHostSleepsAndWakes(t *testing.T) {
 	home(t)
 	exporters(t)
-	s := server(t, sleeper(t))
+	s := server(t, strings.Replace(sleeper(t), "advise: true", "advise: false", 1))
 	t.Cleanup(func() { // for the tests after this one
 		_, _ = hostlab("bmc", "host3", "chassis", "power", "on")
 		_, _ = hostlab("revive", "host3")
 	})
-	move(t, "e2e-a", "host1", "host3")
-	eventually(t, time.Minute, "host3 to be seen with its guest", func() error {
-		board, err := s.client.Board(ctx())
-		if found := board.Snapshot.FindVMs("e2e-a"); len(found) != 1 || found[0].Host != "host3" || len(board.Snapshot.Gaps) > 0 {
-			return fmt.Errorf("%v %v %v", found, board.Snapshot.Gaps, err)
+	t.Cleanup(func() {
+		for vm, load := range guests() {
+			_, _ = hostlab("load", vm, running(vm)[0], load)
 		}
-		return err
 	})
+	loads(t, calm())
+	move(t, "e2e-a", "host1", "host3")
+	s.sees(t, "e2e-a", "host3")
 	if out, err := s.cli("standby", "enter", "host3"); err == nil || !strings.Contains(out, "evenkeel standby test host3") {
 		t.Fatalf("it was never woken: %v %s", err, out)
 	}
@@ -86,6 +88,15 @@ func TestAHostSleepsAndWakes(t *testing.T) {
 		t.Errorf("the proof: %s %s", at, seconds)
 	}
 
+	eventually(t, time.Minute, "host3 to be measured while it is empty", func() error {
+		status, err := s.client.Power(ctx())
+		if err == nil && status.Hosts[2].IdleWatts != cluster.Known(120) {
+			err = fmt.Errorf("%+v", status.Hosts)
+		}
+		return err
+	})
+	s.text = strings.Replace(s.text, "advise: false", "advise: true", 1)
+	s.reload(t, s.text)
 	// From here on nobody says anything: the cluster is idle, and host3 the only one that was ever woken.
 	eventually(t, 2*time.Minute, "host3 to be told to shut down", func() error {
 		for _, o := range orders(t, s) {
@@ -127,27 +138,208 @@ func TestAHostSleepsAndWakes(t *testing.T) {
 	}
 	runs(t, time.Second, []string{"e2e-a", "e2e-b", "e2e-c"}, "host1", "host2")
 
-	for _, vm := range []string{"e2e-a", "e2e-b", "e2e-c"} {
-		lab(t, "load", vm, running(vm)[0], "cpu=90")
+	loadRises(t, s)
+	othersTurnItOff(t, s)
+	startsByHandAtTheLastMoment(t, s)
+	doesNotComeUp(t, s)
+}
+
+// calm is a cluster that two hosts are enough for, also where the machine under them is busy.
+func calm() map[string]string {
+	return map[string]string{"e2e-a": "cpu=20", "e2e-b": "cpu=20", "e2e-c": "cpu=10"}
+}
+
+// loads sets what the guests use.
+func loads(t *testing.T, of map[string]string) {
+	t.Helper()
+	for vm, load := range of {
+		lab(t, "load", vm, running(vm)[0], load)
 	}
-	t.Cleanup(func() {
-		for _, vm := range []string{"e2e-a", "e2e-b", "e2e-c"} {
-			_, _ = hostlab("load", vm, running(vm)[0], guests()[vm])
-		}
-	})
+}
+
+// steady follows the score for a while, and returns the least.
+func steady(t *testing.T, s *instance, d time.Duration, until func(board analyzer.Judgement) bool) float64 {
+	t.Helper()
 	least := 100.0
-	eventually(t, 2*time.Minute, "host3 to be in use again", func() error {
-		board, err := s.client.Board(ctx())
-		if !board.Snapshot.At.IsZero() {
+	var board analyzer.Judgement
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		var err error
+		if board, err = s.client.Board(ctx()); err == nil && !board.Snapshot.At.IsZero() {
 			least = min(least, board.Plan.Before.Score)
+			if until(board) {
+				return least
+			}
 		}
-		if h, _ := board.Snapshot.Host("host3"); h.State != cluster.HostUp || len(orders(t, s)) > 0 {
-			return fmt.Errorf("%+v %v", h, err)
+	}
+	t.Fatalf("it did not come to it within %s: %+v, orders %+v", d, board.Loads, orders(t, s))
+	return 0
+}
+
+// loadRises by and by: host3 is woken and used before anything has to wait for a CPU.
+func loadRises(t *testing.T, s *instance) {
+	t.Helper()
+	s.reload(t, strings.NewReplacer("kinds: {power: full}", "kinds: {power: full, balance: full}", "migration_threshold: 1", "migration_threshold: 4").Replace(s.text))
+	alone, pair := map[string]string{}, map[string]string{}
+	for vm := range guests() {
+		if at := running(vm)[0]; len(others(vm, at)) == 0 {
+			alone[vm] = "cpu=62"
+		} else {
+			pair[vm] = "cpu=30"
+		}
+	}
+	loads(t, alone)
+	loads(t, pair)
+	least := steady(t, s, 2*time.Minute, func(board analyzer.Judgement) bool {
+		h, _ := board.Snapshot.Host("host3")
+		return h.State == cluster.HostUp && len(orders(t, s)) == 0
+	})
+	used := steady(t, s, time.Minute, func(board analyzer.Judgement) bool {
+		return slices.ContainsFunc(board.Snapshot.VMs, func(v cluster.VM) bool { return v.Host == "host3" && v.MigratingTo == "" })
+	})
+	for vm := range pair {
+		pair[vm] = "cpu=45"
+	}
+	loads(t, pair)
+	begun := time.Now()
+	after := steady(t, s, time.Minute, func(analyzer.Judgement) bool { return time.Since(begun) > 12*time.Second })
+	t.Logf("the score was %.1f at the least until host3 was there, %.1f until it was used, %.1f with more load", least, used, after)
+	if min(least, used, after) < 90 {
+		t.Error("there was contention before host3 was used")
+	}
+	t.Log(mustCLI(t, s, "history", "host3"))
+	s.reload(t, strings.Replace(s.text, "advise: true", "advise: false", 1))
+	loads(t, calm())
+	for vm := range guests() {
+		if at := running(vm)[0]; at == "host3" {
+			move(t, vm, "host3", "host2")
+		}
+	}
+}
+
+// others are the guests beside one on a host.
+func others(vm, host string) []string {
+	var list []string
+	for other := range guests() {
+		if other != vm && running(other)[0] == host {
+			list = append(list, other)
+		}
+	}
+	return list
+}
+
+// othersTurnItOff: what evenkeel did not put to sleep it does not wake, however much it is needed.
+func othersTurnItOff(t *testing.T, s *instance) {
+	t.Helper()
+	lab(t, "bmc", "host3", "chassis", "power", "off")
+	s.reload(t, s.text)
+	loads(t, map[string]string{"e2e-a": "cpu=90", "e2e-b": "cpu=90", "e2e-c": "cpu=90"})
+	time.Sleep(12 * time.Second)
+	if got := power(t); got != "Chassis Power is off" {
+		t.Errorf("somebody turned host3 off, and now: %s", got)
+	}
+	if out, err := s.cli("standby", "exit", "host3"); err == nil || !strings.Contains(out, "not") {
+		t.Errorf("a person may not have it woken by evenkeel either: %s", out)
+	}
+	s.reload(t, strings.Replace(s.text, "advise: true", "advise: false", 1))
+	loads(t, calm())
+	lab(t, "bmc", "host3", "chassis", "power", "on")
+	s.back(t, "host3")
+}
+
+// back waits until a host is in use.
+func (s *instance) back(t *testing.T, host string) {
+	t.Helper()
+	eventually(t, 2*time.Minute, host+" to be in use", func() error {
+		board, err := s.client.Board(ctx())
+		if h, _ := board.Snapshot.Host(host); h.State != cluster.HostUp || len(orders(t, s)) > 0 || len(board.Snapshot.Gaps) > 0 {
+			return fmt.Errorf("%+v %v %v", h, board.Snapshot.Gaps, err)
 		}
 		return err
 	})
-	t.Logf("the score was %.1f at the least while it was woken", least)
-	t.Log(mustCLI(t, s, "history", "host3"))
+}
+
+// startsByHandAtTheLastMoment: a VM that somebody starts on the host while it is emptied is moved too, and does not go down with it.
+func startsByHandAtTheLastMoment(t *testing.T, s *instance) {
+	t.Helper()
+	at := running("e2e-c")[0]
+	definition := filepath.Join(t.TempDir(), "e2e-c.xml")
+	writeFile(t, definition, lab(t, "vir", at, "dumpxml", "--inactive", "--security-info", "e2e-c"))
+	lab(t, "vir", at, "destroy", "e2e-c")
+	lab(t, "vir", at, "undefine", "e2e-c")
+	move(t, "e2e-a", running("e2e-a")[0], "host3")
+	s.sees(t, "e2e-a", "host3")
+	done := make(chan string, 1)
+	go func() {
+		out, err := s.cli("standby", "enter", "host3")
+		done <- fmt.Sprint(out, err)
+	}()
+	eventually(t, time.Minute, "e2e-a to leave host3", func() error {
+		if on := running("e2e-a"); len(on) != 1 || on[0] == "host3" {
+			return fmt.Errorf("it is on %v", on)
+		}
+		return nil
+	})
+	lab(t, "vir", "host3", "define", definition)
+	lab(t, "vir", "host3", "start", "e2e-c")
+	said := <-done
+	t.Log(said)
+	if got := power(t); got != "Chassis Power is off" {
+		t.Errorf("host3 can be emptied of it as well: %s", got)
+	}
+	runs(t, time.Second, []string{"e2e-a", "e2e-b", "e2e-c"}, "host1", "host2")
+	for _, c := range s.history(t) {
+		if c.Recommendation.Action.Kind == cluster.Start {
+			t.Errorf("it went down with host3, and had to be started again: %+v", c)
+		}
+	}
+}
+
+// doesNotComeUp: a host that is woken and does not come is said, told Prometheus, and not trusted any more.
+func doesNotComeUp(t *testing.T, s *instance) {
+	t.Helper()
+	lab(t, "kill", "host3", "break")
+	if out, err := s.cli("standby", "exit", "host3"); err == nil || !strings.Contains(out, "libvirt answers: no") {
+		t.Errorf("it did not come up: %v %s", err, out)
+	}
+	if got := s.metric(`evenkeel_host_wake_failed{host="host3"}`); got != "1" {
+		t.Errorf("who is paged about it: %q", got)
+	}
+	lab(t, "revive", "host3")
+	s.back(t, "host3")
+	if out, err := s.cli("standby", "enter", "host3"); err == nil || !strings.Contains(out, "could not be woken") {
+		t.Errorf("it is trusted all the same: %v %s", err, out)
+	}
+	if out := mustCLI(t, s, "power"); !strings.Contains(out, "FAILED") {
+		t.Error(out)
+	}
+}
+
+// reload puts another configuration into force.
+func (s *instance) reload(t *testing.T, text string) {
+	t.Helper()
+	writeFile(t, filepath.Join(s.dir, "evenkeel.yml"), text)
+	mustCLI(t, s, "reload")
+}
+
+// sees waits until the VM is seen on the host, and everything else too.
+func (s *instance) sees(t *testing.T, vm, host string) {
+	t.Helper()
+	eventually(t, time.Minute, host+" to be seen with "+vm, func() error {
+		board, err := s.client.Board(ctx())
+		if found := board.Snapshot.FindVMs(vm); len(found) != 1 || found[0].Host != host || len(board.Snapshot.Gaps) > 0 {
+			return fmt.Errorf("%v %v %v", found, board.Snapshot.Gaps, err)
+		}
+		return err
+	})
+}
+
+func (s *instance) history(t *testing.T) []cluster.Case {
+	t.Helper()
+	cases, err := s.client.History(ctx(), "", 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cases
 }
 
 func orders(t *testing.T, s *instance) cluster.Orders {
