@@ -27,6 +27,7 @@ type sample struct {
 
 // note keeps the counters of now, and forgets what no window reaches any more.
 func (c *Cluster) note() {
+	c.noteHour()
 	s := sample{at: c.now}
 	for _, v := range c.vms {
 		s.wanted, s.stolen = append(s.wanted, v.wanted), append(s.stolen, v.stolen)
@@ -35,7 +36,7 @@ func (c *Cluster) note() {
 		s.own, s.stalled = append(s.own, h.own), append(s.stalled, h.stalled)
 	}
 	old := 0
-	for old+1 < len(c.history) && !c.history[old+1].at.After(c.now.Add(-c.window-c.meanOver())) {
+	for old+1 < len(c.history) && !c.history[old+1].at.After(c.now.Add(-max(c.window+c.meanOver(), c.rests.calm+c.rests.busy))) {
 		old++
 	}
 	c.history = append(slices.Delete(c.history, 0, old), s)
@@ -77,6 +78,16 @@ func (c *Cluster) demand(v int) float64 {
 		means = append(means, c.rate(end.Add(-c.meanOver()), end, func(s sample) float64 { return s.wanted[v] }))
 	}
 	return quantile(demandShare, means)
+}
+
+// most is the highest mean over the time that rests say in their longer one, at as many points as a demand is taken from.
+func (c *Cluster) most(v int) float64 {
+	highest := 0.0
+	for ago := time.Duration(0); ago <= c.rests.calm; ago += c.rests.calm / demandSteps {
+		end := c.now.Add(-ago)
+		highest = max(highest, c.rate(end.Add(-c.rests.busy), end, func(s sample) float64 { return s.wanted[v] }))
+	}
+	return highest
 }
 
 // quantile is that of Prometheus: on a straight line between the two numbers nearest to it.

@@ -30,19 +30,26 @@ func (c *Cluster) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, e
 			s.Gaps = append(s.Gaps, cluster.Gap{Subject: cluster.HostSubject(s.Hosts[i].ID), Reason: "it gives no data"})
 		}
 	}
-	moved := 0
+	moved, cores := 0, make([]float64, len(c.vms))
 	for i := range c.vms {
+		if c.vms[i].at < 0 {
+			continue
+		}
 		v := c.seeVM(i)
+		cores[i] = v.Cores()
 		switch {
 		case v.State == cluster.VMUnknown:
 			s.Gaps = append(s.Gaps, cluster.Gap{Subject: cluster.VMSubject(v.ID), Reason: "its host " + v.Host + " gives no data"})
-		case c.now.Sub(c.scenario.Start) < c.window:
+		case c.now.Sub(c.vms[i].since) < c.window:
 			s.Gaps = append(s.Gaps, cluster.Gap{Subject: cluster.VMSubject(v.ID), Reason: fmt.Sprintf("it was not seen at the beginning of the window of %s that use is averaged over", c.window)})
 		}
 		moved += v.MovesLastDay
 		s.VMs = append(s.VMs, v)
 	}
 	s.OwnMovesLastDay = cluster.Known(float64(moved))
+	if c.rests.busy > 0 {
+		s.CPUAheadCores = c.expected(cores)
+	}
 	s.Sort()
 	if err := s.Validate(); err != nil {
 		return s, fmt.Errorf("see the simulated cluster: %w", err)
@@ -59,6 +66,9 @@ func (c *Cluster) seeHost(i int) cluster.Host {
 		IdleWatts:        cluster.Known(h.Watts[0]), PeakWatts: cluster.Known(h.Watts[curvePoints-1]),
 		CPUPressureRatio: cluster.Known(share01(c.rate(c.now.Add(-c.window), c.now, func(s sample) float64 { return s.stalled[i] }))),
 	}
+	if h.retiring {
+		seen.State, seen.Retiring = cluster.HostMaintenance, true
+	}
 	if h.state == cluster.HostDown {
 		seen.State, seen.CPUPressureRatio = cluster.HostUnknown, cluster.Number{}
 	}
@@ -73,6 +83,13 @@ func (c *Cluster) seeVM(i int) cluster.VM {
 		CPUStealRatio:       cluster.Known(max(0, c.rate(c.now.Add(-c.window), c.now, func(s sample) float64 { return s.stolen[i] })) / float64(v.VCPUs)),
 		DirtyBytesPerSecond: cluster.Known(float64(v.DirtyRate)),
 		Storage:             sorted(v.Storage), Networks: sorted(v.Networks), Tags: sorted(v.Tags), Movable: true, LastMigration: v.last,
+	}
+	c.expect(i, &seen)
+	if c.rests.busy > 0 {
+		seen.CPUBusyCores = cluster.Known(c.rate(c.now.Add(-c.rests.busy), c.now, func(s sample) float64 { return s.wanted[i] }))
+		if c.now.Sub(v.since) >= c.rests.calm {
+			seen.CPUCalmCores = cluster.Known(c.most(i))
+		}
 	}
 	if v.moving != nil {
 		seen.MigratingTo = c.hosts[v.moving.to].name
