@@ -56,7 +56,8 @@ type Judgement struct {
 	Findings        []cluster.Finding        `json:"findings"`
 	Plan            plan.Plan                `json:"plan"`
 	Recommendations []cluster.Recommendation `json:"recommendations"`
-	// Power is advice about hosts that sleep; Recommendations has it as well, where nothing else is advised.
+	// Power is advice about hosts that sleep. Recommendations has what is to be woken as well and, where nothing else is advised, what
+	// could sleep.
 	Power []cluster.Recommendation `json:"-"`
 	// Failover is how what the cluster is to survive stands. It is told as metrics and as a finding.
 	Failover admission.Report `json:"-"`
@@ -167,9 +168,7 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	next := judge(snapshots[0], detect.Held(a.found[0], a.found[1:]), a.policy)
 	next.Recommendations = settle(next, a.board.Recommendations, a.policy.Plan.Limits)
 	next.Power = settlePower(next, a.board.Power)
-	if len(next.Recommendations) == 0 { // a cluster in which VMs are to move is not at rest
-		next.Recommendations = next.Power
-	}
+	next.Recommendations = withPower(next.Recommendations, next.Power)
 	for _, r := range next.Recommendations {
 		if !slices.ContainsFunc(a.board.Recommendations, func(old cluster.Recommendation) bool { return old.ID == r.ID }) {
 			a.log.Info("recommended", "id", r.ID, "policy", r.Policy, "priority", r.Priority, "action", r.Action.String(), "reason", r.Reason)

@@ -39,7 +39,9 @@ func (s *Source) power(ctx context.Context, snap *cluster.Snapshot) error {
 		f.vector(`max by (host) (evenkeel_host_wake_last_success)`, &woke)
 		f.vector(`max by (host) (evenkeel_host_wake_last_timestamp_seconds)`, &wokenAt)
 		f.vector(`max by (host) (evenkeel_host_wake_last_duration_seconds)`, &took)
-		use := `sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$busy])))`
+		// What a VM waits for counts: where there is too little, what is used says nothing of how much is wanted.
+		use := `(sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$busy]))) + ` +
+			`(sum by (vm) (max by (vm, instance, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total[$busy]))) or 0 * sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$busy]))))`
 		f.vector(words.Replace(use), &busy)
 		// A VM of which less is known may have peaks of which nobody knows.
 		f.vector(words.Replace(`max_over_time((`+use+`)[$calm:$step]) and on (vm) group by (vm) (present_over_time(evenkeel_vm_info[$busy] offset $calm))`), &calm)

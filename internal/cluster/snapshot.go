@@ -110,7 +110,7 @@ type VM struct {
 	CPUPredictedCores        Number `json:"cpu_predicted_cores,omitzero"`
 	CPUPredictedErrorCores   Number `json:"cpu_predicted_error_cores,omitzero"`
 	CPUPersistenceErrorCores Number `json:"cpu_persistence_error_cores,omitzero"`
-	// CPUBusyCores is what it used in the last five minutes, CPUCalmCores what it used at most for any longer in the last forty.
+	// CPUBusyCores is what it used and waited for in the last five minutes, CPUCalmCores what that was at most in the last forty.
 	CPUBusyCores Number `json:"cpu_busy_cores,omitzero"`
 	CPUCalmCores Number `json:"cpu_calm_cores,omitzero"`
 	// CPUPeakCores and MemoryPeakBytes are the highest use of the past day, short bursts left out.

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -23,6 +24,7 @@ type Cluster struct {
 	now      time.Time
 	hosts    []*host
 	vms      []*vm
+	byID     []int   // the VMs' places in the order of their IDs
 	events   []Event // those to come, in the order of their times
 	begun    uint64  // migrations, shutdowns and wakes begun, for their share of chance
 	history  []sample
@@ -130,6 +132,10 @@ func New(s Scenario, window time.Duration) (*Cluster, error) {
 			c.vms = append(c.vms, v)
 		}
 	}
+	for i := range c.vms {
+		c.byID = append(c.byID, i)
+	}
+	slices.SortFunc(c.byID, func(a, b int) int { return strings.Compare(c.vms[a].id, c.vms[b].id) })
 	c.settle()
 	c.recall()
 	c.note()

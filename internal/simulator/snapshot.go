@@ -31,7 +31,8 @@ func (c *Cluster) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, e
 		}
 	}
 	moved, cores := 0, make([]float64, len(c.vms))
-	for i := range c.vms {
+	s.VMs = make([]cluster.VM, 0, len(c.vms))
+	for _, i := range c.byID {
 		if c.vms[i].at < 0 {
 			continue
 		}
