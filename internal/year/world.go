@@ -110,10 +110,10 @@ func (d *draw) height(l simulator.Load) float64 {
 	return l.Square.High * l.Square.Duty
 }
 
-// hosts draws hosts that have room for it all: at the peak 45 to 75 % of their CPU is wanted, and 12 to 50 % of their memory promised.
+// hosts draws hosts that have room for it all: at the peak 50 to 80 % of their CPU is wanted, and 10 to 40 % of their memory promised.
 func (d *draw) hosts(n int) {
-	cores := max(8, d.peak/d.between(0.45, 0.75)/float64(n))
-	memory := max(40, float64(d.promised)/gib/d.between(0.12, 0.5)/float64(n))
+	cores := max(8, d.peak/d.between(0.5, 0.8)/float64(n))
+	memory := max(40, float64(d.promised)/gib/d.between(0.1, 0.4)/float64(n))
 	idle := d.between(80, 180)
 	for i := range n {
 		size := 1.0
