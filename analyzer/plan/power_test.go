@@ -178,6 +178,59 @@ func TestAHostIsWokenWhenThoseThatAreOnRunShort(t *testing.T) {
 	}
 }
 
+// What runs short does not wait until the rest of the cluster is at rest.
+func TestAHostIsWokenWhateverElseGoesOn(t *testing.T) {
+	short := func(s *cluster.Snapshot) {
+		eachVM(s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(2.3) })
+	}
+	for name, c := range map[string]struct {
+		change func(s *cluster.Snapshot)
+		want   string
+	}{
+		"a host is being emptied": {func(s *cluster.Snapshot) { s.Hosts[1].State = cluster.HostMaintenance }, "wake h3"},
+		"a host failed": {func(s *cluster.Snapshot) {
+			s.Hosts = append(s.Hosts, s.Hosts[1], s.Hosts[1])
+			s.Hosts[3].ID, s.Hosts[4].ID, s.Hosts[1].State = "h4", "h5", cluster.HostUnknown
+			s.Gaps = []cluster.Gap{{Subject: "host/h2", Reason: "no data"}}
+			eachVM(s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(3.5) })
+		}, "wake h3"},
+		"most of the hosts are not seen": {func(s *cluster.Snapshot) {
+			s.Hosts[0].State, s.Hosts[1].State = cluster.HostUnknown, cluster.HostUnknown
+			s.Gaps = []cluster.Gap{{Subject: "host/h1", Reason: "no data"}, {Subject: "host/h2", Reason: "no data"}}
+		}, "nothing"},
+	} {
+		s := asleep()
+		short(&s)
+		c.change(&s)
+		if got := advised(s, saving()); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestAsManyHostsAreWokenAsItTakes(t *testing.T) {
+	s := asleep()
+	for _, id := range []string{"h4", "h5", "h6"} {
+		h := s.Hosts[2]
+		h.ID = id
+		s.Hosts = append(s.Hosts, h)
+	}
+	eachVM(&s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(4.2) }) // 25 of 16 cores: 81 % of 32 takes two more
+	recs := plan.PowerAdvice(s, saving())
+	if len(recs) != 2 || recs[0].Action.String() != "wake h3" || recs[1].Action.String() != "wake h4" {
+		t.Errorf("%+v", recs)
+	}
+}
+
+// What would not be survived with all hosts on either is no reason to wake any.
+func TestNoHostIsWokenForWhatItWouldNotMend(t *testing.T) {
+	s := asleep()
+	s.VMs[0].LocalDisk = "vda lies on h1 alone"
+	if got := advised(s, saving()); got != "nothing" {
+		t.Errorf("a VM that can be started nowhere else: %s", got)
+	}
+}
+
 // Whatever the cluster is like: a host that is advised to sleep can be emptied and is not needed, and with it asleep none is woken.
 func TestLawAHostThatIsAdvisedToSleepIsNotWokenForIt(t *testing.T) {
 	slept := 0
