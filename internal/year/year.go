@@ -29,22 +29,35 @@ type Report struct {
 	Broken []string
 }
 
-// Day runs one, twice. Log is told what happens, where it is not nil.
+// Day runs the day of a seed. Log is told what happens, where it is not nil.
 func Day(ctx context.Context, seed uint64, log func(line string)) (Report, error) {
-	w := Draw(seed)
-	r := Report{Seed: seed, Hosts: w.Scenario.HostCount(), VMs: w.Scenario.VMCount(), Crowds: len(w.Scenario.Crowds), Deaths: w.Deaths}
-	seen := newWitness(w, log)
+	return Run(ctx, Draw(seed), log)
+}
+
+// Run runs a day twice: with hosts that sleep, and with all of them on.
+func Run(ctx context.Context, w World, log func(line string)) (Report, error) {
+	r, err := watched(ctx, w, log)
+	if err != nil {
+		return r, err
+	}
 	o := w.options()
+	o.Analyzer.Plan.Power.Advise = false
+	if r.AllOn, err = rehearsal.Run(ctx, w.Scenario, o); err != nil {
+		return r, fmt.Errorf("day %d with all hosts on: %w", r.Seed, err)
+	}
+	return r, nil
+}
+
+// watched runs a day with hosts that sleep.
+func watched(ctx context.Context, w World, log func(line string)) (Report, error) {
+	r := Report{Seed: w.Scenario.Seed, Hosts: w.Scenario.HostCount(), VMs: w.Scenario.VMCount(), Crowds: len(w.Scenario.Crowds), Deaths: w.Deaths}
+	seen, o := newWitness(w, log), w.options()
 	o.Witness = seen
 	var err error
 	if r.With, err = rehearsal.Run(ctx, w.Scenario, o); err != nil {
-		return r, fmt.Errorf("day %d: %w", seed, err)
+		return r, fmt.Errorf("day %d: %w", r.Seed, err)
 	}
 	r.Broken, r.ShortMinutes = seen.broken, seen.short.Minutes()
-	o.Witness, o.Analyzer.Plan.Power.Advise = nil, false
-	if r.AllOn, err = rehearsal.Run(ctx, w.Scenario, o); err != nil {
-		return r, fmt.Errorf("day %d with all hosts on: %w", seed, err)
-	}
 	return r, nil
 }
 

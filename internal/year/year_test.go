@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/simulator"
 )
 
 var (
@@ -49,6 +52,45 @@ func TestDays(t *testing.T) {
 		}
 		if all.sleeps < *days || all.wakes < *days || all.saved() < 0.1 {
 			t.Errorf("little was done: %s", all)
+		}
+	}
+}
+
+// tight is a day on which what must never happen is near: two of the hosts would do, and VMs are so large that it takes three for one
+// to fail; hosts that are woken are not back, and a person turns them on a little later.
+func tight(seed uint64) World {
+	w := Draw(seed)
+	w.HostFailures, w.MinHostsOn, w.Apart = 1, 1, nil
+	s := &w.Scenario
+	s.Rules, s.Events, s.VMs, s.Hosts = nil, nil, s.VMs[:20], s.Hosts[:4]
+	s.Duration = simulator.Duration(14 * time.Hour)
+	s.Power.WakeFailureRatio, s.Power.MendAfter = 0.5, simulator.Duration(20*time.Minute)
+	for i := range s.VMs {
+		v := &s.VMs[i]
+		v.VCPUs, v.Memory, v.From, v.Until = 2, 6*gib, 0, 0
+	}
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		h.Cores, h.Memory, h.Unproven, h.FailureDomain = 12, 100*gib, false, ""
+	}
+	s.Crowds = nil
+	for hour := range 4 {
+		s.Crowds = append(s.Crowds, simulator.Crowd{At: simulator.Duration(time.Duration(1+3*hour) * time.Hour), Lasts: simulator.Duration(20 * time.Minute), Share: 0.9, To: 0.95})
+	}
+	return w
+}
+
+func TestWhatMustNeverHappenIsNear(t *testing.T) {
+	for seed := range uint64(2) {
+		r, err := watched(t.Context(), tight(seed+1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Broken) > 0 {
+			t.Errorf("day %d: %s", r.Seed, strings.Join(r.Broken[:min(3, len(r.Broken))], "\n"))
+		}
+		if r.With.Sleeps < 1 || r.With.Wakes < 1 || r.With.FailedWakes < 1 {
+			t.Errorf("day %d: %d sleeps, %d wakes, %d of hosts that did not wake", r.Seed, r.With.Sleeps, r.With.Wakes, r.With.FailedWakes)
 		}
 	}
 }
