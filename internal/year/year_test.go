@@ -99,7 +99,7 @@ func TestWhatMustNeverHappenIsNear(t *testing.T) {
 type sum struct {
 	days, crowds, deaths, sleeps, wakes, failed, moves, movesOn int
 	running, contended, runningOn, contendedOn                  float64
-	lost, wanted, lostOn, wantedOn                              float64
+	lost, lostOn                                                float64
 	kwh, kwhOn, asleep, short, waiting                          float64
 	refused                                                     map[string]int
 }
