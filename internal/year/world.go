@@ -137,7 +137,7 @@ func (d *draw) rules() {
 	for i := range d.IntN(4) {
 		pair := [2]string{d.w.Scenario.VMs[2*i].Name, d.w.Scenario.VMs[2*i+1].Name}
 		d.w.Apart = append(d.w.Apart, pair)
-		d.w.Scenario.Rules = append(d.w.Scenario.Rules, simulator.Rule{Name: fmt.Sprintf("apart%d", i+1), Kind: simulator.RuleKind(cluster.VMVMAntiAffinity), VMNames: pair[:]})
+		d.w.Scenario.Rules = append(d.w.Scenario.Rules, simulator.Rule{Name: fmt.Sprintf("apart%d", i+1), Kind: simulator.RuleKind(cluster.VMVMAntiAffinity), VMs: pair[:]})
 	}
 }
 

@@ -24,7 +24,7 @@ const mostContention = 0.001
 
 // A day that fails is run again, with all that happened, by go test ./internal/year -run Days -days 1 -tell -v -seed N.
 func TestDays(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	all, broken := sum{refused: map[string]int{}}, 0
 	for i := range *days {
 		var log func(string)
