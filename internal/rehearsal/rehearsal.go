@@ -109,6 +109,9 @@ func newRun(s simulator.Scenario, o Options) (*run, error) {
 	}
 	r := &run{cluster: c, options: o, decided: map[string]bool{}, failed: map[string][]time.Time{}, proofs: map[string]cluster.WakeProof{}, tally: newTally()}
 	for _, h := range c.Stands() {
+		if h.State == cluster.HostStandby { // it was put to sleep before
+			r.order(cluster.Order{Kind: cluster.OrderStandby, Subject: cluster.HostSubject(h.Host), Word: cluster.Approval{Who: "evenkeel", Via: "server", At: s.Start}, Rest: cluster.Rest{Down: s.Start, Asleep: s.Start}})
+		}
 		if !h.Unproven {
 			r.proofs[h.Host] = cluster.WakeProof{Host: h.Host, At: s.Start, Woke: true, Seconds: time.Duration(s.Power.Boot).Seconds()}
 		}

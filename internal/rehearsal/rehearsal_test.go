@@ -195,6 +195,15 @@ func TestAHostThatDidNotWakeIsLeftOn(t *testing.T) {
 	}
 }
 
+func TestAHostThatBeginsAsleepIsWokenWhenItIsNeeded(t *testing.T) {
+	t.Parallel()
+	text := "duration: 12h\n" + strings.Replace(nights, "count: 4,", "count: 3,", 1)
+	text = strings.Replace(text, "hosts: [", "hosts: [{name: asleep, cores: 16, memory: 128GiB, standby: true, idle_watts: 120, peak_watts: 300}, ", 1)
+	if r := rehearse(t, scenario(t, text), sleepy()); r.Wakes == 0 || r.VMsAtEnd["asleep"] == 0 {
+		t.Errorf("%d wakes, %v", r.Wakes, r.VMsAtEnd)
+	}
+}
+
 func TestHostsThatWereNeverWokenStayOn(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(nights, "count: 4,", "count: 4, unproven: true,", 1)
