@@ -15,7 +15,7 @@ import (
 
 var (
 	days  = flag.Int("days", 20, "how many days to run")
-	first = flag.Uint64("seed", 1, "the first one's seed")
+	first = flag.Uint64("seed", 228, "the first one's seed; on four of the twenty from 228 a host fails, and the clusters are small")
 	tell  = flag.Bool("tell", false, "tell of the first day what happens")
 )
 
