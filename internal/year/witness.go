@@ -19,8 +19,11 @@ type witness struct {
 	// those that it is waking.
 	proven, off, gone, waking map[string]bool
 	last                      time.Time
-	short                     time.Duration
-	broken                    []string
+	// well tells that what is to be survived was so when it was looked last, ran what ran then.
+	well   bool
+	ran    []string
+	short  time.Duration
+	broken []string
 }
 
 func newWitness(w World, log func(line string)) *witness {
@@ -90,10 +93,32 @@ func (w *witness) Passed(c *simulator.Cluster) {
 	for _, s := range stands {
 		w.follow(s, c)
 	}
-	if w.unsurvived(stands) != "" {
+	why, is := w.unsurvived(stands), w.running(stands)
+	if why != "" {
 		w.short += c.Now().Sub(w.last)
+		if w.well && slices.Equal(is, w.ran) { // no VM came and no host failed: it is what was moved
+			w.breaks(c, "%s, and it could before VMs were moved", why)
+		}
 	}
-	w.last = c.Now()
+	w.last, w.well, w.ran = c.Now(), why == "", is
+}
+
+// running names the hosts that are on and the VMs that run.
+func (w *witness) running(stands []simulator.Stand) []string {
+	var names []string
+	for _, s := range w.on(stands) {
+		names = append(names, s.Host)
+	}
+	vms := len(names)
+	for _, s := range stands {
+		for _, v := range s.VMs {
+			if !v.Going && !v.Stopped {
+				names = append(names, v.ID)
+			}
+		}
+	}
+	slices.Sort(names[vms:])
+	return names
 }
 
 // follow notes what has become of a host.
