@@ -1,6 +1,6 @@
 // Package rehearsal runs the analyzer and the gates against a simulated cluster, on its virtual clock:
 // the same judging, planning and refusing as in a server, a day in seconds. Approval is given to all that
-// is advised, in the name "simulation". It reports what came of it and does not say whether that is good.
+// is advised, in the name "simulation", unless it is to happen by itself. It reports what came of it and does not say whether that is good.
 package rehearsal
 
 import (

@@ -95,6 +95,18 @@ func TestWhatMustNeverHappenIsNear(t *testing.T) {
 	}
 }
 
+func TestTheSameSeedGivesTheSameDay(t *testing.T) {
+	var told [2][]string
+	for i := range told {
+		if _, err := watched(t.Context(), tight(1), func(line string) { told[i] = append(told[i], line) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told[0]) < 20 || !slices.Equal(told[0], told[1]) {
+		t.Errorf("the day went another way the second time: %d and %d lines", len(told[0]), len(told[1]))
+	}
+}
+
 // sum is what came of all days.
 type sum struct {
 	days, crowds, deaths, sleeps, wakes, failed, moves, movesOn int
