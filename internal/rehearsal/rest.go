@@ -59,7 +59,7 @@ func (r *run) retire(rec cluster.Recommendation) {
 	r.retiring = &retiring{action: rec.Action, began: now}
 }
 
-// order puts an order in force in place of the one about the same host, lift takes that away.
+// order puts an order in force in place of the one about the same host; lifted are those in force without it.
 func (r *run) order(o cluster.Order) { r.orders = append(r.lifted(o.Subject), o) }
 
 func (r *run) lifted(subject string) cluster.Orders {
@@ -76,8 +76,8 @@ func (r *run) concludeRest(ctx context.Context) error {
 	switch {
 	case err != nil && !w.down.IsZero():
 		r.asleep()
-	case err != nil || w.down.IsZero() && w.empty.IsZero() && active(roll) && now.Sub(w.began) >= r.options.Rest.Empty:
-		r.giveUp()
+	case err != nil, w.down.IsZero() && active(roll) && (!w.empty.IsZero() || now.Sub(w.began) >= r.options.Rest.Empty):
+		r.giveUp() // it fails, or a VM was started at the last moment, or it takes too long
 	case !w.down.IsZero() || active(roll):
 	default:
 		return r.lastLook(ctx)
