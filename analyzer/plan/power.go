@@ -178,11 +178,19 @@ func (w *powering) rouse(h int) {
 	w.place = cluster.NewPlacement(w.snap)
 }
 
+// patience is how many times as long as the last time a host may take to wake before another one is woken in its place.
+const patience = 2
+
+// overdue tells whether a host that is being woken takes so long that it may not come.
+func (w *powering) overdue(h *cluster.Host) bool {
+	return !h.WakingSince.IsZero() && h.Woken != nil && w.snap.At.Sub(h.WakingSince).Seconds() > patience*h.Woken.Seconds
+}
+
 // nextToWake is the host that should be woken first, -1 for none.
 func (w *powering) nextToWake() int {
 	best := -1
 	for h := range w.snap.Hosts {
-		if host := &w.snap.Hosts[h]; host.State == cluster.HostStandby && host.CPUCores > 0 && (host.Woken == nil || host.Woken.Woke) && (best < 0 || w.sooner(h, best)) {
+		if host := &w.snap.Hosts[h]; host.State == cluster.HostStandby && host.CPUCores > 0 && (host.Woken == nil || host.Woken.Woke) && !w.overdue(host) && (best < 0 || w.sooner(h, best)) {
 			best = h
 		}
 	}

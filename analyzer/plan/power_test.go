@@ -222,6 +222,26 @@ func TestAsManyHostsAreWokenAsItTakes(t *testing.T) {
 	}
 }
 
+// A host that takes twice as long as the last time may not come, and those who need it do not wait until it is given up.
+func TestAnotherHostIsWokenForOneThatDoesNotCome(t *testing.T) {
+	for _, c := range []struct {
+		since time.Duration
+		want  string
+	}{{0, "wake h3"}, {3 * time.Minute, "wake h3"}, {4 * time.Minute, "wake h4"}} {
+		s := asleep()
+		h := s.Hosts[2]
+		h.ID, h.Woken = "h4", &cluster.WakeProof{Host: "h4", At: s.At, Woke: true, Seconds: 200}
+		s.Hosts = append(s.Hosts, h)
+		if c.since > 0 {
+			s.Hosts[2].WakingSince = s.At.Add(-c.since)
+		}
+		eachVM(&s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(2.3) })
+		if got := advised(s, saving()); got != c.want {
+			t.Errorf("after %s: %s, want %s", c.since, got, c.want)
+		}
+	}
+}
+
 // What would not be survived with all hosts on either is no reason to wake any.
 func TestNoHostIsWokenForWhatItWouldNotMend(t *testing.T) {
 	s := asleep()

@@ -61,6 +61,7 @@ func TestWhatAdviceAboutPowerRestsOn(t *testing.T) {
   evenkeel_host_wake_last_success{instance="server",host="h1"} 1x240
   evenkeel_host_wake_last_timestamp_seconds{instance="server",host="h1"} 1234x240
   evenkeel_host_wake_last_duration_seconds{instance="server",host="h1"} 95x240
+  evenkeel_host_waking_timestamp_seconds{instance="server",host="h2"} 3500x240
   evenkeel_host_wake_last_success{instance="server",host="h2"} 0x240`, time.Hour)
 	a, _ := s.VM("a")
 	b, _ := s.VM("b")
@@ -76,6 +77,9 @@ func TestWhatAdviceAboutPowerRestsOn(t *testing.T) {
 	h1, h2 := s.Hosts[0].Woken, s.Hosts[1].Woken
 	if h1 == nil || !h1.Woke || h1.Seconds != 95 || h1.At.Unix() != 1234 || h2 == nil || h2.Woke {
 		t.Errorf("woken: %+v %+v", h1, h2)
+	}
+	if since := s.Hosts[1].WakingSince; since.Unix() != 3500 || !s.Hosts[0].WakingSince.IsZero() {
+		t.Errorf("h2 is being woken since %s, h1 since %s", since, s.Hosts[0].WakingSince)
 	}
 	if len(s.CPUAheadCores) != 12 {
 		t.Fatalf("ahead: %v", s.CPUAheadCores)

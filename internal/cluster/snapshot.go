@@ -56,6 +56,8 @@ type Host struct {
 	CPUModels []string `json:"cpu_models,omitempty"`
 	// Woken is the last time that evenkeel woke it, or tried to; nil where it never did.
 	Woken *WakeProof `json:"woken,omitempty"`
+	// WakingSince is when evenkeel began to wake it, zero where it is not being woken.
+	WakingSince time.Time `json:"waking_since,omitzero"`
 	// Retiring tells that it is emptied to be put into standby.
 	Retiring bool `json:"retiring,omitempty"`
 	// Hypervisor is its kind, for example "QEMU" or "Xen"; empty when it is not known.

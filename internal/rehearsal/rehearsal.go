@@ -188,6 +188,10 @@ func (r *run) look(ctx context.Context) (cluster.Snapshot, error) {
 			snap.Hosts[i].Woken = &p
 		}
 	}
+	for _, w := range r.waking {
+		i := slices.IndexFunc(snap.Hosts, func(h cluster.Host) bool { return h.ID == w.action.From })
+		snap.Hosts[i].WakingSince = w.began
+	}
 	r.view = &snap
 	return snap, nil
 }

@@ -173,6 +173,7 @@ func faults() []fault {
 		{"a host is woken for a peak that is over", "analyzer/plan/power.go", "return max(v.CPUBusyCores.Value, v.CPUPredictedCores.Value)", "return calm(v)", "./analyzer/plan", "TestAHostIsWokenWhenThoseThatAreOnRunShort"},
 		{"the reserve wakes nobody", "analyzer/plan/power.go", "if broken := w.broken(); len(broken) > 0 &&", "if broken := w.broken(); len(broken) > 99 &&", "./analyzer/plan", "TestAHostIsWokenWhenThoseThatAreOnRunShort"},
 		{"all hosts are woken for what that would not mend", "analyzer/plan/power.go", "&& len(w.rested().broken()) < len(broken)", "", "./analyzer/plan", "TestNoHostIsWokenForWhatItWouldNotMend"},
+		{"who needs a host waits for one that does not come", "analyzer/plan/power.go", "&& !w.overdue(host)", "", "./analyzer/plan", "TestAnotherHostIsWokenForOneThatDoesNotCome"},
 		{"a host that is needed by now falls asleep", "analyzer/plan/rest.go", "} else if p.Power.Advise {", "} else if false {", "./analyzer/plan", "TestAHostThatIsNeededMayNotRest"},
 		{"what VMs wait for wakes nobody", "analyzer/promql/power.go", "rate(evenkeel_vm_vcpu_steal_seconds_total[$busy])", "0 * rate(evenkeel_vm_vcpu_steal_seconds_total[$busy])", "./analyzer/promql", "TestWhatAdviceAboutPowerRestsOn"},
 		{"a host that is needed waits until no VM moves", "analyzer/settle.go", "if len(recs) == 0 || len(power) > 0 && power[0].Action.Kind == cluster.Wake {", "if len(recs) == 0 {", "./analyzer", "TestWhatIsToBeWokenStandsBesideThePlan"},
