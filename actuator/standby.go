@@ -78,6 +78,15 @@ func (a *Actuator) Proofs() []cluster.WakeProof {
 	return proofs
 }
 
+// Waking tells since when hosts are being woken that are not back yet.
+func (a *Actuator) Waking() map[string]time.Time {
+	since := map[string]time.Time{}
+	for _, c := range a.List(func(c cluster.Case) bool { return underWay(c) && c.Recommendation.Action.Kind == cluster.Wake }) {
+		since[c.Recommendation.Action.From] = c.Updated
+	}
+	return since
+}
+
 func (a *Actuator) proof(host string) cluster.WakeProof {
 	for _, p := range a.Proofs() {
 		if p.Host == host {

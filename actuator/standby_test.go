@@ -287,8 +287,15 @@ func TestAHostThatDoesNotWakeIsNotPutIntoStandbyAgain(t *testing.T) {
 		d.ask(t, a, cluster.Action{Kind: cluster.Standby})
 		time.Sleep(2 * time.Minute)
 		d.with(func() { d.broken = true })
-		id := d.ask(t, a, cluster.Action{Kind: cluster.Wake})
-		time.Sleep(10 * time.Minute)
+		id, asked := d.ask(t, a, cluster.Action{Kind: cluster.Wake}), time.Now()
+		time.Sleep(2 * time.Minute)
+		if since, is := a.Waking()["h3"]; !is || since.Sub(asked) > time.Minute || asked.Sub(since) > time.Minute {
+			t.Errorf("it is being woken since %s (%t), asked at %s", since, is, asked)
+		}
+		time.Sleep(8 * time.Minute)
+		if len(a.Waking()) > 0 {
+			t.Errorf("it is still being woken: %v", a.Waking())
+		}
 		if k, _ := a.Case(id); k.State != cluster.CaseFailed || !strings.Contains(k.Outcome.Reason, "was not back in the cluster within 5m0s") {
 			t.Fatalf("%s %+v", k.State, k.Outcome)
 		}

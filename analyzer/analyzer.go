@@ -56,7 +56,8 @@ type Judgement struct {
 	Findings        []cluster.Finding        `json:"findings"`
 	Plan            plan.Plan                `json:"plan"`
 	Recommendations []cluster.Recommendation `json:"recommendations"`
-	// Power is advice about hosts that sleep; Recommendations has it as well, where nothing else is advised.
+	// Power is advice about hosts that sleep. Recommendations has what is to be woken as well and, where nothing else is advised, what
+	// could sleep.
 	Power []cluster.Recommendation `json:"-"`
 	// Failover is how what the cluster is to survive stands. It is told as metrics and as a finding.
 	Failover admission.Report `json:"-"`
@@ -66,7 +67,11 @@ type Judgement struct {
 // not show as well is not acted upon yet. It is pure: the same snapshots and policy give the same
 // judgement, which is how any time in the past can be rehearsed.
 func Judge(snapshots []cluster.Snapshot, p Policy) Judgement {
-	now, findings := snapshots[0], Findings(snapshots, p)
+	return judge(snapshots[0], Findings(snapshots, p), p)
+}
+
+// judge plans for what was found in the snapshot.
+func judge(now cluster.Snapshot, findings []cluster.Finding, p Policy) Judgement {
 	made := plan.Make(now, findings, p.Plan)
 	placement := cluster.NewPlacement(now)
 	j := Judgement{Snapshot: now, Loads: placement.Loads(), Findings: findings, Plan: made, Recommendations: made.Recommendations(now, findings, p.Plan)}
@@ -99,9 +104,10 @@ type Analyzer struct {
 	mu     sync.Mutex
 	policy Policy
 	board  Judgement
-	// seen are the snapshots of the last passes.
-	seen []cluster.Snapshot
-	err  error
+	// seen are the snapshots of the last passes, found is what was found in each by the policy in force.
+	seen  []cluster.Snapshot
+	found [][]cluster.Finding
+	err   error
 }
 
 // New returns an analyzer that has not looked yet.
@@ -115,7 +121,7 @@ func New(source Source, p Policy, log *slog.Logger, reg prometheus.Registerer) *
 func (a *Analyzer) SetPolicy(p Policy) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.policy = p
+	a.policy, a.found = p, nil
 }
 
 // Policy returns the policy in force.
@@ -158,19 +164,32 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	next := Judge(snapshots, a.policy)
+	a.find(snapshots)
+	next := judge(snapshots[0], detect.Held(a.found[0], a.found[1:]), a.policy)
 	next.Recommendations = settle(next, a.board.Recommendations, a.policy.Plan.Limits)
 	next.Power = settlePower(next, a.board.Power)
-	if len(next.Recommendations) == 0 { // a cluster in which VMs are to move is not at rest
-		next.Recommendations = next.Power
-	}
+	next.Recommendations = withPower(next.Recommendations, next.Power)
 	for _, r := range next.Recommendations {
 		if !slices.ContainsFunc(a.board.Recommendations, func(old cluster.Recommendation) bool { return old.ID == r.ID }) {
 			a.log.Info("recommended", "id", r.ID, "policy", r.Policy, "priority", r.Priority, "action", r.Action.String(), "reason", r.Reason)
 		}
 	}
-	a.board, a.seen = next, snapshots
+	a.board = next
 	return nil
+}
+
+// find notes what there is to find in the snapshots; what was found in an earlier pass is not looked for again. The caller holds mu.
+func (a *Analyzer) find(snapshots []cluster.Snapshot) {
+	found := make([][]cluster.Finding, len(snapshots))
+	for i, s := range snapshots {
+		was := slices.IndexFunc(a.seen, func(old cluster.Snapshot) bool { return old.At.Equal(s.At) })
+		if was >= 0 && was < len(a.found) {
+			found[i] = a.found[was]
+		} else {
+			found[i] = detect.Findings(s, a.policy.Detect)
+		}
+	}
+	a.seen, a.found = snapshots, found
 }
 
 // Look takes the snapshots that a judgement at the time rests on, the newest first. Those that are known

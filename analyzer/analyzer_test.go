@@ -186,6 +186,35 @@ func TestTheBoardStopsAdvisingWhenNothingIsWrong(t *testing.T) {
 	}
 }
 
+// A host that is needed is woken while VMs are to move, one that is not falls asleep only when none is.
+func TestWhatIsToBeWokenStandsBesideThePlan(t *testing.T) {
+	asleep := func(at time.Time) (cluster.Snapshot, error) {
+		s := crowded(at, 3.5, 3.5, 3.5)
+		for i := range s.VMs {
+			s.VMs[i].CPUBusyCores, s.VMs[i].CPUCalmCores = cluster.Known(3.5), cluster.Known(3.5)
+		}
+		s.Hosts[2].State, s.Hosts[2].Woken = cluster.HostStandby, &cluster.WakeProof{Host: "h3", At: at, Woke: true}
+		return s, nil
+	}
+	a, p := New(&film{frames: []func(time.Time) (cluster.Snapshot, error){asleep}}, policy(), slog.New(slog.DiscardHandler), prometheus.NewRegistry()), policy()
+	p.Plan.Power = plan.Power{Advise: true, Target: 0.6, Tolerance: 0.2, MinHostsOn: 1, Horizon: time.Hour}
+	a.SetPolicy(p)
+	if err := a.Pass(t.Context(), time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	recs := a.Recommendations()
+	if len(recs) < 2 || recs[0].Action.String() != "wake h3" || recs[1].Action.Kind != cluster.Migrate {
+		t.Errorf("%+v", recs)
+	}
+	moves, sleep := recs[1:], []cluster.Recommendation{{Action: cluster.Action{Kind: cluster.Standby, From: "h3"}}}
+	if got := withPower(moves, sleep); len(got) != len(moves) {
+		t.Errorf("a host falls asleep while VMs are to move: %+v", got)
+	}
+	if got := withPower(nil, sleep); len(got) != 1 {
+		t.Errorf("no host falls asleep: %+v", got)
+	}
+}
+
 func TestARehearsalLeavesTheBoardAlone(t *testing.T) {
 	a, ids := passes(t, &film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1), frame(0.1, 0.1, 0.1)}}, 1)
 	j, err := a.Rehearse(context.Background(), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))

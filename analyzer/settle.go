@@ -78,12 +78,25 @@ func near(p *cluster.Placement, effects []cluster.Effect, want func(cluster.Effe
 	return true
 }
 
-// settlePower keeps advice about a host that sleeps, or should, as long as the same is advised: who reads it can approve it.
+// settlePower keeps advice about hosts that sleep, or should, as long as the same is advised: who reads it can approve it.
 func settlePower(fresh Judgement, old []cluster.Recommendation) []cluster.Recommendation {
-	for _, r := range old {
-		if slices.ContainsFunc(fresh.Power, func(f cluster.Recommendation) bool { return f.Action == r.Action }) && fresh.Snapshot.At.Before(r.Expires) {
-			return []cluster.Recommendation{r}
+	kept := slices.Clone(fresh.Power)
+	for i, f := range kept {
+		same := slices.IndexFunc(old, func(r cluster.Recommendation) bool {
+			return r.Action == f.Action && fresh.Snapshot.At.Before(r.Expires)
+		})
+		if same >= 0 {
+			kept[i] = old[same]
 		}
 	}
-	return fresh.Power
+	return kept
+}
+
+// withPower puts advice about hosts that sleep among the rest. What is to be woken comes first: the others are about to be made the most
+// of what there is too little of. None falls asleep while VMs are to move, for then the cluster is not at rest.
+func withPower(recs, power []cluster.Recommendation) []cluster.Recommendation {
+	if len(recs) == 0 || len(power) > 0 && power[0].Action.Kind == cluster.Wake {
+		return slices.Concat(power, recs)
+	}
+	return recs
 }

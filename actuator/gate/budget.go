@@ -13,10 +13,15 @@ func budget(q Question) cluster.Verdict {
 	if q.Approval != nil {
 		return pass(fmt.Sprintf("%s approved it; the budget is for what happens by itself", q.Approval.Who))
 	}
-	if q.Rec.Recovers() {
-		return pass("the budget is for what can wait")
-	}
 	a, since := q.Rec.Action, q.Now.Add(-time.Hour)
+	switch {
+	case q.Rec.Recovers():
+		return pass("the budget is for what can wait")
+	case a.Kind == cluster.Wake: // it gives back what was taken, and the others run short meanwhile
+		return pass("a host that is needed does not wait for the budget")
+	case q.Rec.Policy == "evacuate" && (q.Orders.Standby(a.From, q.Now) != nil || q.Orders.Maintenance(a.From, q.Now) != nil):
+		return pass(fmt.Sprintf("that %s is emptied was decided as a whole", a.From)) // half of it would bring nothing
+	}
 	type limit struct {
 		what  string
 		most  int

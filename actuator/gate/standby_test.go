@@ -112,6 +112,35 @@ func TestTheYesToStandbyCoversWhatItTakes(t *testing.T) {
 	}
 }
 
+// Waking gives back what was taken, and a host is emptied wholly or not at all.
+func TestWhatHostsThatSleepNeedNotWaitFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		change        func(*gate.Question)
+		budget, storm bool
+	}{
+		"waking":               {func(*gate.Question) {}, true, true},
+		"falling asleep":       {func(q *gate.Question) { q.Rec.Action.Kind = cluster.Standby }, false, false},
+		"emptying for standby": {func(q *gate.Question) { q.Rec.Policy, q.Rec.Action.Kind = "evacuate", cluster.Migrate }, true, false},
+		"emptying for maintenance": {func(q *gate.Question) {
+			q.Rec.Policy, q.Rec.Action.Kind, q.Orders[0].Kind = "evacuate", cluster.Migrate, cluster.OrderMaintenance
+		}, true, false},
+		"emptying without an order": {func(q *gate.Question) { q.Rec.Policy, q.Rec.Action.Kind, q.Orders = "evacuate", cluster.Migrate, nil }, false, false},
+		"balancing what is emptied": {func(q *gate.Question) { q.Rec.Policy, q.Rec.Action.Kind = "balance", cluster.Migrate }, false, false},
+	} {
+		q := sleeping()
+		q.Approval, q.Policy.Level = nil, cluster.LevelFull
+		q.Policy.ActionsPerHour, q.Begun = 1, []gate.Begun{{At: q.Now}}
+		q.Policy.StormFailures, q.Policy.StormWindow, q.Storm = 1, time.Hour, []time.Time{q.Now.Add(-time.Minute)}
+		c.change(&q)
+		if v := verdictOf(q, "budget"); v.Pass != c.budget {
+			t.Errorf("%s: %+v", name, v)
+		}
+		if v := verdictOf(q, "storm"); v.Pass != c.storm {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+}
+
 // A host that waits until it is empty does not hold up the moves that empty it, and one host at a time is put into standby.
 func TestWhatMayGoOnBesideStandby(t *testing.T) {
 	standby := func(host string) cluster.Action { return cluster.Action{Kind: cluster.Standby, From: host} }

@@ -13,6 +13,9 @@ func storm(q Question) cluster.Verdict {
 	if q.Rec.Recovers() {
 		return pass("each VM that a failure stopped is tried for itself, and only so often")
 	}
+	if q.Rec.Action.Kind == cluster.Wake {
+		return pass("a host that is needed is woken whatever else failed")
+	}
 	if n <= 0 {
 		return pass("failures are not counted")
 	}

@@ -38,33 +38,39 @@ const (
 // usualWatts is what a host is taken to draw, idle and at full load, where nobody said: what a common server draws.
 func usualWatts() []float64 { return []float64{120, 350} }
 
-// PowerAdvice says which host should be woken or, where none, which could be put into standby: one at a time, for each changes
-// what the next would meet. It says nothing while a host is being emptied or is not seen.
+// PowerAdvice says which hosts should be woken or, where none, which one could be put into standby: that is one at a time, for each
+// changes what the next would meet, and none while a host is being emptied or is not seen. What runs short does not wait for that.
 func PowerAdvice(s cluster.Snapshot, p Policy) []cluster.Recommendation {
-	if !p.Power.Advise || len(s.Hosts) == 0 {
+	if !p.Power.Advise || blindShare(s) > maxBlindShare {
 		return nil
+	}
+	w := newPowering(s, p)
+	if recs := w.wake(); len(recs) > 0 {
+		return recs
 	}
 	for _, h := range s.Hosts {
 		if h.State != cluster.HostUp && h.State != cluster.HostStandby || s.GapOf(cluster.HostSubject(h.ID)) != "" {
 			return nil
 		}
 	}
-	w := &powering{snap: s, policy: p, place: cluster.NewPlacement(s)}
-	rec, ok := w.wake()
-	if !ok {
-		rec, ok = w.sleep()
+	if rec, ok := w.sleep(); ok {
+		return []cluster.Recommendation{rec}
 	}
-	if !ok {
-		return nil
-	}
-	return []cluster.Recommendation{rec}
+	return nil
 }
 
-// powering is one look for a host to wake or to put into standby.
+// powering is one look for hosts to wake or for one to put into standby.
 type powering struct {
 	snap   cluster.Snapshot
 	policy Policy
 	place  *cluster.Placement
+	now    cluster.Assessment
+}
+
+func newPowering(s cluster.Snapshot, p Policy) *powering {
+	w := &powering{snap: s, policy: p, place: cluster.NewPlacement(s)}
+	w.now = w.place.Assess()
+	return w
 }
 
 // use is how much of the hosts that are on is wanted, as shares: of their cores by the given demand of each VM, and of their
@@ -96,8 +102,8 @@ func share(part, whole float64) float64 {
 	return part / whole
 }
 
-// busy is what the VM used in the last minutes, calm what it used at most over a longer time; both are at least what it is
-// expected to use.
+// busy is what the VM used and waited for in the last minutes, calm what that was at most over a longer time; both are at least what
+// it is expected to use.
 func busy(v *cluster.VM) float64 {
 	if v.CPUBusyCores.Known {
 		return max(v.CPUBusyCores.Value, v.CPUPredictedCores.Value)
@@ -107,33 +113,90 @@ func busy(v *cluster.VM) float64 {
 
 func calm(v *cluster.VM) float64 { return max(v.Cores(), v.CPUCalmCores.Value) }
 
-// wake advises to wake a host where those that are on run short, or where what is to be survived would not be.
-func (w *powering) wake() (cluster.Recommendation, bool) {
-	high := w.policy.Power.Target + w.policy.Power.Tolerance
-	cpu, memory := w.use(-1, busy)
-	var why string
-	switch broken := admission.Check(w.place, w.policy.Admission, w.policy.Limits).Broken(); {
-	case cpu > high:
-		why = fmt.Sprintf("%.0f %% of the CPU of the hosts that are on is wanted, more than %.0f %%", 100*cpu, 100*high)
-	case memory > high:
-		why = fmt.Sprintf("%.0f %% of the memory of the hosts that are on is promised, more than %.0f %%", 100*memory, 100*high)
-	case len(broken) > 0:
-		why = "with the hosts that are on, " + broken[0].Reason
-	default:
-		return cluster.Recommendation{}, false
+// high is the share above which those that are on run short.
+func (p Power) high() float64 { return p.Target + p.Tolerance }
+
+// wake advises to wake as many hosts as it takes where those that are on run short, or where what is to be survived would not be:
+// they take minutes to come, and who waits for the first to ask for the next waits for all of them in turn.
+func (w *powering) wake() []cluster.Recommendation {
+	var recs []cluster.Recommendation
+	for {
+		cpu, memory := w.use(-1, busy)
+		why := w.short(cpu, memory)
+		if why == "" {
+			return recs
+		}
+		best := w.nextToWake()
+		if best < 0 {
+			return recs
+		}
+		host := &w.snap.Hosts[best]
+		reason := fmt.Sprintf("%s; %s brings %.0f cores and %.0f GiB", why, host.ID, host.CPUCores, float64(host.MemoryBytes)/(1<<30))
+		recs = append(recs, w.advice(cluster.Wake, host.ID, 1, reason, shortCapacity, cpu, memory, w.policy.Power.high()))
+		w.rouse(best)
 	}
+}
+
+// short says what runs short with the hosts that are on, or "".
+func (w *powering) short(cpu, memory float64) string {
+	if why := w.policy.Power.exceeded("the hosts that are on", cpu, memory); why != "" {
+		return why
+	}
+	if broken := w.broken(); len(broken) > 0 && len(w.rested().broken()) < len(broken) {
+		return "with the hosts that are on, " + broken[0].Reason
+	}
+	return ""
+}
+
+// exceeded says what of those hosts is in use beyond what they may have in use, or "".
+func (p Power) exceeded(hosts string, cpu, memory float64) string {
+	switch {
+	case cpu > p.high():
+		return fmt.Sprintf("%.0f %% of the CPU of %s is wanted, more than %.0f %%", 100*cpu, hosts, 100*p.high())
+	case memory > p.high():
+		return fmt.Sprintf("%.0f %% of the memory of %s is promised, more than %.0f %%", 100*memory, hosts, 100*p.high())
+	}
+	return ""
+}
+
+// broken is what is to be survived and would not be.
+func (w *powering) broken() []admission.Case {
+	return admission.Check(w.place, w.policy.Admission, w.policy.Limits).Broken()
+}
+
+// rested is the cluster with all hosts on that can be had: what would not be survived with them is no reason to wake any.
+func (w *powering) rested() *powering {
+	all := *w
+	for h := all.nextToWake(); h >= 0; h = all.nextToWake() {
+		all.rouse(h)
+	}
+	return &all
+}
+
+// rouse has the host be on, on paper.
+func (w *powering) rouse(h int) {
+	w.snap.Hosts = slices.Clone(w.snap.Hosts)
+	w.snap.Hosts[h].State = cluster.HostUp
+	w.place = cluster.NewPlacement(w.snap)
+}
+
+// patience is how many times as long as the last time a host may take to wake before another one is woken in its place.
+const patience = 2
+
+// overdue tells whether a host that is being woken takes so long that it may not come.
+func (w *powering) overdue(h *cluster.Host) bool {
+	return !h.WakingSince.IsZero() && h.Woken != nil && w.snap.At.Sub(h.WakingSince).Seconds() > patience*h.Woken.Seconds
+}
+
+// nextToWake is the host that should be woken first, -1 for none.
+func (w *powering) nextToWake() int {
 	best := -1
 	for h := range w.snap.Hosts {
-		if host := &w.snap.Hosts[h]; host.State == cluster.HostStandby && host.CPUCores > 0 && (host.Woken == nil || host.Woken.Woke) && (best < 0 || w.sooner(h, best)) {
+		if host := &w.snap.Hosts[h]; host.State == cluster.HostStandby && host.CPUCores > 0 && (host.Woken == nil || host.Woken.Woke) && !w.overdue(host) && (best < 0 || w.sooner(h, best)) {
 			best = h
 		}
 	}
-	if best < 0 {
-		return cluster.Recommendation{}, false
-	}
-	host := &w.snap.Hosts[best]
-	reason := fmt.Sprintf("%s; %s brings %.0f cores and %.0f GiB", why, host.ID, host.CPUCores, float64(host.MemoryBytes)/(1<<30))
-	return w.advice(cluster.Wake, host.ID, 1, reason, shortCapacity, cpu, memory, high), true
+	return best
 }
 
 // sooner tells whether host a should be woken rather than b: the one that was back sooner the last time, then the larger one.
@@ -273,13 +336,12 @@ func (w *powering) foreseen() time.Duration {
 
 // advice is the recommendation with the numbers that it rests on.
 func (w *powering) advice(kind cluster.Kind, host string, priority int, reason, detector string, cpu, memory, limit float64) cluster.Recommendation {
-	now := cluster.NewPlacement(w.snap).Assess()
 	evidence := []cluster.Evidence{
 		{Name: "cpu_utilisation", Value: cpu, Limit: cluster.Known(limit), Query: w.snap.Query("cpu_demand_cores")},
 		{Name: "memory_utilisation", Value: memory, Limit: cluster.Known(limit), Query: w.snap.Query("memory_demand_bytes")},
 	}
 	return cluster.Recommendation{Cluster: w.snap.Cluster, Policy: cluster.Power, Priority: priority, Reason: reason,
 		Because: []cluster.Finding{{Detector: detector, Subject: "cluster", Reason: reason, Evidence: evidence}},
-		Action:  cluster.Action{Kind: kind, From: host}, Before: now, After: now, Effects: []cluster.Effect{},
+		Action:  cluster.Action{Kind: kind, From: host}, Before: w.now, After: w.now, Effects: []cluster.Effect{},
 		Made: w.snap.At, Expires: w.snap.At.Add(w.policy.Lifetime)}.Identified()
 }

@@ -180,6 +180,79 @@ func TestAHostIsWokenWhenThoseThatAreOnRunShort(t *testing.T) {
 	}
 }
 
+// What runs short does not wait until the rest of the cluster is at rest.
+func TestAHostIsWokenWhateverElseGoesOn(t *testing.T) {
+	short := func(s *cluster.Snapshot) {
+		eachVM(s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(2.3) })
+	}
+	for name, c := range map[string]struct {
+		change func(s *cluster.Snapshot)
+		want   string
+	}{
+		"a host is being emptied": {func(s *cluster.Snapshot) { s.Hosts[1].State = cluster.HostMaintenance }, "wake h3"},
+		"a host failed": {func(s *cluster.Snapshot) {
+			s.Hosts = append(s.Hosts, s.Hosts[1], s.Hosts[1])
+			s.Hosts[3].ID, s.Hosts[4].ID, s.Hosts[1].State = "h4", "h5", cluster.HostUnknown
+			s.Gaps = []cluster.Gap{{Subject: "host/h2", Reason: "no data"}}
+			eachVM(s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(3.5) })
+		}, "wake h3"},
+		"most of the hosts are not seen": {func(s *cluster.Snapshot) {
+			s.Hosts[0].State, s.Hosts[1].State = cluster.HostUnknown, cluster.HostUnknown
+			s.Gaps = []cluster.Gap{{Subject: "host/h1", Reason: "no data"}, {Subject: "host/h2", Reason: "no data"}}
+		}, "nothing"},
+	} {
+		s := asleep()
+		short(&s)
+		c.change(&s)
+		if got := advised(s, saving()); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestAsManyHostsAreWokenAsItTakes(t *testing.T) {
+	s := asleep()
+	for _, id := range []string{"h4", "h5", "h6"} {
+		h := s.Hosts[2]
+		h.ID = id
+		s.Hosts = append(s.Hosts, h)
+	}
+	eachVM(&s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(4.2) }) // 25 of 16 cores: 81 % of 32 takes two more
+	recs := plan.PowerAdvice(s, saving())
+	if len(recs) != 2 || recs[0].Action.String() != "wake h3" || recs[1].Action.String() != "wake h4" {
+		t.Errorf("%+v", recs)
+	}
+}
+
+// A host that takes twice as long as the last time may not come, and those who need it do not wait until it is given up.
+func TestAnotherHostIsWokenForOneThatDoesNotCome(t *testing.T) {
+	for _, c := range []struct {
+		since time.Duration
+		want  string
+	}{{0, "wake h3"}, {3 * time.Minute, "wake h3"}, {4 * time.Minute, "wake h4"}} {
+		s := asleep()
+		h := s.Hosts[2]
+		h.ID, h.Woken = "h4", &cluster.WakeProof{Host: "h4", At: s.At, Woke: true, Seconds: 200}
+		s.Hosts = append(s.Hosts, h)
+		if c.since > 0 {
+			s.Hosts[2].WakingSince = s.At.Add(-c.since)
+		}
+		eachVM(&s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(2.3) })
+		if got := advised(s, saving()); got != c.want {
+			t.Errorf("after %s: %s, want %s", c.since, got, c.want)
+		}
+	}
+}
+
+// What would not be survived with all hosts on either is no reason to wake any.
+func TestNoHostIsWokenForWhatItWouldNotMend(t *testing.T) {
+	s := asleep()
+	s.VMs[0].LocalDisk = "vda lies on h1 alone"
+	if got := advised(s, saving()); got != "nothing" {
+		t.Errorf("a VM that can be started nowhere else: %s", got)
+	}
+}
+
 // Whatever the cluster is like: a host that is advised to sleep can be emptied and is not needed, and with it asleep none is woken.
 func TestLawAHostThatIsAdvisedToSleepIsNotWokenForIt(t *testing.T) {
 	slept := 0

@@ -12,8 +12,8 @@ import (
 type Rest struct {
 	// Moves empty the host, in an order in which each is legal.
 	Moves []Step
-	// Stay says which VM cannot leave the host and why, Reserve what the cluster would not survive without it; empty for
-	// nothing.
+	// Stay says which VM cannot leave the host and why, Reserve what the cluster would not survive without it or, where hosts
+	// sleep by advice, what the others would run short of, so that it would be woken at once; empty for nothing.
 	Stay, Reserve string
 }
 
@@ -47,6 +47,9 @@ func MayRest(s cluster.Snapshot, host string, p Policy) Rest {
 	}
 	if ok, why := admission.MayBeOff(s, []string{host}, p.Admission, p.Limits); !ok {
 		r.Reserve = why
+	} else if p.Power.Advise {
+		cpu, memory := newPowering(s, p).use(at, busy)
+		r.Reserve = p.Power.exceeded("the others", cpu, memory)
 	}
 	return r
 }

@@ -50,6 +50,22 @@ func TestAHostMayRestWhenItCanBeEmptiedAndIsNotNeeded(t *testing.T) {
 	}
 }
 
+// Where hosts sleep by advice, one that would be woken at once does not fall asleep.
+func TestAHostThatIsNeededMayNotRest(t *testing.T) {
+	for _, c := range []struct {
+		advise bool
+		busy   float64
+		want   string
+	}{{true, 1.6, ""}, {true, 2.3, "86 % of the CPU of the others is wanted"}, {false, 2.3, ""}} {
+		s, p := idle(), saving()
+		p.Power.Advise = c.advise
+		eachVM(&s, func(v *cluster.VM) { v.CPUBusyCores = cluster.Known(c.busy) })
+		if r := plan.MayRest(s, "h1", p); !strings.HasPrefix(r.Reserve, c.want) || (r.Reserve == "") != (c.want == "") {
+			t.Errorf("%v: %q", c, r.Reserve)
+		}
+	}
+}
+
 // Where a host may rest, its moves empty it, and what the policy wants is survived without it.
 func TestLawAHostThatMayRestIsEmptyAndNotNeeded(t *testing.T) {
 	may := 0

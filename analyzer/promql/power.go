@@ -30,7 +30,7 @@ func (s *Source) power(ctx context.Context, snap *cluster.Snapshot) error {
 	if !sleeping && !advise {
 		return nil
 	}
-	var since, woke, wokenAt, took, busy, calm model.Vector
+	var since, woke, wokenAt, took, waking, busy, calm model.Vector
 	f := &fetch{ctx: ctx, api: s.api, at: snap.At}
 	f.vector(`max by (host) (evenkeel_host_standby_timestamp_seconds)`, &since)
 	if advise {
@@ -39,7 +39,10 @@ func (s *Source) power(ctx context.Context, snap *cluster.Snapshot) error {
 		f.vector(`max by (host) (evenkeel_host_wake_last_success)`, &woke)
 		f.vector(`max by (host) (evenkeel_host_wake_last_timestamp_seconds)`, &wokenAt)
 		f.vector(`max by (host) (evenkeel_host_wake_last_duration_seconds)`, &took)
-		use := `sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$busy])))`
+		f.vector(`max by (host) (evenkeel_host_waking_timestamp_seconds)`, &waking)
+		// What a VM waits for counts: where there is too little, what is used says nothing of how much is wanted.
+		use := `(sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$busy]))) + ` +
+			`(sum by (vm) (max by (vm, instance, vcpu) (rate(evenkeel_vm_vcpu_steal_seconds_total[$busy]))) or 0 * sum by (vm) (rate(evenkeel_vm_cpu_seconds_total[$busy]))))`
 		f.vector(words.Replace(use), &busy)
 		// A VM of which less is known may have peaks of which nobody knows.
 		f.vector(words.Replace(`max_over_time((`+use+`)[$calm:$step]) and on (vm) group by (vm) (present_over_time(evenkeel_vm_info[$busy] offset $calm))`), &calm)
@@ -51,11 +54,16 @@ func (s *Source) power(ctx context.Context, snap *cluster.Snapshot) error {
 	if !advise {
 		return nil
 	}
-	seconds, at := by(took, "host"), by(wokenAt, "host")
+	seconds, at, begun := by(took, "host"), by(wokenAt, "host"), by(waking, "host")
 	for i := range snap.Hosts {
 		h := &snap.Hosts[i]
 		if success, known := by(woke, "host")[h.ID]; known {
 			h.Woken = &cluster.WakeProof{Host: h.ID, At: time.UnixMilli(int64(at[h.ID] * 1000)).UTC(), Woke: success == 1, Seconds: seconds[h.ID]}
+		}
+	}
+	for i := range snap.Hosts {
+		if stamp, known := begun[snap.Hosts[i].ID]; known {
+			snap.Hosts[i].WakingSince = time.UnixMilli(int64(stamp * 1000)).UTC()
 		}
 	}
 	now, most := by(busy, "vm"), by(calm, "vm")

@@ -55,14 +55,19 @@ func TestWhatAdviceAboutPowerRestsOn(t *testing.T) {
 		total += 15 * use
 		cpu += fmt.Sprintf(" %g", total)
 	}
-	s := snapshot(t, o, host("h1", 240, 1)+host("h2", 240, 1)+strings.Replace(vm("a", "h1", "running", 0, 240, 0, 0), "evenkeel_vm_cpu_seconds_total", "unused", 1)+vm("b", "h1", "running", 200, 40, 0.25, 0)+`
+	s := snapshot(t, o, host("h1", 240, 1)+host("h2", 240, 1)+strings.Replace(vm("a", "h1", "running", 0, 240, 0, 0), "evenkeel_vm_cpu_seconds_total", "unused", 1)+vm("b", "h1", "running", 200, 40, 0.25, 0)+
+		vm("c", "h1", "running", 0, 240, 0.5, 0.25)+`
   evenkeel_vm_cpu_seconds_total{instance="h1:9177",vm="a"} `+cpu+`
   evenkeel_host_wake_last_success{instance="server",host="h1"} 1x240
   evenkeel_host_wake_last_timestamp_seconds{instance="server",host="h1"} 1234x240
   evenkeel_host_wake_last_duration_seconds{instance="server",host="h1"} 95x240
+  evenkeel_host_waking_timestamp_seconds{instance="server",host="h2"} 3500x240
   evenkeel_host_wake_last_success{instance="server",host="h2"} 0x240`, time.Hour)
 	a, _ := s.VM("a")
 	b, _ := s.VM("b")
+	c, _ := s.VM("c")
+	near(t, "c, busy, with what it waits for", c.CPUBusyCores.Value, 0.75)
+	near(t, "c, calm, with what it waits for", c.CPUCalmCores.Value, 0.75)
 	near(t, "a, busy", a.CPUBusyCores.Value, 0.5)
 	near(t, "a, calm", a.CPUCalmCores.Value, 1.5)
 	near(t, "b, busy", b.CPUBusyCores.Value, 0.25)
@@ -73,10 +78,13 @@ func TestWhatAdviceAboutPowerRestsOn(t *testing.T) {
 	if h1 == nil || !h1.Woke || h1.Seconds != 95 || h1.At.Unix() != 1234 || h2 == nil || h2.Woke {
 		t.Errorf("woken: %+v %+v", h1, h2)
 	}
+	if since := s.Hosts[1].WakingSince; since.Unix() != 3500 || !s.Hosts[0].WakingSince.IsZero() {
+		t.Errorf("h2 is being woken since %s, h1 since %s", since, s.Hosts[0].WakingSince)
+	}
 	if len(s.CPUAheadCores) != 12 {
 		t.Fatalf("ahead: %v", s.CPUAheadCores)
 	}
-	near(t, "ahead", s.CPUAheadCores[0], a.Cores()+b.Cores()) // nothing is known of past days
+	near(t, "ahead", s.CPUAheadCores[0], a.Cores()+b.Cores()+c.Cores()) // nothing is known of past days
 	if plain := snapshot(t, options(), host("h1", 40, 1)+host("h2", 40, 1)+vm("a", "h1", "running", 0, 40, 0.5, 0), 10*time.Minute); plain.CPUAheadCores != nil || plain.VMs[0].CPUBusyCores.Known {
 		t.Errorf("nobody wants advice: %+v", plain)
 	}

@@ -49,7 +49,7 @@ func newSimulate() *cobra.Command {
 	cmd.Flags().StringVar(&traces, "traces", "", "directory that the traces named in the scenario lie in; beside the scenario otherwise. With --workload, the traces of a day: a directory or a .tar.gz")
 	cmd.Flags().StringVar(&workload, "workload", "", "planetlab: a published workload instead of a scenario")
 	cmd.Flags().StringVar(&memory, "memory", "enforce", "with --workload: enforce the hosts' memory, or ignore it as the published figures do")
-	cmd.Flags().StringVar(&policy, "policy", "", "configuration file whose sections analysis, stability, limits, reserve, automation and migration count")
+	cmd.Flags().StringVar(&policy, "policy", "", "configuration file whose sections analysis, stability, limits, reserve, automation, migration and power count")
 	cmd.Flags().StringVarP(&out.output, "output", "o", "table", "table or json")
 	return cmd
 }
@@ -100,6 +100,9 @@ func rehearsalOptions(c config.Config, s simulator.Scenario) rehearsal.Options {
 	}
 	o := rehearsal.Options{Analyzer: analyzerPolicy(c), Gate: actuatorPolicy(c).Gate, Window: time.Duration(c.Analysis.Window)}
 	o.Gate.Level = max(cluster.LevelManual, o.Gate.Level)
+	if w := c.Power; w.Advise {
+		o.Rest = rehearsal.Rest{Busy: time.Duration(w.WakeAfter), Calm: time.Duration(w.SleepAfter), Empty: time.Duration(w.EmptyTimeout), Wake: time.Duration(w.WakeTimeout)}
+	}
 	return o
 }
 
@@ -115,8 +118,10 @@ func (s simulation) draw(t *table) {
 		{"score, 5th percentile", "of 100", func(r rehearsal.Report) string { return fmt.Sprintf("%.1f", r.ScoreP5) }},
 		{"contention", "core-seconds wanted and not had", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.ContendedCoreSeconds) }},
 		{"", "of the demand", func(r rehearsal.Report) string { return fmt.Sprintf("%.2f %%", 100*r.ContendedRatio) }},
+		{"", "VM-minutes with less than 95 % of what was wanted", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.ContendedVMMinutes) }},
 		{"rule violations", "VM-minutes", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.RuleViolationVMMinutes) }},
 		{"stopped by failures", "VM-minutes", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.StoppedVMMinutes) }},
+		{"no room for new VMs", "VM-minutes", func(r rehearsal.Report) string { return fmt.Sprintf("%.0f", r.WaitingVMMinutes) }},
 		{"migrations", "", func(r rehearsal.Report) string { return fmt.Sprint(r.Migrations) }},
 		{"", "failed", func(r rehearsal.Report) string { return fmt.Sprint(r.FailedMigrations) }},
 		{"", "a VM, mean", func(r rehearsal.Report) string { return fmt.Sprintf("%.2f", r.MigrationsPerVMMean) }},
@@ -125,6 +130,10 @@ func (s simulation) draw(t *table) {
 		{"", "back within an hour (A-B-A)", func(r rehearsal.Report) string { return fmt.Sprint(r.ReturnsWithinHour) }},
 		{"copied", "", func(r rehearsal.Report) string { return size(int64(r.CopiedBytes)) }},
 		{"energy", "kWh", func(r rehearsal.Report) string { return fmt.Sprintf("%.2f", r.EnergyKWh) }},
+		{"put into standby", "", func(r rehearsal.Report) string { return fmt.Sprint(r.Sleeps) }},
+		{"", "host-hours asleep", func(r rehearsal.Report) string { return fmt.Sprintf("%.1f", r.AsleepHostHours) }},
+		{"woken", "", func(r rehearsal.Report) string { return fmt.Sprint(r.Wakes) }},
+		{"", "did not wake", func(r rehearsal.Report) string { return fmt.Sprint(r.FailedWakes) }},
 		{"plans", "", func(r rehearsal.Report) string { return fmt.Sprint(r.Plans) }},
 	} {
 		t.row(line.what, line.of(s.With), line.of(s.Without), line.unit)

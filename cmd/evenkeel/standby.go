@@ -42,9 +42,13 @@ func wakeSecondsDesc() *prometheus.Desc {
 	return prometheus.NewDesc("evenkeel_host_wake_last_duration_seconds", "How long that took until the host was back in the cluster, or was given up.", []string{"host"}, nil)
 }
 
+func wakingDesc() *prometheus.Desc {
+	return prometheus.NewDesc("evenkeel_host_waking_timestamp_seconds", "When evenkeel began to wake the host that is not back yet; absent where it is not waking it.", []string{"host"}, nil)
+}
+
 // Describe is part of prometheus.Collector.
 func (standby) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{standbyDesc(), downDesc(), wakeFailedDesc(), wokenDesc(), wokenAtDesc(), wakeSecondsDesc()} {
+	for _, d := range []*prometheus.Desc{standbyDesc(), downDesc(), wakeFailedDesc(), wokenDesc(), wokenAtDesc(), wakeSecondsDesc(), wakingDesc()} {
 		ch <- d
 	}
 }
@@ -77,6 +81,9 @@ func (s standby) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(standbyDesc(), value, host)
 		gauge(wakeFailedDesc(), failed[host], host)
+	}
+	for host, since := range s.server.actuator.Waking() {
+		gauge(wakingDesc(), float64(since.UnixMilli())/1000, host)
 	}
 	for _, p := range proofs {
 		woke := 0.0

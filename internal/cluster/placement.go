@@ -87,7 +87,11 @@ func NewPlacement(s Snapshot) *Placement {
 		if at, ok := p.hostAt[host]; ok && v.State.Active() {
 			p.put(i, at, 1)
 		}
-		p.blocked[i] = blocked(v, gaps[VMSubject(v.ID)])
+		gap := ""
+		if len(gaps) > 0 {
+			gap = gaps[VMSubject(v.ID)]
+		}
+		p.blocked[i] = blocked(&v, gap)
 	}
 	p.reach = newReach(s)
 	p.rules = newRules(p)
@@ -95,7 +99,7 @@ func NewPlacement(s Snapshot) *Placement {
 	return p
 }
 
-func blocked(v VM, gap string) string {
+func blocked(v *VM, gap string) string {
 	switch {
 	case gap != "":
 		return gap

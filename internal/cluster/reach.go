@@ -18,6 +18,10 @@ func newReach(s Snapshot) reach {
 	var hosts []Host
 	known := map[string]int{}
 	for i, h := range s.Hosts {
+		if i > 0 && alike(&s.Hosts[i-1], &h) {
+			r.hostClass[i] = r.hostClass[i-1]
+			continue
+		}
 		key := fmt.Sprintf("%v\x00%v\x00%v\x00%s\x00%s\x00%v\x00%v", h.Storage, h.Networks, h.CPUModels, h.CPUCompat, h.Hypervisor, h.CPUCores, h.MemoryBytes)
 		if _, ok := known[key]; !ok {
 			known[key] = len(hosts)
@@ -28,6 +32,10 @@ func newReach(s Snapshot) reach {
 	needs := map[string]int{}
 	for i := range s.VMs {
 		v := &s.VMs[i]
+		if i > 0 && needAlike(&s.VMs[i-1], v) {
+			r.vmClass[i] = r.vmClass[i-1]
+			continue
+		}
 		key := strings.Join(v.Storage, "\x01") + "\x00" + strings.Join(v.Networks, "\x01") + "\x00" + v.CPUCompat + "\x00" + v.CPUModel + "\x00" + v.Hypervisor
 		class, ok := needs[key]
 		if !ok {
@@ -43,6 +51,16 @@ func newReach(s Snapshot) reach {
 		r.vmClass[i] = class
 	}
 	return r
+}
+
+// alike and needAlike tell of two that are next to each other whether they are of one class, which is cheaper to find out than to name it.
+func alike(a, b *Host) bool {
+	return a.CPUCores == b.CPUCores && a.MemoryBytes == b.MemoryBytes && a.CPUCompat == b.CPUCompat && a.Hypervisor == b.Hypervisor &&
+		slices.Equal(a.Storage, b.Storage) && slices.Equal(a.Networks, b.Networks) && slices.Equal(a.CPUModels, b.CPUModels)
+}
+
+func needAlike(a, b *VM) bool {
+	return a.CPUCompat == b.CPUCompat && a.CPUModel == b.CPUModel && a.Hypervisor == b.Hypervisor && slices.Equal(a.Storage, b.Storage) && slices.Equal(a.Networks, b.Networks)
 }
 
 func (r reach) ok(v, h int) bool { return r.can[r.vmClass[v]][r.hostClass[h]] }

@@ -56,6 +56,8 @@ type Host struct {
 	CPUModels []string `json:"cpu_models,omitempty"`
 	// Woken is the last time that evenkeel woke it, or tried to; nil where it never did.
 	Woken *WakeProof `json:"woken,omitempty"`
+	// WakingSince is when evenkeel began to wake it, zero where it is not being woken.
+	WakingSince time.Time `json:"waking_since,omitzero"`
 	// Retiring tells that it is emptied to be put into standby.
 	Retiring bool `json:"retiring,omitempty"`
 	// Hypervisor is its kind, for example "QEMU" or "Xen"; empty when it is not known.
@@ -112,7 +114,7 @@ type VM struct {
 	CPUPredictedCores        Number `json:"cpu_predicted_cores,omitzero"`
 	CPUPredictedErrorCores   Number `json:"cpu_predicted_error_cores,omitzero"`
 	CPUPersistenceErrorCores Number `json:"cpu_persistence_error_cores,omitzero"`
-	// CPUBusyCores is what it used in the last five minutes, CPUCalmCores what it used at most for any longer in the last forty.
+	// CPUBusyCores is what it used and waited for in the last five minutes, CPUCalmCores what that was at most in the last forty.
 	CPUBusyCores Number `json:"cpu_busy_cores,omitzero"`
 	CPUCalmCores Number `json:"cpu_calm_cores,omitzero"`
 	// CPUPeakCores and MemoryPeakBytes are the highest use of the past day, short bursts left out.

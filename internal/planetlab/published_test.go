@@ -93,3 +93,14 @@ func TestPublishedDaysConsolidated(t *testing.T) {
 		}
 	}
 }
+
+// What is decided on the published days would be let through by the gates as well.
+func TestPublishedMovesPassTheGates(t *testing.T) {
+	for _, day := range []string{"20110303", "20110306", "20110309"} {
+		for _, memory := range []bool{true, false} {
+			g := &gated{Policy: planetlab.Consolidation(), t: t}
+			planetlab.Run(planetlab.Published(traces(t, day), memory, planetlab.PowerAware), g)
+			t.Logf("%s, memory %-5v: the gates were asked about %d moves", day, memory, g.asked)
+		}
+	}
+}

@@ -159,6 +159,59 @@ func TestAtLevelOffNothingMoves(t *testing.T) {
 	}
 }
 
+// sleepy are the usual limits with power management as its defaults are.
+func sleepy() Options {
+	o := usual()
+	o.Analyzer.Plan.Power = plan.Power{Advise: true, Target: 0.63, Tolerance: 0.18, MinHostsOn: 1, Horizon: 6 * time.Hour, CycleWh: 20, MoveWh: 0.5}
+	o.Rest = Rest{Busy: 5 * time.Minute, Calm: 40 * time.Minute, Empty: 30 * time.Minute, Wake: 10 * time.Minute}
+	return o
+}
+
+const nights = `
+past: 7d
+hosts: [{name: node, count: 4, cores: 16, memory: 128GiB, idle_watts: 120, peak_watts: 300}]
+vms: [{name: office, count: 16, vcpus: 4, memory: 8GiB, load: {daily: {low: 0.05, high: 0.75, peak_hour: 12, noise: 0.02}}}]
+`
+
+func TestHostsSleepByNightAndAreThereByDay(t *testing.T) {
+	t.Parallel()
+	with, o := rehearse(t, scenario(t, nights), sleepy()), sleepy()
+	o.Watch = true
+	without := rehearse(t, scenario(t, nights), o)
+	if with.Sleeps < 2 || with.Wakes < 2 || with.FailedWakes > 0 || with.EnergyKWh > 0.9*without.EnergyKWh {
+		t.Errorf("%d sleeps, %d wakes, %d of them failed, %.2f kWh of %.2f", with.Sleeps, with.Wakes, with.FailedWakes, with.EnergyKWh, without.EnergyKWh)
+	}
+	if with.ContendedVMRatio > 0.01 || with.StoppedVMMinutes > 0 {
+		t.Errorf("%.4f of the time VMs were contended, %.0f minutes they were stopped", with.ContendedVMRatio, with.StoppedVMMinutes)
+	}
+}
+
+// All wakes fail, and a person turns the hosts on an hour later: each sleeps once at most.
+func TestAHostThatDidNotWakeIsLeftOn(t *testing.T) {
+	t.Parallel()
+	r := rehearse(t, scenario(t, "duration: 2d\nstep: 1m\npower: {wake_failure_ratio: 1, mend_after: 1h}\n"+nights), sleepy())
+	if r.Sleeps == 0 || r.Sleeps > 4 || r.Wakes > 0 || r.FailedWakes == 0 {
+		t.Errorf("%d sleeps, %d wakes, %d did not wake", r.Sleeps, r.Wakes, r.FailedWakes)
+	}
+}
+
+func TestAHostThatBeginsAsleepIsWokenWhenItIsNeeded(t *testing.T) {
+	t.Parallel()
+	text := "duration: 12h\n" + strings.Replace(nights, "count: 4,", "count: 3,", 1)
+	text = strings.Replace(text, "hosts: [", "hosts: [{name: asleep, cores: 16, memory: 128GiB, standby: true, idle_watts: 120, peak_watts: 300}, ", 1)
+	if r := rehearse(t, scenario(t, text), sleepy()); r.Wakes == 0 || r.VMsAtEnd["asleep"] == 0 {
+		t.Errorf("%d wakes, %v", r.Wakes, r.VMsAtEnd)
+	}
+}
+
+func TestHostsThatWereNeverWokenStayOn(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(nights, "count: 4,", "count: 4, unproven: true,", 1)
+	if r := rehearse(t, scenario(t, text), sleepy()); r.Sleeps > 0 {
+		t.Errorf("%d sleeps", r.Sleeps)
+	}
+}
+
 func TestOneActionHappensAtATime(t *testing.T) {
 	t.Parallel()
 	s := scenario(t, "duration: 1h\nmigration: {bandwidth: 100MiB}\n"+strings.Replace(peak, "peak_hour: 12", "peak_hour: 0", 1))

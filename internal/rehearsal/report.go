@@ -23,6 +23,13 @@ type Report struct {
 	// ContendedRatio is its share of what they wanted.
 	ContendedCoreSeconds float64 `json:"contended_core_seconds"`
 	ContendedRatio       float64 `json:"contended_ratio"`
+	// RunningVMMinutes is the time in which VMs ran, ContendedVMMinutes that in which they got less than 95 % of what they wanted, and
+	// ContendedVMRatio its share.
+	RunningVMMinutes   float64 `json:"running_vm_minutes"`
+	ContendedVMMinutes float64 `json:"contended_vm_minutes"`
+	ContendedVMRatio   float64 `json:"contended_vm_ratio"`
+	// WaitingVMMinutes is for how long new VMs found no host with room.
+	WaitingVMMinutes float64 `json:"waiting_vm_minutes"`
 	// RuleViolationVMMinutes is for how long VMs broke rules, StoppedVMMinutes for how long they did not run
 	// because their host had failed.
 	RuleViolationVMMinutes float64 `json:"rule_violation_vm_minutes"`
@@ -37,6 +44,12 @@ type Report struct {
 	MovesPerVMDayMax  int     `json:"moves_per_vm_day_max"`
 	ReturnsWithinHour int     `json:"returns_within_hour"`
 	EnergyKWh         float64 `json:"energy_kwh"`
+	// Sleeps is how often a host was put into standby, Wakes how often one was woken and was back, FailedWakes how often one was not;
+	// AsleepHostHours is how long they slept.
+	Sleeps          int     `json:"sleeps"`
+	Wakes           int     `json:"wakes"`
+	FailedWakes     int     `json:"failed_wakes"`
+	AsleepHostHours float64 `json:"asleep_host_hours"`
 	// Plans is how often something new was advised.
 	Plans int `json:"plans"`
 	// Refused counts what gates did not let through, by gate.
@@ -62,6 +75,8 @@ type tally struct {
 	stopped    map[string]int
 	numbers    *regexp.Regexp
 	last       cluster.Snapshot
+	// before is what happened before counting began.
+	before simulator.Totals
 }
 
 func newTally() *tally {
@@ -97,14 +112,19 @@ func (t *tally) refused(verdicts []cluster.Verdict) {
 const mostReasons = 5
 
 func (t *tally) report(c *simulator.Cluster) Report {
-	total := c.Totals()
+	total := c.Totals().Less(t.before)
 	r := Report{
+		RunningVMMinutes: total.RunningVMSeconds / 60, ContendedVMMinutes: total.ContendedVMSeconds / 60, WaitingVMMinutes: total.WaitingVMSeconds / 60,
+		Sleeps: total.Sleeps, Wakes: total.Wakes, FailedWakes: total.FailedWakes, AsleepHostHours: total.AsleepSeconds / 3600,
 		ContendedCoreSeconds: total.LostCoreSeconds, RuleViolationVMMinutes: t.violations, StoppedVMMinutes: total.StoppedVMSeconds / 60,
 		Migrations: total.Migrations, FailedMigrations: total.FailedMigrations, CopiedBytes: total.CopiedBytes,
 		EnergyKWh: total.Joules / 3.6e6, Plans: t.plans, Refused: t.refusals, Stopped: []Reason{}, VMsAtEnd: map[string]int{},
 	}
 	if total.WantedCoreSeconds > 0 {
 		r.ContendedRatio = total.LostCoreSeconds / total.WantedCoreSeconds
+	}
+	if total.RunningVMSeconds > 0 {
+		r.ContendedVMRatio = total.ContendedVMSeconds / total.RunningVMSeconds
 	}
 	r.ScoreMean, r.ScoreP5 = summary(t.scores)
 	for _, moves := range c.Moves() {

@@ -16,6 +16,9 @@ const (
 // mostMembers bounds a group, so that a slip of the finger does not fill the memory.
 const mostMembers = 100_000
 
+// mostPast is more of the past than anybody looks at.
+const mostPast = 31 * day
+
 // problem is one thing that makes no sense, at a key.
 type problem struct{ key, text string }
 
@@ -40,6 +43,10 @@ func (s Scenario) problems() problems {
 	p.add(s.Duration < s.Step, "duration", "is %s, shorter than a step", time.Duration(s.Duration))
 	p.add(s.Migration.Bandwidth < 1<<20, "migration.bandwidth", "is %d bytes a second; the least is 1MiB", s.Migration.Bandwidth)
 	p.share("migration.failure_ratio", s.Migration.FailureRatio)
+	p.add(time.Duration(s.Power.Shutdown) < time.Second, "power.shutdown", "is %s; the least is 1s", time.Duration(s.Power.Shutdown))
+	p.add(time.Duration(s.Power.Boot) < time.Second, "power.boot", "is %s; the least is 1s", time.Duration(s.Power.Boot))
+	p.share("power.wake_failure_ratio", s.Power.WakeFailureRatio)
+	p.add(s.Past > Duration(mostPast), "past", "is %s; the most is %s", time.Duration(s.Past), mostPast)
 	hosts := s.checkHosts(&p)
 	s.checkVMs(&p, hosts)
 	s.checkRules(&p, hosts)
@@ -47,6 +54,12 @@ func (s Scenario) problems() problems {
 		key := fmt.Sprintf("events[%d]", i)
 		p.add(!hosts[e.Host], key+".host", "%q is not among the hosts", e.Host)
 		p.add(cluster.HostState(e.Do) == cluster.HostUnknown, key+".do", "is missing; use down, maintenance, standby or up")
+	}
+	for i, c := range s.Crowds {
+		key := fmt.Sprintf("crowds[%d]", i)
+		p.share(key+".share", c.Share)
+		p.share(key+".to", c.To)
+		p.add(c.Lasts <= 0, key+".lasts", "is missing; write for example 20m")
 	}
 	return p
 }
@@ -87,6 +100,7 @@ func (s Scenario) checkVMs(p *problems, hosts map[string]bool) {
 		p.add(v.Memory <= 0, key+".memory", "is missing; write for example 8GiB")
 		p.share(key+".memory_use", v.MemoryUse)
 		p.add(v.Place != placeSpread && v.Place != placePacked && !hosts[v.Place], key+".place", "%q is no host; use spread, packed or a host's name", v.Place)
+		p.add(v.Until > 0 && v.Until <= v.From, key+".until", "is %s, not after from (%s)", time.Duration(v.Until), time.Duration(v.From))
 		v.Load.check(p, key+".load", s.dir, v.Count)
 	}
 }
@@ -114,6 +128,10 @@ func (l Load) check(p *problems, key, dir string, count int) {
 		p.share(key+".daily.low", d.Low)
 		p.share(key+".daily.high", d.High)
 		p.share(key+".daily.noise", d.Noise)
+		p.share(key+".daily.sway", d.Sway)
+		if d.Weekend != nil {
+			p.share(key+".daily.weekend", *d.Weekend)
+		}
 		p.add(!(d.PeakHour >= 0 && d.PeakHour <= 24), key+".daily.peak_hour", "is %g; it is an hour from 0 to 24", d.PeakHour)
 	}
 	if t := l.Trace; t != nil {

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -23,9 +24,12 @@ type Cluster struct {
 	now      time.Time
 	hosts    []*host
 	vms      []*vm
+	byID     []int   // the VMs' places in the order of their IDs
 	events   []Event // those to come, in the order of their times
-	begun    uint64  // migrations begun, for their share of chance
+	begun    uint64  // migrations, shutdowns and wakes begun, for their share of chance
 	history  []sample
+	hours    hours
+	rests    rests
 	totals   Totals
 }
 
@@ -34,6 +38,7 @@ type host struct {
 	Host
 	name  string
 	state cluster.HostState
+	rest
 	// used is CPU time of VMs, own that of the host itself and of copying, in core-seconds; stalled is time in
 	// which VMs on it waited, weighted with the share of what they wanted.
 	used, own, stalled float64
@@ -44,8 +49,10 @@ type vm struct {
 	VM
 	id, name string
 	load     loadFunc
-	at       int // the place of its host
+	at       int // the place of its host, -1 while it is not there
+	since    time.Time
 	stopped  bool
+	fell     time.Time // when it stopped
 	moving   *migration
 	moves    []move
 	last     *cluster.MigrationCost
@@ -66,12 +73,30 @@ type Totals struct {
 	// WantedCoreSeconds is what running VMs wanted and LostCoreSeconds what of it they did not get, for want of
 	// CPU or because they were being moved.
 	WantedCoreSeconds, LostCoreSeconds float64
-	// StoppedVMSeconds is time in which VMs did not run because their host had failed.
-	StoppedVMSeconds float64
-	Joules           float64
-	Migrations       int
-	FailedMigrations int
-	CopiedBytes      float64
+	// RunningVMSeconds is time in which VMs ran, and ContendedVMSeconds that in which they got less than 95 % of what they wanted.
+	RunningVMSeconds, ContendedVMSeconds float64
+	// StoppedVMSeconds is time in which VMs did not run because their host had failed, WaitingVMSeconds that in which new ones
+	// found no host with room.
+	StoppedVMSeconds, WaitingVMSeconds float64
+	Joules                             float64
+	Migrations                         int
+	FailedMigrations                   int
+	CopiedBytes                        float64
+	// Sleeps, Wakes and FailedWakes are those that came to an end; AsleepSeconds is time in which hosts slept.
+	Sleeps, Wakes, FailedWakes int
+	AsleepSeconds              float64
+}
+
+// Less is what happened since an earlier time.
+func (t Totals) Less(before Totals) Totals {
+	return Totals{
+		WantedCoreSeconds: t.WantedCoreSeconds - before.WantedCoreSeconds, LostCoreSeconds: t.LostCoreSeconds - before.LostCoreSeconds,
+		RunningVMSeconds: t.RunningVMSeconds - before.RunningVMSeconds, ContendedVMSeconds: t.ContendedVMSeconds - before.ContendedVMSeconds,
+		StoppedVMSeconds: t.StoppedVMSeconds - before.StoppedVMSeconds, WaitingVMSeconds: t.WaitingVMSeconds - before.WaitingVMSeconds,
+		Joules: t.Joules - before.Joules, Migrations: t.Migrations - before.Migrations, FailedMigrations: t.FailedMigrations - before.FailedMigrations,
+		CopiedBytes: t.CopiedBytes - before.CopiedBytes, Sleeps: t.Sleeps - before.Sleeps, Wakes: t.Wakes - before.Wakes,
+		FailedWakes: t.FailedWakes - before.FailedWakes, AsleepSeconds: t.AsleepSeconds - before.AsleepSeconds,
+	}
 }
 
 // usualWindow is what use is averaged over where it is not said.
@@ -100,14 +125,19 @@ func New(s Scenario, window time.Duration) (*Cluster, error) {
 			return nil, err
 		}
 		for i, name := range members(group.Name, group.Count) {
-			v := &vm{VM: group, id: uuid(s.Seed, name), name: name, load: loads[i]}
-			if err := c.begin(v); err != nil {
-				return nil, err
+			v := &vm{VM: group, id: uuid(s.Seed, name), name: name, load: joins(loads[i], s, len(c.vms)), at: -1, since: s.Start}
+			if group.From == 0 && !c.place(v) {
+				return nil, fmt.Errorf("place VM %s (%s): no host that is up has room for its memory, its storage and its networks", v.name, v.Place)
 			}
 			c.vms = append(c.vms, v)
 		}
 	}
+	for i := range c.vms {
+		c.byID = append(c.byID, i)
+	}
+	slices.SortFunc(c.byID, func(a, b int) int { return strings.Compare(c.vms[a].id, c.vms[b].id) })
 	c.settle()
+	c.recall()
 	c.note()
 	return c, nil
 }
@@ -118,24 +148,23 @@ func uuid(seed uint64, name string) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }
 
-// begin places a VM where the scenario wants it.
-func (c *Cluster) begin(v *vm) error {
-	v.at = -1
-	most := int64(-1)
+// place puts a VM where the scenario wants it, and tells whether there is room.
+func (c *Cluster) place(v *vm) bool {
+	best, most := -1, int64(-1)
 	for i, h := range c.hosts {
 		room := int64(h.Memory) - c.promised(i) - int64(v.Memory)
-		if h.state != cluster.HostUp || room < 0 || !reaches(v.VM, h.Host) {
+		if h.state != cluster.HostUp || h.retiring || room < 0 || !reaches(v.VM, h.Host) {
 			continue
 		}
 		switch {
-		case v.Place == h.name, v.Place == placePacked && v.at < 0, v.Place == placeSpread && room > most:
-			v.at, most = i, room
+		case v.Place == h.name, v.Place == placePacked && best < 0, v.Place == placeSpread && room > most:
+			best, most = i, room
 		}
 	}
-	if v.at < 0 {
-		return fmt.Errorf("place VM %s (%s): no host that is up has room for its memory, its storage and its networks", v.name, v.Place)
+	if best >= 0 {
+		v.at = best
 	}
-	return nil
+	return best >= 0
 }
 
 func reaches(v VM, h Host) bool {

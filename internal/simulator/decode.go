@@ -20,7 +20,8 @@ import (
 // ParseScenario reads the text of a scenario; name is what errors call the file, dir where traces are
 // looked for. Keys that are not known are errors.
 func ParseScenario(name, dir string, text []byte) (Scenario, error) {
-	s := Scenario{Seed: 1, Duration: Duration(usualDuration), Step: Duration(usualStep), Speed: 1, Migration: Migration{Bandwidth: usualBandwidth}, dir: dir}
+	s := Scenario{Seed: 1, Duration: Duration(usualDuration), Step: Duration(usualStep), Speed: 1, Migration: Migration{Bandwidth: usualBandwidth},
+		Power: Power{Shutdown: Duration(usualShutdown), Boot: Duration(usualBoot), MendAfter: Duration(usualMend)}, dir: dir}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
 		return s, errors.Join(located(name, nil, err)...)
@@ -66,18 +67,23 @@ func (b *Bytes) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-type ruleKind cluster.RuleKind
+// RuleKind is written as its word.
+type RuleKind cluster.RuleKind
 
-func (k *ruleKind) UnmarshalYAML(n *yaml.Node) error { return word(n, (*cluster.RuleKind)(k)) }
+// UnmarshalYAML reads a kind of rule.
+func (k *RuleKind) UnmarshalYAML(n *yaml.Node) error { return word(n, (*cluster.RuleKind)(k)) }
 
-type strength cluster.RuleStrength
+// Strength is written as its word.
+type Strength cluster.RuleStrength
 
-func (s *strength) UnmarshalYAML(n *yaml.Node) error { return word(n, (*cluster.RuleStrength)(s)) }
+// UnmarshalYAML reads the strength of a rule.
+func (s *Strength) UnmarshalYAML(n *yaml.Node) error { return word(n, (*cluster.RuleStrength)(s)) }
 
-// eventKind is the state that an event puts its host into.
-type eventKind cluster.HostState
+// EventKind is the state that an event puts its host into.
+type EventKind cluster.HostState
 
-func (e *eventKind) UnmarshalYAML(n *yaml.Node) error {
+// UnmarshalYAML reads what happens.
+func (e *EventKind) UnmarshalYAML(n *yaml.Node) error {
 	if err := word(n, (*cluster.HostState)(e)); err != nil || cluster.HostState(*e) == cluster.HostUnknown {
 		return wrong(n, fmt.Errorf("%q is nothing that can happen; use down, maintenance, standby or up", n.Value))
 	}

@@ -3,8 +3,6 @@ package simulator
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -89,22 +87,8 @@ func (l *Live) Act(ctx context.Context, a cluster.Action, progress func(cluster.
 func (l *Live) Roll(_ context.Context, name string) (roll cluster.Roll, refused bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := l.cluster.hostAt(name)
-	if at < 0 || l.cluster.hosts[at].state == cluster.HostDown || l.cluster.hosts[at].state == cluster.HostStandby {
-		return roll, false, fmt.Errorf("%s does not answer", name)
-	}
-	roll = cluster.Roll{Host: name, At: l.cluster.now}
-	for _, v := range l.cluster.vms {
-		if v.at == at {
-			state := cluster.VMRunning
-			if v.stopped {
-				state = cluster.VMShutoff
-			}
-			roll.VMs = append(roll.VMs, cluster.VMSeen{VM: v.id, Name: v.name, State: state})
-		}
-	}
-	slices.SortFunc(roll.VMs, func(a, b cluster.VMSeen) int { return strings.Compare(a.VM, b.VM) })
-	return roll, false, nil
+	roll, err = l.cluster.Roll(name)
+	return roll, false, err
 }
 
 // Abort gives a migration up; the VM stays where it is.

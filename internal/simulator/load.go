@@ -46,20 +46,69 @@ func (l Load) load(s Scenario, number, i int) loadFunc {
 			return q.Low
 		}
 	case l.Daily != nil:
-		d := *l.Daily
-		return func(at time.Time) float64 {
-			hour := at.UTC().Sub(at.UTC().Truncate(24 * time.Hour)).Hours()
-			wave := (1 + math.Cos(2*math.Pi*(hour-d.PeakHour)/24)) / 2
-			return share01(d.Low + (d.High-d.Low)*wave + d.Noise*gauss(s.Seed, number, at))
-		}
+		return l.Daily.load(s.Seed, number)
 	}
 	return func(time.Time) float64 { return *l.Constant }
 }
 
+func (d Daily) load(seed uint64, number int) loadFunc {
+	return func(at time.Time) float64 {
+		midnight := at.UTC().Truncate(day)
+		height := d.High - d.Low
+		if d.Sway > 0 {
+			height *= max(0, 1+d.Sway*gauss(seed^swayed, number, midnight))
+		}
+		if w := midnight.Weekday(); d.Weekend != nil && (w == time.Saturday || w == time.Sunday) {
+			height *= *d.Weekend
+		}
+		wave := (1 + math.Cos(2*math.Pi*(at.UTC().Sub(midnight).Hours()-d.PeakHour)/24)) / 2
+		x := d.Low + height*wave
+		if d.Noise > 0 {
+			x += d.Noise * gauss(seed, number, at)
+		}
+		return share01(x)
+	}
+}
+
+// swayed and crowded keep what is drawn for days and for crowds apart from the noise.
+const swayed, crowded = 0x5bd1e995, 0xc2b2ae35
+
 // gauss is a standard normal number for a VM and a minute.
 func gauss(seed uint64, number int, at time.Time) float64 {
-	return rand.New(rand.NewPCG(seed+uint64(number)*0x9e3779b97f4a7c15, uint64(at.Unix()/60))).NormFloat64()
+	return chance(seed, number, at).NormFloat64()
 }
+
+func chance(seed uint64, number int, at time.Time) *rand.Rand {
+	return rand.New(rand.NewPCG(seed+uint64(number)*0x9e3779b97f4a7c15, uint64(at.Unix()/60)))
+}
+
+// joins is the load of a VM that takes part in some of the crowds.
+func joins(load loadFunc, s Scenario, number int) loadFunc {
+	for _, c := range s.Crowds {
+		if begin := s.Start.Add(time.Duration(c.At)); chance(s.Seed^crowded, number, begin).Float64() < c.Share {
+			load = c.over(load, begin)
+		}
+	}
+	return load
+}
+
+// over is the load with the crowd over it.
+func (c Crowd) over(load loadFunc, begin time.Time) loadFunc {
+	return func(at time.Time) float64 {
+		x, since := load(at), at.Sub(begin)
+		if since < 0 || since >= time.Duration(c.Rise+c.Lasts) {
+			return x
+		}
+		part := 1.0
+		if rise := time.Duration(c.Rise); since < rise {
+			part = since.Seconds() / rise.Seconds()
+		}
+		return max(x, x+part*(c.To-x))
+	}
+}
+
+// past tells whether the load can be told for times before the start.
+func (l Load) past() bool { return l.Constant != nil || l.Noise != nil || l.Daily != nil }
 
 func share01(x float64) float64 { return min(1, max(0, x)) }
 

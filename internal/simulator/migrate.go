@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -59,21 +60,20 @@ func (c *Cluster) Migrate(id, to string) error {
 		return fmt.Errorf("there is no VM %s", id)
 	case h < 0:
 		return fmt.Errorf("there is no host %s", to)
-	case v.stopped:
+	case v.stopped || v.at < 0:
 		return fmt.Errorf("%s does not run", v.name)
 	case v.moving != nil:
 		return fmt.Errorf("%s is being migrated already", v.name)
 	case v.at == h:
 		return fmt.Errorf("%s is on %s already", v.name, to)
-	case c.hosts[h].state != cluster.HostUp:
+	case c.hosts[h].state != cluster.HostUp || c.hosts[h].turning:
 		return fmt.Errorf("%s is %s", to, c.hosts[h].state)
 	case !reaches(v.VM, c.hosts[h].Host):
 		return fmt.Errorf("%s does not reach the storage or the networks of %s", to, v.name)
 	case c.promised(h)+int64(v.Memory) > int64(c.hosts[h].Memory):
 		return fmt.Errorf("%s has no room for the memory of %s", to, v.name)
 	}
-	c.begun++
-	chance := rand.New(rand.NewPCG(c.scenario.Seed, c.begun))
+	chance := c.chance()
 	seconds, bytes, downtime := copied(float64(v.Memory)*v.MemoryUse, float64(v.DirtyRate), float64(c.scenario.Migration.Bandwidth))
 	seconds *= 1 + jitter*(2*chance.Float64()-1)
 	v.moving = &migration{to: h, begin: c.now, end: c.now.Add(setUp + time.Duration((seconds+downtime)*float64(time.Second))), bytes: bytes, downtime: downtime,
@@ -81,12 +81,22 @@ func (c *Cluster) Migrate(id, to string) error {
 	return nil
 }
 
-// NextEnd is when the next migration that is under way ends; zero when none is.
+// NextEnd is when the next migration, shutdown or boot that is under way ends; zero when none is.
 func (c *Cluster) NextEnd() time.Time {
 	var next time.Time
+	soonest := func(end time.Time) {
+		if next.IsZero() || end.Before(next) {
+			next = end
+		}
+	}
 	for _, v := range c.vms {
-		if m := v.moving; m != nil && (next.IsZero() || m.end.Before(next)) {
-			next = m.end
+		if v.moving != nil {
+			soonest(v.moving.end)
+		}
+	}
+	for _, h := range c.hosts {
+		if h.turning {
+			soonest(h.ends)
 		}
 	}
 	return next
@@ -135,6 +145,29 @@ func (c *Cluster) Look(_ context.Context, id string, hosts []string) cluster.Sig
 		s.Hosts = append(s.Hosts, seen)
 	}
 	return s
+}
+
+// Roll says how the VMs of a host stand, where it answers. One that is on its way there waits, paused.
+func (c *Cluster) Roll(name string) (cluster.Roll, error) {
+	at := c.hostAt(name)
+	if at < 0 || !c.hosts[at].runs() {
+		return cluster.Roll{}, fmt.Errorf("%s does not answer", name)
+	}
+	roll := cluster.Roll{Host: name, At: c.now}
+	for _, v := range c.vms {
+		one := cluster.VMSeen{VM: v.id, Name: v.name, State: cluster.VMRunning}
+		switch {
+		case v.moving != nil && v.moving.to == at:
+			one.State = cluster.VMPaused
+		case v.at != at:
+			continue
+		case v.stopped:
+			one.State = cluster.VMShutoff
+		}
+		roll.VMs = append(roll.VMs, one)
+	}
+	slices.SortFunc(roll.VMs, func(a, b cluster.VMSeen) int { return strings.Compare(a.VM, b.VM) })
+	return roll, nil
 }
 
 // Abort gives a migration up; the VM stays where it is.

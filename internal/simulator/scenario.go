@@ -21,12 +21,19 @@ type Scenario struct {
 	Step Duration `yaml:"step"`
 	// Speed is how much faster than time the loads go: with 360 a day of loads passes in four minutes.
 	// Migrations and everything else take their time.
-	Speed     float64   `yaml:"speed"`
+	Speed float64 `yaml:"speed"`
+	// Past is for how long before the start the VMs ran as they do: it is known then what they used in each of its hours. Of
+	// squares and traces nothing is known of before the start.
+	Past      Duration  `yaml:"past"`
 	Migration Migration `yaml:"migration"`
-	Hosts     []Host    `yaml:"hosts"`
-	VMs       []VM      `yaml:"vms"`
-	Rules     []Rule    `yaml:"rules"`
-	Events    []Event   `yaml:"events"`
+	Power     Power     `yaml:"power"`
+	// RestartAfter is how long after its host failed a VM is started on another one that has room; 0 for never.
+	RestartAfter Duration `yaml:"restart_after"`
+	Hosts        []Host   `yaml:"hosts"`
+	VMs          []VM     `yaml:"vms"`
+	Rules        []Rule   `yaml:"rules"`
+	Events       []Event  `yaml:"events"`
+	Crowds       []Crowd  `yaml:"crowds"`
 
 	// dir is where the files of traces are looked for.
 	dir string
@@ -38,6 +45,17 @@ type Migration struct {
 	Bandwidth Bytes `yaml:"bandwidth"`
 	// FailureRatio is the share of migrations that fail after having copied everything.
 	FailureRatio float64 `yaml:"failure_ratio"`
+}
+
+// Power says how hosts fall asleep and wake.
+type Power struct {
+	// Shutdown and Boot are how long it takes; each is drawn anew, by up to a third shorter or longer.
+	Shutdown Duration `yaml:"shutdown"`
+	Boot     Duration `yaml:"boot"`
+	// WakeFailureRatio is the share of the wakes after which the host has power and is not back. A person turns it on by hand
+	// MendAfter later.
+	WakeFailureRatio float64  `yaml:"wake_failure_ratio"`
+	MendAfter        Duration `yaml:"mend_after"`
 }
 
 // Host is a group of hosts that are alike. A group of several is numbered from 1.
@@ -59,6 +77,8 @@ type Host struct {
 	Tags          []string  `yaml:"tags"`
 	// Standby tells that it begins asleep.
 	Standby bool `yaml:"standby"`
+	// Unproven tells that it was never tried whether it wakes.
+	Unproven bool `yaml:"unproven"`
 }
 
 // VM is a group of VMs that are alike. A group of several is numbered from 1.
@@ -77,7 +97,11 @@ type VM struct {
 	// Place is where they start: spread (each on the host with most memory left), packed (on the first host
 	// with room), or the name of a host.
 	Place string `yaml:"place"`
-	Load  Load   `yaml:"load"`
+	// From is how long after the start they come, Until when they go; 0 for from the start, and to the end. One that comes while no
+	// host has room waits for that.
+	From  Duration `yaml:"from"`
+	Until Duration `yaml:"until"`
+	Load  Load     `yaml:"load"`
 }
 
 // Load is what a VM wants of its vCPUs over time: exactly one of these.
@@ -113,8 +137,11 @@ type Daily struct {
 	High float64 `yaml:"high"`
 	// PeakHour is the hour (UTC) at which it is highest.
 	PeakHour float64 `yaml:"peak_hour"`
-	// Noise is the standard deviation of what is drawn every minute.
+	// Noise is the standard deviation of what is drawn every minute, Sway that of what the height of a whole day is multiplied by.
 	Noise float64 `yaml:"noise"`
+	Sway  float64 `yaml:"sway"`
+	// Weekend is the share of the height that is left on Saturdays and Sundays, 1 where it is not said.
+	Weekend *float64 `yaml:"weekend"`
 }
 
 // Trace is a recorded load: a file with one whole number a line, a percentage of the vCPUs. Of a directory
@@ -129,8 +156,8 @@ type Trace struct {
 // Rule is a rule of placement: see cluster.Rule.
 type Rule struct {
 	Name           string   `yaml:"name"`
-	Kind           ruleKind `yaml:"kind"`
-	Strength       strength `yaml:"strength"`
+	Kind           RuleKind `yaml:"kind"`
+	Strength       Strength `yaml:"strength"`
 	VMs            []string `yaml:"vms"`
 	VMTags         []string `yaml:"vm_tags"`
 	VMNames        []string `yaml:"vm_names"`
@@ -144,7 +171,18 @@ type Event struct {
 	// At is how long after the start.
 	At   Duration  `yaml:"at"`
 	Host string    `yaml:"host"`
-	Do   eventKind `yaml:"do"`
+	Do   EventKind `yaml:"do"`
+}
+
+// Crowd is a flash crowd: some VMs want much all of a sudden, whatever they wanted before.
+type Crowd struct {
+	// At is how long after the start it comes, Rise how long it takes to be there, Lasts how long it stays after that.
+	At    Duration `yaml:"at"`
+	Rise  Duration `yaml:"rise"`
+	Lasts Duration `yaml:"lasts"`
+	// Share of the VMs, drawn by chance, want at least To of their vCPUs.
+	Share float64 `yaml:"share"`
+	To    float64 `yaml:"to"`
 }
 
 // The sizes of what is left out.
@@ -154,6 +192,9 @@ const (
 	usualBandwidth = 1 << 30
 	usualMemoryUse = 0.7
 	usualTrace     = 5 * time.Minute
+	usualShutdown  = 90 * time.Second
+	usualBoot      = 135 * time.Second
+	usualMend      = 4 * time.Hour
 )
 
 // LoadScenario reads a scenario file. Files of traces are looked for in the directory traces or, when it is

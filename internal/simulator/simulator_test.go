@@ -247,9 +247,9 @@ func TestAVMWithoutRoomIsAnError(t *testing.T) {
 func TestCountersAreStraightLinesBetweenSamples(t *testing.T) {
 	c := start(t, "step: 1m\nhosts: [{name: h, cores: 8, memory: 8GiB}]\nvms: [{name: a, vcpus: 4, memory: 4GiB, load: {square: {low: 0, high: 1, period: 2m, duty: 0.5}}}]")
 	c.pass(4 * time.Minute)
-	wanted := func(s sample) float64 { return s.wanted[0] }
+	wanted := func(s *sample) float64 { return s.wanted[0] }
 	for _, part := range []struct{ from, to, want float64 }{{0, 30, 4}, {30, 90, 2}, {60, 120, 0}, {-100, 60, 4}, {105, 135, 2}} {
 		at := func(seconds float64) time.Time { return c.scenario.Start.Add(time.Duration(seconds) * time.Second) }
-		near(t, "rate", c.rate(at(part.from), at(part.to), wanted), part.want)
+		near(t, "rate", c.rate(c.span(at(part.from), at(part.to)), wanted), part.want)
 	}
 }

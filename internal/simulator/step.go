@@ -49,15 +49,19 @@ func (c *Cluster) nextEvent() time.Time {
 func (c *Cluster) run(seconds float64) {
 	on := make([][]*vm, len(c.hosts))
 	for _, v := range c.vms {
-		if v.stopped {
+		switch {
+		case v.stopped:
 			c.totals.StoppedVMSeconds += seconds
-			continue
+		case v.at >= 0:
+			on[v.at] = append(on[v.at], v)
+		case v.due(c):
+			c.totals.WaitingVMSeconds += seconds
 		}
-		on[v.at] = append(on[v.at], v)
 	}
 	copying := c.copying()
 	for i, h := range c.hosts {
-		if h.state == cluster.HostDown || h.state == cluster.HostStandby {
+		if !h.runs() {
+			c.rested(h, seconds)
 			continue
 		}
 		own := min(h.Cores, h.OverheadCores+copying[i])
@@ -80,6 +84,9 @@ func (c *Cluster) copying() []float64 {
 	return cores
 }
 
+// enough is the share of what it wants that a VM must get so as not to count as contended.
+const enough = 0.95
+
 // serve shares the capacity of a host among its VMs, and returns what they use of it, in cores.
 func (c *Cluster) serve(h *host, vms []*vm, capacity, seconds float64) (used float64) {
 	want, weight, got := make([]float64, len(vms)), make([]float64, len(vms)), make([]float64, len(vms))
@@ -100,6 +107,10 @@ func (c *Cluster) serve(h *host, vms []*vm, capacity, seconds float64) (used flo
 		used += got[i]
 		c.totals.WantedCoreSeconds += want[i] * seconds
 		c.totals.LostCoreSeconds += (want[i] - useful) * seconds
+		c.totals.RunningVMSeconds += seconds
+		if useful < enough*want[i] {
+			c.totals.ContendedVMSeconds += seconds
+		}
 	}
 	if wanted > 0 {
 		h.stalled += (wanted - used) / wanted * seconds
@@ -107,27 +118,33 @@ func (c *Cluster) serve(h *host, vms []*vm, capacity, seconds float64) (used flo
 	return used
 }
 
-// settle lets happen what is due: migrations that end, and events.
+// settle lets happen what is due: migrations, shutdowns and boots that end, events, and VMs that come and go.
 func (c *Cluster) settle() {
 	for _, v := range c.vms {
 		if v.moving != nil && !v.moving.end.After(c.now) {
 			c.arrive(v)
 		}
 	}
+	for i := range c.hosts {
+		c.turn(i)
+	}
 	for len(c.events) > 0 && !c.nextEvent().After(c.now) {
 		c.happen(c.hosts[c.hostAt(c.events[0].Host)], cluster.HostState(c.events[0].Do))
 		c.events = c.events[1:]
 	}
+	for _, v := range c.vms {
+		c.comeOrGo(v)
+	}
 }
 
 // happen puts a host into a state. A host that fails takes its VMs with it until it is up again; one that
-// has VMs does not go to sleep.
+// has VMs does not go to sleep, and one that sleeps does not fail.
 func (c *Cluster) happen(h *host, state cluster.HostState) {
 	at := c.hostAt(h.name)
-	if state == cluster.HostStandby && c.promised(at) > 0 {
+	if state == cluster.HostStandby && c.promised(at) > 0 || state == cluster.HostDown && h.state == cluster.HostStandby {
 		return
 	}
-	h.state = state
+	h.state, h.rest = state, rest{}
 	for _, v := range c.vms {
 		if v.moving != nil && state == cluster.HostDown && (v.at == at || v.moving.to == at) {
 			c.abandon(v)
@@ -137,6 +154,9 @@ func (c *Cluster) happen(h *host, state cluster.HostState) {
 		}
 		if v.stopped && state != cluster.HostDown { // a new process begins
 			v.began, v.beganStolen = v.got, v.stolen
+		}
+		if !v.stopped {
+			v.fell = c.now
 		}
 		v.stopped = state == cluster.HostDown
 	}

@@ -180,7 +180,17 @@ func faults() []fault {
 		{"a peak is slept through", "analyzer/plan/power.go", "return max(v.Cores(), v.CPUCalmCores.Value)", "return v.Cores()", "./analyzer/plan", "TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt"},
 		{"the last host of a domain sleeps", "analyzer/plan/power.go", "&& domain && cpu", "&& (domain || true) && cpu", "./analyzer/plan", "TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt"},
 		{"a host is woken for a peak that is over", "analyzer/plan/power.go", "return max(v.CPUBusyCores.Value, v.CPUPredictedCores.Value)", "return calm(v)", "./analyzer/plan", "TestAHostIsWokenWhenThoseThatAreOnRunShort"},
-		{"the reserve wakes nobody", "analyzer/plan/power.go", "case len(broken) > 0:", "case false:", "./analyzer/plan", "TestAHostIsWokenWhenThoseThatAreOnRunShort"},
+		{"the reserve wakes nobody", "analyzer/plan/power.go", "if broken := w.broken(); len(broken) > 0 &&", "if broken := w.broken(); len(broken) > 99 &&", "./analyzer/plan", "TestAHostIsWokenWhenThoseThatAreOnRunShort"},
+		{"all hosts are woken for what that would not mend", "analyzer/plan/power.go", "&& len(w.rested().broken()) < len(broken)", "", "./analyzer/plan", "TestNoHostIsWokenForWhatItWouldNotMend"},
+		{"who needs a host waits for one that does not come", "analyzer/plan/power.go", "&& !w.overdue(host)", "", "./analyzer/plan", "TestAnotherHostIsWokenForOneThatDoesNotCome"},
+		{"a host that is needed by now falls asleep", "analyzer/plan/rest.go", "} else if p.Power.Advise {", "} else if false {", "./analyzer/plan", "TestAHostThatIsNeededMayNotRest"},
+		{"what VMs wait for wakes nobody", "analyzer/promql/power.go", "rate(evenkeel_vm_vcpu_steal_seconds_total[$busy])", "0 * rate(evenkeel_vm_vcpu_steal_seconds_total[$busy])", "./analyzer/promql", "TestWhatAdviceAboutPowerRestsOn"},
+		{"a host that is needed waits until no VM moves", "analyzer/settle.go", "if len(recs) == 0 || len(power) > 0 && power[0].Action.Kind == cluster.Wake {", "if len(recs) == 0 {", "./analyzer", "TestWhatIsToBeWokenStandsBesideThePlan"},
+		{"a host that is needed waits for the budget", "actuator/gate/budget.go", "case a.Kind == cluster.Wake:", "case false:", "./actuator/gate", "TestWhatHostsThatSleepNeedNotWaitFor"},
+		// Who watches over the days on which hosts sleep notices what must never be.
+		{"nobody looks whether a host is empty", "internal/rehearsal/rest.go", "case !w.down.IsZero() || active(roll):", "case !w.down.IsZero():", "./internal/year", "TestWhatMustNeverHappenIsNear"},
+		{"hosts sleep that the reserve needs", "analyzer/plan/rest.go", "!ok {\n\t\tr.Reserve = why", "!ok && false {\n\t\tr.Reserve = why", "./internal/year", "TestWhatMustNeverHappenIsNear"},
+		{"a wake that failed is a proof", "internal/rehearsal/rest.go", "proof := cluster.WakeProof{", "proof := cluster.WakeProof{Woke: true, ", "./internal/year", "TestWhatMustNeverHappenIsNear"},
 		{"sleeping hosts wear their BMCs out", "actuator/watch/watch.go", "return restAgain, restCounts", "return powerAgain, powerCounts", "./actuator/watch", "TestTheBMCOfAHostThatIsOffOnPurposeIsAskedOnceAMinute"},
 		// A host is off when a status says so, and no definition is lost or told.
 		{"a command that went well is off", "actuator/fence/turn.go", "\t\tif err == nil && state == to {\n\t\t\treturn nil\n", "\t\tif err == nil || state == to {\n\t\t\treturn nil\n", "./actuator/fence", "TestOffIsNeverReportedUnlessTheLastStatusSaysSo"},
