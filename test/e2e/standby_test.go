@@ -116,13 +116,7 @@ func TestAHostSleepsAndWakes(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, time.Minute, "host3 to be in standby", func() error {
-		board, err := s.client.Board(ctx())
-		if h, _ := board.Snapshot.Host("host3"); h.State != cluster.HostStandby || board.Snapshot.GapOf("host/host3") != "" {
-			return fmt.Errorf("%+v %s %v", h, board.Snapshot.GapOf("host/host3"), err)
-		}
-		return err
-	})
+	s.asleep(t, "host3")
 	eventually(t, time.Minute, "its BMC to say that it draws less, and that to be saved", func() error {
 		status, err := s.client.Power(ctx())
 		for _, h := range status.Hosts {
@@ -246,6 +240,18 @@ func othersTurnItOff(t *testing.T, s *instance) {
 	s.back(t, "host3")
 }
 
+// asleep waits until a host is in standby for all to see, and no gap.
+func (s *instance) asleep(t *testing.T, host string) {
+	t.Helper()
+	eventually(t, time.Minute, host+" to be in standby", func() error {
+		board, err := s.client.Board(ctx())
+		if h, _ := board.Snapshot.Host(host); h.State != cluster.HostStandby || board.Snapshot.GapOf("host/"+host) != "" {
+			return fmt.Errorf("%+v %s %v", h, board.Snapshot.GapOf("host/"+host), err)
+		}
+		return err
+	})
+}
+
 // back waits until a host is in use.
 func (s *instance) back(t *testing.T, host string) {
 	t.Helper()
@@ -297,6 +303,7 @@ func startsByHandAtTheLastMoment(t *testing.T, s *instance) {
 // doesNotComeUp: a host that is woken and does not come is said, told Prometheus, and not trusted any more.
 func doesNotComeUp(t *testing.T, s *instance) {
 	t.Helper()
+	s.asleep(t, "host3")
 	lab(t, "kill", "host3", "break")
 	if out, err := s.cli("standby", "exit", "host3"); err == nil || !strings.Contains(out, "libvirt answers: no") {
 		t.Errorf("it did not come up: %v %s", err, out)
