@@ -56,6 +56,8 @@ type Policy struct {
 	Recovery recovery.Policy
 	// Definitions is the time from one reading of all definitions to the next.
 	Definitions time.Duration
+	// TakeAutostart has hosts not start by themselves the VMs that are looked after here.
+	TakeAutostart bool
 	// Detect is how long it should take until it is certain that a host whose power was cut is off; Cluster and Host are how many VMs may be starting
 	// at once.
 	Detect        time.Duration

@@ -26,6 +26,7 @@ type stage struct {
 	past    func(at time.Time) (cluster.Snapshot, error)
 	cases   []cluster.Case
 	nudges  int
+	took    []string
 	stored  []cluster.Definition
 	defined map[string][]cluster.Definition
 	reads   []string
@@ -78,6 +79,11 @@ func (s *stage) List(want func(cluster.Case) bool) []cluster.Case {
 func (s *stage) Definitions(_ context.Context, host string) ([]cluster.Definition, error) {
 	s.reads = append(s.reads, host)
 	return s.defined[host], s.broken
+}
+
+func (s *stage) TakeAutostart(_ context.Context, host, vm string) error {
+	s.took = append(s.took, host+" "+vm)
+	return s.broken
 }
 
 func (s *stage) Put(all ...cluster.Definition) (int, error) {
@@ -336,7 +342,7 @@ func TestDefinitionsAreTakenFromWhereTheVMRuns(t *testing.T) {
 		s.defined["h2"] = []cluster.Definition{{VM: "v1", Name: "web1", Host: "h2", XML: "old"}, {VM: "v2", Name: "off", Host: "h2", XML: "x"}}
 		for _, roll := range s.rolls {
 			if s.room.keeping.due(roll, time.Minute) {
-				s.room.keeping.take(context.Background(), roll.Host, s.rolls)
+				s.room.keeping.take(context.Background(), roll.Host, s.rolls, nil)
 			}
 		}
 		var kept []string
@@ -356,6 +362,27 @@ func TestDefinitionsAreTakenFromWhereTheVMRuns(t *testing.T) {
 		time.Sleep(readAgain)
 		if !s.room.keeping.due(s.rolls[0], time.Minute) {
 			t.Error("a new VM waits for the next round")
+		}
+	})
+}
+
+// What is started here again must not be started by its host as well; what is not looked after here is the host's to start.
+func TestHostsDoNotStartByThemselvesWhatIsStartedHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := set(t)
+		s.looks(map[string]string{"h1": "alive", "h2": "alive"})
+		s.defined["h1"] = []cluster.Definition{{VM: "v1", Name: "web1", Host: "h1", Autostart: true}, {VM: "v7", Name: "strange", Host: "h1", Autostart: true}}
+		for _, c := range []struct {
+			take     bool
+			priority string
+			want     string
+		}{{false, "", ""}, {true, cluster.RestartDisabled, ""}, {true, "", "h1 v1"}} {
+			s.took = nil
+			s.room.policy.TakeAutostart, s.room.policy.Recovery.Priorities = c.take, map[string]string{"web1": c.priority}
+			s.room.keeping.take(context.Background(), "h1", s.rolls, s.room.autostarters())
+			if got := strings.Join(s.took, ", "); got != c.want {
+				t.Errorf("%+v: %q", c, got)
+			}
 		}
 	})
 }

@@ -12,6 +12,8 @@ import (
 // Source reads the definitions of a host's VMs.
 type Source interface {
 	Definitions(ctx context.Context, host string) ([]cluster.Definition, error)
+	// TakeAutostart has the host not start the VM by itself any more.
+	TakeAutostart(ctx context.Context, host, vm string) error
 }
 
 // Store keeps definitions for good.
@@ -77,10 +79,11 @@ func (r *Room) keep(ctx context.Context) {
 		r.mu.Lock()
 		every := r.policy.Definitions
 		r.mu.Unlock()
+		ours := r.autostarters()
 		rolls := r.watch.Rolls()
 		for _, roll := range rolls {
 			if time.Since(roll.At) < every && r.keeping.due(roll, every) {
-				wg.Go(func() { r.keeping.take(ctx, roll.Host, rolls) })
+				wg.Go(func() { r.keeping.take(ctx, roll.Host, rolls, ours) })
 			}
 		}
 	}
@@ -102,8 +105,24 @@ func (k *keeping) due(roll cluster.Roll, every time.Duration) bool {
 	return true
 }
 
-// take reads one host. Of a VM that runs elsewhere, or was last seen to, what the host has is left over.
-func (k *keeping) take(ctx context.Context, host string, rolls []cluster.Roll) {
+// autostarters are the VMs that no host is to start by itself: those that are started here again. It is nil where hosts may.
+func (r *Room) autostarters() map[string]bool {
+	seen := r.seen()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.policy.TakeAutostart {
+		return nil
+	}
+	ours := map[string]bool{}
+	for i := range seen.VMs {
+		ours[seen.VMs[i].ID] = r.policy.Recovery.Protects(&seen.VMs[i])
+	}
+	return ours
+}
+
+// take reads one host. Of a VM that runs elsewhere, or was last seen to, what the host has is left over. From those of ours it takes the flag by
+// which the host would start them when it comes back, although they run elsewhere by then.
+func (k *keeping) take(ctx context.Context, host string, rolls []cluster.Roll, ours map[string]bool) {
 	defer func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -120,6 +139,10 @@ func (k *keeping) take(ctx context.Context, host string, rolls []cluster.Roll) {
 	}
 	var own []cluster.Definition
 	for _, d := range all {
+		if d.Autostart && ours[d.VM] {
+			err := k.source.TakeAutostart(bounded, host, d.VM)
+			k.log.Warn("taken from a VM that its host starts it by itself: it would start it a second time after a failure", "host", host, "vm", d.Name, "err", err)
+		}
 		was, kept := k.of(d.VM)
 		if at := runsOn(d.VM, rolls); at == host || at == "" && (!kept || was == host) {
 			own = append(own, d)

@@ -12,6 +12,8 @@ import (
 type Standby struct {
 	// MinHostsOn is how many hosts stay on.
 	MinHostsOn int
+	// Quorums are sets of hosts that keep a majority.
+	Quorums []cluster.Quorum
 	// MaxProofAge is how old the proof may be that a host can be woken.
 	MaxProofAge time.Duration
 }
@@ -49,13 +51,17 @@ func restable(q Question) cluster.Verdict {
 	if v := q.proven(); !v.Pass {
 		return v
 	}
-	on := 0
+	stays := map[string]bool{}
 	for _, other := range q.Snapshot.Hosts {
 		if other.ID != a.From && other.State == cluster.HostUp && q.Orders.Standby(other.ID, q.Now) == nil {
-			on++
+			stays[other.ID] = true
 		}
 	}
+	on := len(stays)
+	lost := slices.IndexFunc(q.Policy.Standby.Quorums, func(one cluster.Quorum) bool { return one.Lost(a.From, func(h string) bool { return stays[h] }) })
 	switch {
+	case lost >= 0:
+		return refuse("quorum", fmt.Sprintf("without %s no majority of %s would be on (power.quorums)", a.From, q.Policy.Standby.Quorums[lost]))
 	case on < max(1, q.Policy.Standby.MinHostsOn):
 		return refuse("min-hosts", fmt.Sprintf("%d hosts would be left on, and %d are to be (power.min_hosts_on)", on, max(1, q.Policy.Standby.MinHostsOn)))
 	case q.Rest.Stay != "":

@@ -47,16 +47,19 @@ func TestAHostIsLeftOn(t *testing.T) {
 		spoil          func(*gate.Question)
 		reason, detail string
 	}{
-		"no way to wake it":                  {func(q *gate.Question) { q.Rest.NoWay = "h1 has no fence" }, "no-way", "no fence"},
-		"nobody can tell":                    {func(q *gate.Question) { q.Rest.Unknown = "no planner" }, "cannot-tell", "no planner"},
-		"it was never woken":                 {func(q *gate.Question) { q.Rest.Proof = cluster.WakeProof{} }, "unproven", "evenkeel standby test h1"},
-		"it did not wake the last time":      {func(q *gate.Question) { q.Rest.Proof.Woke = false }, "unproven", "could not be woken"},
-		"that was long ago":                  {func(q *gate.Question) { q.Rest.Proof.At = q.Now.Add(-91 * 24 * time.Hour) }, "unproven", "longer ago than"},
-		"a VM cannot leave it":               {func(q *gate.Question) { q.Rest.Stay = "db1 has a local disk" }, "immovable", "db1"},
-		"the cluster needs it":               {func(q *gate.Question) { q.Rest.Reserve = "h2 could fail" }, "reserve", "h2 could fail"},
-		"too few would be left on":           {func(q *gate.Question) { q.Policy.Standby.MinHostsOn = 3 }, "min-hosts", "2 hosts would be left on, and 3"},
-		"one of the others is on its way":    {func(q *gate.Question) { q.Orders = sleeping().Orders; q.Orders[0].Subject = "host/h2" }, "min-hosts", "1 hosts would be left on"},
-		"one of the others is not up":        {func(q *gate.Question) { q.Snapshot.Hosts[2].State = cluster.HostDown }, "min-hosts", "1 hosts"},
+		"no way to wake it":               {func(q *gate.Question) { q.Rest.NoWay = "h1 has no fence" }, "no-way", "no fence"},
+		"nobody can tell":                 {func(q *gate.Question) { q.Rest.Unknown = "no planner" }, "cannot-tell", "no planner"},
+		"it was never woken":              {func(q *gate.Question) { q.Rest.Proof = cluster.WakeProof{} }, "unproven", "evenkeel standby test h1"},
+		"it did not wake the last time":   {func(q *gate.Question) { q.Rest.Proof.Woke = false }, "unproven", "could not be woken"},
+		"that was long ago":               {func(q *gate.Question) { q.Rest.Proof.At = q.Now.Add(-91 * 24 * time.Hour) }, "unproven", "longer ago than"},
+		"a VM cannot leave it":            {func(q *gate.Question) { q.Rest.Stay = "db1 has a local disk" }, "immovable", "db1"},
+		"the cluster needs it":            {func(q *gate.Question) { q.Rest.Reserve = "h2 could fail" }, "reserve", "h2 could fail"},
+		"too few would be left on":        {func(q *gate.Question) { q.Policy.Standby.MinHostsOn = 3 }, "min-hosts", "2 hosts would be left on, and 3"},
+		"one of the others is on its way": {func(q *gate.Question) { q.Orders = sleeping().Orders; q.Orders[0].Subject = "host/h2" }, "min-hosts", "1 hosts would be left on"},
+		"one of the others is not up":     {func(q *gate.Question) { q.Snapshot.Hosts[2].State = cluster.HostDown }, "min-hosts", "1 hosts"},
+		"no majority of a quorum would be on": {func(q *gate.Question) {
+			q.Policy.Standby.Quorums = []cluster.Quorum{{"h1", "h2", "h9"}}
+		}, "quorum", "no majority of h1, h2, h9"},
 		"it is in standby already":           {func(q *gate.Question) { q.Orders = sleeping().Orders }, "there-already", "ann"},
 		"it is down":                         {func(q *gate.Question) { q.Snapshot.Hosts[0].State = cluster.HostDown }, "not-up", "h1 is down"},
 		"it is a VM that is meant":           {func(q *gate.Question) { q.Rec.Action.VM = "v1" }, "unknown-action", ""},

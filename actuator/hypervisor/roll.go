@@ -113,6 +113,9 @@ func (d *Driver) Definitions(ctx context.Context, name string) ([]cluster.Defini
 			if err == nil {
 				one.XML, err = doms[i].GetXMLDesc(libvirt.DOMAIN_XML_INACTIVE | libvirt.DOMAIN_XML_SECURE)
 			}
+			if err == nil {
+				one.Autostart, err = doms[i].GetAutostart()
+			}
 			if missing(err) || one.VM == controlDomain {
 				continue
 			}
@@ -127,6 +130,15 @@ func (d *Driver) Definitions(ctx context.Context, name string) ([]cluster.Defini
 		return nil, err
 	}
 	return *list, nil
+}
+
+// TakeAutostart has the host not start the VM by itself any more when it comes up.
+func (d *Driver) TakeAutostart(ctx context.Context, name, vm string) error {
+	h, _, err := d.host(name)
+	if err != nil {
+		return err
+	}
+	return d.onDomain(ctx, h, "take autostart from "+vm+" on "+name, vm, func(dom *libvirt.Domain) error { return dom.SetAutostart(false) })
 }
 
 // forget takes the definition of a VM away from a host on which it does not run, and leaves its disks, its firmware's variables and

@@ -142,7 +142,7 @@ func (d *decision) disarmed(host string) string {
 
 func (d *decision) protects(vm string) bool {
 	v := d.track.VM(vm)
-	return d.policy.priorityOf(&v) != cluster.RestartDisabled
+	return d.policy.Protects(&v)
 }
 
 // tried counts how often the same failed since then, and returns the last try; what was refused was not tried.

@@ -92,4 +92,7 @@ func (p Policy) priorityOf(v *cluster.VM) string {
 	return cmp.Or(p.Priorities[v.ID], p.Priorities[v.Name], v.RestartPriority, "medium")
 }
 
+// Protects tells whether the VM is started again when it fails.
+func (p Policy) Protects(v *cluster.VM) bool { return p.priorityOf(v) != cluster.RestartDisabled }
+
 func (p Policy) rank(v *cluster.VM) int { return cluster.RestartRank(p.priorityOf(v)) }

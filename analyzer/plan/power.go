@@ -19,7 +19,9 @@ type Power struct {
 	// go: above both together a host is woken, and one is put into standby only where the others stay at the target or below it.
 	Target, Tolerance float64
 	// MinHostsOn is how many hosts stay on, MaxProofAge how old the proof may be that a host can be woken; 0 for any age.
-	MinHostsOn  int
+	MinHostsOn int
+	// Quorums are sets of hosts that keep a majority.
+	Quorums     []cluster.Quorum
 	MaxProofAge time.Duration
 	// Horizon is for how long at most a host is expected to sleep. What putting it into standby and waking it costs must come in
 	// again before: CycleWh for shutting down and booting, MoveWh for each GiB of memory that is moved.
@@ -308,7 +310,18 @@ func (w *powering) maySleep(h int) bool {
 		}
 	}
 	cpu, memory := w.use(h, calm)
-	return on >= max(1, p.MinHostsOn) && domain && cpu <= p.Target && memory <= p.Target
+	return on >= max(1, p.MinHostsOn) && !w.outvoted(h) && domain && cpu <= p.Target && memory <= p.Target
+}
+
+// outvoted tells whether a quorum would be lost without the host.
+func (w *powering) outvoted(h int) bool {
+	on := map[string]bool{}
+	for i := range w.snap.Hosts {
+		on[w.snap.Hosts[i].ID] = w.snap.Hosts[i].State == cluster.HostUp
+	}
+	return slices.ContainsFunc(w.policy.Power.Quorums, func(q cluster.Quorum) bool {
+		return q.Lost(w.snap.Hosts[h].ID, func(host string) bool { return on[host] })
+	})
 }
 
 // foreseen is for how long from now the hosts that are on would have room for what is expected, without the smallest of them:

@@ -94,8 +94,11 @@ func TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt(t *testing.T) {
 		"there was a peak": func(s *cluster.Snapshot, _ *plan.Policy) {
 			eachVM(s, func(v *cluster.VM) { v.CPUCalmCores = cluster.Known(1.8) })
 		},
-		"an hour ahead is a peak":   func(s *cluster.Snapshot, _ *plan.Policy) { s.CPUAheadCores[0] = 11 },
-		"memory is promised":        func(s *cluster.Snapshot, _ *plan.Policy) { eachVM(s, func(v *cluster.VM) { v.MemoryBytes = 7 << 30 }) },
+		"an hour ahead is a peak": func(s *cluster.Snapshot, _ *plan.Policy) { s.CPUAheadCores[0] = 11 },
+		"memory is promised":      func(s *cluster.Snapshot, _ *plan.Policy) { eachVM(s, func(v *cluster.VM) { v.MemoryBytes = 7 << 30 }) },
+		"a quorum would be lost": func(_ *cluster.Snapshot, p *plan.Policy) {
+			p.Power.Quorums = []cluster.Quorum{{"h1", "h2", "h3", "h4"}}
+		},
 		"more hosts are to stay on": func(_ *cluster.Snapshot, p *plan.Policy) { p.Power.MinHostsOn = 3 },
 		"each is the last of its domain": func(s *cluster.Snapshot, _ *plan.Policy) {
 			for i := range s.Hosts {

@@ -52,7 +52,7 @@ func sleepable(s cluster.Snapshot, p Policy) (string, Rest, bool) {
 	})
 	for _, h := range hosts[:min(len(hosts), mostTried)] {
 		cpu, memory := w.use(h, (*cluster.VM).Cores)
-		if cpu > p.Power.Target || memory > p.Power.Target {
+		if cpu > p.Power.Target || memory > p.Power.Target || w.outvoted(h) {
 			continue
 		}
 		if rest := MayRest(s, s.Hosts[h].ID, p); rest.Stay == "" && rest.Reserve == "" {

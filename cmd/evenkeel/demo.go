@@ -159,6 +159,9 @@ func (simulated) Keep(hypervisor.Definitions) {}
 // Definitions are none.
 func (simulated) Definitions(context.Context, string) ([]cluster.Definition, error) { return nil, nil }
 
+// TakeAutostart has nothing to do: simulated hosts start nothing by themselves.
+func (simulated) TakeAutostart(context.Context, string, string) error { return nil }
+
 // Capture has nothing: simulated VMs show nothing.
 func (simulated) Capture(context.Context, cluster.Action) ([]cluster.Captured, error) {
 	return nil, nil

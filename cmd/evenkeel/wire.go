@@ -48,7 +48,7 @@ func analyzerPolicy(c config.Config) analyzer.Policy {
 			BandwidthBytesPerSecond: bandwidth, Lifetime: time.Duration(c.Analysis.RecommendationLifetime),
 			Horizon:   time.Duration(c.Analysis.Horizon),
 			Admission: admissionPolicy(c), StartsAtOnce: c.Failures.Parallel.Host,
-			Power: plan.Power{Advise: c.Power.Advise, Target: c.Power.Target, Tolerance: c.Power.Tolerance, MinHostsOn: c.Power.MinHostsOn, MaxProofAge: time.Duration(c.Power.MaxProofAge),
+			Power: plan.Power{Advise: c.Power.Advise, Target: c.Power.Target, Tolerance: c.Power.Tolerance, MinHostsOn: c.Power.MinHostsOn, Quorums: c.Power.Quorums, MaxProofAge: time.Duration(c.Power.MaxProofAge),
 				Horizon: time.Duration(c.Power.Horizon), CycleWh: c.Power.CycleWh, MoveWh: c.Power.MoveWh, Awake: awake(c)},
 			Stability: plan.Stability{CoolDown: time.Duration(c.Stability.CoolDown), CoolDownMax: time.Duration(c.Stability.CoolDownMax), MaxMovesPerDay: c.Stability.MaxMovesPerDay},
 		},
@@ -74,7 +74,7 @@ func actuatorPolicy(c config.Config) actuator.Policy {
 			ActionsPerHour: a.ActionsPerHour, HostActionsPerHour: a.HostActionsPerHour, Parallel: gate.Parallel(c.Migration.Parallel),
 			Recovery: gate.Parallel{Cluster: c.Failures.Parallel.Cluster, Host: c.Failures.Parallel.Host}, RecoveryBackOff: time.Duration(c.Failures.BackOff),
 			Grace: time.Duration(c.Failures.Grace), Domains: map[string]string{}, MinHealthy: a.MinHealthyHosts, StormFailures: a.Storm.Failures, StormWindow: time.Duration(a.Storm.Window), ForeignMoves: float64(a.ForeignMoves),
-			Standby: gate.Standby{MinHostsOn: c.Power.MinHostsOn, MaxProofAge: time.Duration(c.Power.MaxProofAge)},
+			Standby: gate.Standby{MinHostsOn: c.Power.MinHostsOn, Quorums: c.Power.Quorums, MaxProofAge: time.Duration(c.Power.MaxProofAge)},
 		},
 		// The window must hold nothing from before the action, the newest scrape included.
 		Settle:  time.Duration(c.Analysis.Window + 2*c.Scrape.Interval),
@@ -112,7 +112,7 @@ func failoverPolicy(c config.Config) failover.Policy {
 	f := c.Failures
 	// A scrape that fails, and the end of the heartbeat and of answers to neighbours, which take their time side by side, and a look at both ends.
 	detect := max(time.Duration(f.Confirm)+time.Duration(c.Scrape.Timeout), time.Duration(max(f.MaxHeartbeatAge, f.MaxNeighbourAge))+time.Duration(c.Scrape.Interval)) + 2*time.Duration(f.Interval)
-	return failover.Policy{Definitions: time.Duration(f.Definitions), Detect: detect, Cluster: f.Parallel.Cluster, Host: f.Parallel.Host, Recovery: recovery.Policy{
+	return failover.Policy{Definitions: time.Duration(f.Definitions), TakeAutostart: f.TakeAutostart, Detect: detect, Cluster: f.Parallel.Cluster, Host: f.Parallel.Host, Recovery: recovery.Policy{
 		Plan: analyzerPolicy(c).Plan, Priorities: f.Priorities, Dependencies: f.Dependencies, Tries: f.Tries, BackOff: time.Duration(f.BackOff), Ready: time.Duration(f.Ready),
 		FenceAfter: time.Duration(f.FenceAfter), QuarantineFailures: f.Quarantine.Failures, QuarantineWindow: time.Duration(f.Quarantine.Window),
 		AwaitAgent: time.Duration(f.AwaitAgent), Guests: guestPolicy(f.Guests),

@@ -19,6 +19,8 @@ type Definition struct {
 	Version uint64 `json:"version"`
 	// XML is libvirt's inactive definition with its secrets.
 	XML string `json:"-"`
+	// Autostart tells whether the host starts the VM by itself when it comes up. It is not kept: it is the host's, not the VM's.
+	Autostart bool `json:"-"`
 }
 
 // String names the definition, without what is in it.

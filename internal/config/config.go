@@ -257,9 +257,11 @@ type Failures struct {
 	Dependencies map[string][]string `yaml:"dependencies"`
 	// Definitions is how often the definitions of all VMs are read, KeepVersions how many of each are kept, KeyFile what they are encrypted with;
 	// without one a key is made beside them.
-	Definitions  Duration `yaml:"definitions"`
-	KeepVersions int      `yaml:"keep_versions"`
-	KeyFile      string   `yaml:"key_file"`
+	Definitions Duration `yaml:"definitions"`
+	// TakeAutostart has hosts not start by themselves the VMs that are started again here.
+	TakeAutostart bool   `yaml:"take_autostart"`
+	KeepVersions  int    `yaml:"keep_versions"`
+	KeyFile       string `yaml:"key_file"`
 }
 
 // GuestWatch says when a guest is taken to hang.

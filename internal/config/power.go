@@ -6,6 +6,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
 // Power says which hosts are advised to sleep, and bounds what is done about it.
@@ -33,6 +35,8 @@ type Power struct {
 	CarbonPerKWh float64 `yaml:"carbon_per_kwh"`
 	// MinHostsOn is how many hosts stay on.
 	MinHostsOn int `yaml:"min_hosts_on"`
+	// Quorums are sets of hosts of which more than half stay on.
+	Quorums []cluster.Quorum `yaml:"quorums"`
 	// MaxProofAge is how old the proof may be that a host can be woken; 0 for any age.
 	MaxProofAge Duration `yaml:"max_proof_age"`
 	// EmptyTimeout is how long it may take to empty a host, WakeTimeout until one that was woken is back in the cluster.
@@ -98,6 +102,7 @@ func (c Config) checkPower(p *problems) {
 	w := c.Power
 	p.add(w.MinHostsOn < 1 || w.MinHostsOn > max(1, len(c.Hosts)), "power.min_hosts_on", "is %d; it runs from 1 to the number of hosts", w.MinHostsOn)
 	c.checkWatts(p)
+	c.checkQuorums(p)
 	p.add(!(w.Target > 0 && w.Target < 1), "power.target", "is %g; it is a ratio above 0 and below 1, for example 0.63", w.Target)
 	p.add(!(w.Tolerance > 0 && w.Target+w.Tolerance <= 1), "power.tolerance", "is %g; it is a ratio above 0, and with the target of %g not above 1", w.Tolerance, w.Target)
 	p.add(w.WakeAfter < Duration(5*time.Second), "power.wake_after", "is %s; 5s is the least", time.Duration(w.WakeAfter))
@@ -120,6 +125,22 @@ func (c Config) checkPower(p *problems) {
 			_, _, err = net.SplitHostPort(w.Broadcast)
 			p.add(err != nil, key+".wake_on_lan.broadcast", "is %q; write an address and a port, for example 10.0.0.255:9", w.Broadcast)
 			p.add(len(h.Fence) == 0, key+".wake_on_lan", "goes with fence, which says whether the host is off, and this host has none")
+		}
+	}
+}
+
+func (c Config) checkQuorums(p *problems) {
+	known := map[string]bool{}
+	for _, h := range c.Hosts {
+		known[h.Name] = true
+	}
+	for i, q := range c.Power.Quorums {
+		key, seen := fmt.Sprintf("power.quorums[%d]", i), map[string]bool{}
+		p.add(len(q) < 3, key, "names %d hosts; a quorum of fewer than three has no majority without one of them: leave it out, and see to it with min_hosts_on", len(q))
+		for _, host := range q {
+			p.add(!known[host], key, "names %q, and there is no such host under hosts", host)
+			p.add(seen[host], key, "names %q twice", host)
+			seen[host] = true
 		}
 	}
 }

@@ -40,6 +40,8 @@ func TestWhatIsWrongAboutStandbyIsNamed(t *testing.T) {
 		"power: {curves: {g5: [-1, 90]}}":                                       "power.curves.g5: holds -1",
 		"    power_curve: g5":                                                   `hosts[0].power_curve: names "g5", and power.curves has none`,
 		"    peak_watts: 200\n    power_curve: a\npower: {curves: {a: [1, 2]}}": "hosts[0].power_curve: stands beside",
+		"power: {quorums: [[h1]]}":                                              "power.quorums[0]: names 1 hosts",
+		"power: {quorums: [[h1, h1, h7]]}":                                      "power.quorums[0]: names \"h7\", and there is no such host",
 		"power: {asleep_watts: -5}":                                             "power.asleep_watts: is -5",
 		"power: {price_per_kwh: 0.3}":                                           "power.currency: is missing",
 		"power: {price_per_kwh: -1, currency: EUR}":                             "power.price_per_kwh: is -1",
