@@ -20,7 +20,7 @@ func TestManyAskAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = a.Run(ctx) })
@@ -49,6 +49,12 @@ func TestManyAskAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	go func() { // a second of it, and on a slow machine until something came through between the snoozes
+		for begun := time.Now(); ctx.Err() == nil && (time.Since(begun) < time.Second || len(s.moves()) == 0); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+	}()
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	select {
