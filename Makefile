@@ -52,7 +52,7 @@ deb-test: build ## the Debian package, installed on a minimal Debian that boots 
 	@$(call with,test deb) && $(GO) test $(EXEC) -count=1 -timeout 10m -v ./test/deb
 
 e2e: build ## the whole loop on the lab, and the exporter on real Xen
-	@$(call with,test demo xen) && $(GO) test $(EXEC) -count=1 -timeout 28m -v ./test/e2e/...
+	@$(call with,test demo xen) && $(GO) test $(EXEC) -count=1 -timeout 40m -v ./test/e2e/...
 
 lab: ## the lab's own checks
 	@test/install demo >/dev/null && test/lab/labtest

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -426,11 +427,21 @@ func TestTwoPeopleAtOnceAreTwo(t *testing.T) {
 	})
 }
 
-// slowDisk takes its time for every entry.
-type slowDisk struct{ *stage }
+// slowDisk takes its time for the first entry once it is armed: until somebody else says that he is about to write, and for as long as it takes him to
+// wait for his turn.
+type slowDisk struct {
+	*stage
+	armed      atomic.Bool
+	busy, both chan struct{}
+}
 
-func (d slowDisk) Append(e cluster.Entry) (cluster.Entry, error) {
-	time.Sleep(20 * time.Millisecond)
+func (d *slowDisk) Append(e cluster.Entry) (cluster.Entry, error) {
+	if d.armed.CompareAndSwap(true, false) {
+		close(d.busy)
+		<-d.both
+		time.Sleep(300 * time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond) // or one who writes entry after entry takes the lock each time before the other wakes
 	return d.stage.Append(e)
 }
 
@@ -469,7 +480,8 @@ func TestAWordThatIsBeingWrittenCounts(t *testing.T) {
 // On the real clock, for one of the two waits on a lock.
 func TestWhatIsLiftedWhileOrdersAreRenewedStaysLifted(t *testing.T) {
 	s := newStage()
-	a, err := New(s, s, s, slowDisk{s}, policy(cluster.LevelManual), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	disk := &slowDisk{stage: s, busy: make(chan struct{}), both: make(chan struct{})}
+	a, err := New(s, s, s, disk, policy(cluster.LevelManual), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -479,16 +491,20 @@ func TestWhatIsLiftedWhileOrdersAreRenewedStaysLifted(t *testing.T) {
 		}
 	}
 	renewed := make(chan error)
+	disk.armed.Store(true)
 	go func() { renewed <- a.Renew(time.Now().Add(time.Hour)) }()
-	time.Sleep(30 * time.Millisecond)
-	if err := a.Lift(pauseOf("cluster")); err != nil {
+	<-disk.busy
+	orders := a.Orders()
+	lifted := orders[len(orders)-1].Subject // the last one to be renewed
+	close(disk.both)
+	if err := a.Lift(pauseOf(lifted)); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-renewed; err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range a.Orders() {
-		if o.Subject == "cluster" {
+		if o.Subject == lifted {
 			t.Errorf("lifted, and in force again: %v", s.kinds())
 		}
 	}

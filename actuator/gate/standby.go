@@ -101,7 +101,7 @@ func wakeable(q Question) cluster.Verdict {
 		return refuse("not-ours", fmt.Sprintf("evenkeel did not turn %s off; where somebody else did, it stays off until it is turned on: evenkeel fence on %s", a.From, a.From))
 	case o.Rest.Asleep.IsZero():
 		return refuse("not-off", fmt.Sprintf("%s is on its way into standby", a.From))
-	case at >= 0 && q.Watch[at].Verdict == "alive":
+	case at >= 0 && q.Watch[at].Verdict == "alive" && q.Watch[at].HeardAt.After(o.Rest.Asleep): // else it takes the watch some seconds to notice
 		return refuse("there-already", a.From+" is on")
 	case q.Rest.NoWay != "":
 		return refuse("no-way", q.Rest.NoWay)

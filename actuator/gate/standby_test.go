@@ -81,13 +81,16 @@ func TestAHostIsLeftOff(t *testing.T) {
 	}{
 		"somebody else turned it off": {func(q *gate.Question) { q.Orders = nil }, "not-ours"},
 		"it is on its way":            {func(q *gate.Question) { q.Orders[0].Rest.Asleep = time.Time{} }, "not-off"},
-		"it is on":                    {func(q *gate.Question) { q.Watch[0].Verdict = "alive" }, "there-already"},
-		"no way to wake it":           {func(q *gate.Question) { q.Rest.NoWay = "h1 has no fence" }, "no-way"},
-		"it is a VM that is meant":    {func(q *gate.Question) { q.Rec.Action.To = "h2" }, "unknown-action"},
+		"it is on":                    {func(q *gate.Question) { q.Watch[0].Verdict, q.Watch[0].HeardAt = "alive", q.Now }, "there-already"},
+		"it went off a moment ago, and the watch has yet to notice": {func(q *gate.Question) {
+			q.Watch[0].Verdict, q.Watch[0].HeardAt = "alive", q.Orders[0].Rest.Asleep.Add(-time.Second)
+		}, ""},
+		"no way to wake it":        {func(q *gate.Question) { q.Rest.NoWay = "h1 has no fence" }, "no-way"},
+		"it is a VM that is meant": {func(q *gate.Question) { q.Rec.Action.To = "h2" }, "unknown-action"},
 	} {
 		q := sleeping()
 		c.spoil(&q)
-		if v := verdictOf(q, "world"); v.Pass || v.Reason != c.reason {
+		if v := verdictOf(q, "world"); v.Pass != (c.reason == "") || !v.Pass && v.Reason != c.reason {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}

@@ -44,7 +44,7 @@ func (r *run) watched() []cluster.HostWatch {
 	for _, h := range r.cluster.Stands() {
 		one := cluster.HostWatch{Host: h.Host, Verdict: "asleep"}
 		if h.State != cluster.HostStandby && h.State != cluster.HostDown {
-			one.Verdict = "alive"
+			one.Verdict, one.HeardAt = "alive", r.cluster.Now()
 		}
 		list = append(list, one)
 	}

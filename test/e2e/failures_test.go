@@ -19,7 +19,7 @@ import (
 const recovering = "automation: {level: manual, kinds: {restart: full, fence: full}}"
 
 // swift are the settings for failures of these tests: everything at once.
-const swift = "failures: {interval: 1s, confirm: 3s, max_heartbeat_age: 5s, grace: 0s, fence_after: 2s, back_off: 2s, definitions: 5s, quarantine: {failures: 0}}"
+const swift = "failures: {interval: 1s, confirm: 3s, max_heartbeat_age: 5s, grace: 0s, fence_after: 2s, back_off: 2s, definitions: 5s, take_autostart: true, quarantine: {failures: 0}}"
 
 // becomes waits until the server says that of host3, and returns how long that took.
 func (s *instance) becomes(verdict string, within time.Duration) time.Duration {
@@ -138,8 +138,15 @@ func TestFailures(outer *testing.T) {
 	home(t)
 	flags := beat(t)
 	first, second, third := exporter(t, 1, flags...), exporter(t, 2, flags...), exporter(t, 3, flags...)
+	lab(t, "vir", "host1", "autostart", "e2e-a")
 	s := server(t, fencedAll(t, config(quiet, recovering, swift)))
 	watchDisks(t)
+	eventually(t, 30*time.Second, "host1 not to start e2e-a by itself any more", func() error {
+		if out := lab(t, "vir", "host1", "dominfo", "e2e-a"); !strings.Contains(strings.Join(strings.Fields(out), " "), "Autostart: disable") {
+			return errors.New(out)
+		}
+		return nil
+	})
 	both, one := []string{"e2e-a", "e2e-b"}, []string{"e2e-a"}
 	// back brings host3 back and wants nothing to be left there.
 	back := func(t *testing.T, vms []string) {

@@ -59,6 +59,7 @@ func refused(t *testing.T, s *instance, c cluster.Case, gate, text string) {
 }
 
 func TestApprovingTwiceActsOnce(t *testing.T) {
+	xenSoon()
 	home(t)
 	exporters(t)
 	s := server(t, config())

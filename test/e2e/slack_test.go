@@ -79,7 +79,7 @@ func TestAClickInSlackMovesAVM(t *testing.T) {
 		t.Fatal(err)
 	}
 	whispered(t, fake, alice, "paused")
-	if out := mustCLI(t, s, "gates", id); !strings.Contains(out, "[NO]  pause") || !strings.Contains(out, "[NO]  approval") || !strings.Contains(out, "2 of 19 gates refuse") {
+	if out := mustCLI(t, s, "gates", id); !strings.Contains(out, "[NO]  pause") || !strings.Contains(out, "[NO]  approval") || !strings.Contains(out, "2 of 20 gates refuse") {
 		t.Errorf("the gates say %s", out)
 	}
 	if out := mustCLI(t, s, "status"); !strings.Contains(out, "paused: vm/") || !strings.Contains(out, "backup at night") {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -101,8 +102,15 @@ func documentedOn(t *testing.T) map[string]string {
 	return on
 }
 
-// bootXen boots the Xen hosts and a guest on each, once. It takes what CPU the lab leaves over, so that a whole run does it beside the tests
-// before.
+// xenSoon has the Xen hosts booted beside the test that calls it and those after it, in a run in which their own will come. They take what CPU the
+// lab leaves over, and some of it as long as they are up.
+func xenSoon() {
+	if flag.Lookup("test.run").Value.String() == "" {
+		go bootXen()
+	}
+}
+
+// bootXen boots the Xen hosts and a guest on each, once.
 var bootXen = sync.OnceValue(func() error {
 	_, first := xenhost("down") // what an earlier run left
 	_, up := xenhostWithin(15*time.Minute, "up", "1", "2")
