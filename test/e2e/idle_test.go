@@ -173,26 +173,32 @@ func steady(t *testing.T, s *instance, d time.Duration, until func(board analyze
 func loadRises(t *testing.T, s *instance) {
 	t.Helper()
 	s.reload(t, strings.NewReplacer("kinds: {power: full}", "kinds: {power: full, balance: full}", "migration_threshold: 1", "migration_threshold: 4").Replace(s.text))
-	alone, pair := map[string]string{}, map[string]string{}
-	for vm := range guests() {
-		if at := running(vm)[0]; len(others(vm, at)) == 0 {
-			alone[vm] = "cpu=62"
-		} else {
-			pair[vm] = "cpu=30"
+	pair := map[string]string{}
+	step, stepped := 0, time.Now()
+	rise := func() {
+		of := map[string]string{}
+		for vm := range guests() {
+			if at := running(vm)[0]; len(others(vm, at)) == 0 {
+				of[vm] = fmt.Sprintf("cpu=%d", 60+2*step)
+			} else {
+				of[vm] = fmt.Sprintf("cpu=%d", 29+step)
+				pair[vm] = "cpu=45"
+			}
 		}
+		loads(t, of)
+		step, stepped = min(step+1, 5), time.Now()
 	}
-	loads(t, alone)
-	loads(t, pair)
+	rise()
 	least := steady(t, s, 2*time.Minute, func(board analyzer.Judgement) bool {
+		if len(orders(t, s)) > 0 && time.Since(stepped) > 12*time.Second {
+			rise()
+		}
 		h, _ := board.Snapshot.Host("host3")
 		return h.State == cluster.HostUp && len(orders(t, s)) == 0
 	})
 	used := steady(t, s, time.Minute, func(board analyzer.Judgement) bool {
 		return slices.ContainsFunc(board.Snapshot.VMs, func(v cluster.VM) bool { return v.Host == "host3" && v.MigratingTo == "" })
 	})
-	for vm := range pair {
-		pair[vm] = "cpu=45"
-	}
 	loads(t, pair)
 	begun := time.Now()
 	after := steady(t, s, time.Minute, func(analyzer.Judgement) bool { return time.Since(begun) > 12*time.Second })
@@ -274,18 +280,18 @@ func startsByHandAtTheLastMoment(t *testing.T, s *instance) {
 	lab(t, "vir", at, "undefine", "e2e-c")
 	move(t, "e2e-a", running("e2e-a")[0], "host3")
 	s.sees(t, "e2e-a", "host3")
+	lab(t, "vir", "host3", "define", definition)
 	done := make(chan string, 1)
 	go func() {
 		out, err := s.cli("standby", "enter", "host3")
 		done <- fmt.Sprint(out, err)
 	}()
-	eventually(t, time.Minute, "e2e-a to leave host3", func() error {
-		if on := running("e2e-a"); len(on) != 1 || on[0] == "host3" {
-			return fmt.Errorf("it is on %v", on)
+	eventually(t, time.Minute, "host3 to be emptied", func() error {
+		if len(orders(t, s)) == 0 {
+			return errors.New("there is no order")
 		}
 		return nil
 	})
-	lab(t, "vir", "host3", "define", definition)
 	lab(t, "vir", "host3", "start", "e2e-c")
 	said := <-done
 	t.Log(said)
