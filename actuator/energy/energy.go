@@ -199,9 +199,6 @@ func (r *Room) keep(now time.Time) {
 		if !known || rest.Asleep.IsZero() {
 			continue
 		}
-		if one := r.readings[h.Name]; one != nil && one.at.Before(rest.Asleep) {
-			one.at = time.Time{} // it was awake then
-		}
 		watts, _ := r.watts(h, view, now)
 		idle, _ := r.idle(h)
 		s := Sleeper{Host: h.Name, Since: rest.Asleep.In(now.Location())}
@@ -242,10 +239,11 @@ func (one *reading) young(now time.Time) bool { return !one.at.IsZero() && now.S
 
 // watts is what the host draws, and who says so.
 func (r *Room) watts(h Host, view View, now time.Time) (cluster.Number, string) {
-	if one := r.readings[h.Name]; one != nil && one.young(now) {
+	asleep := view.Rests[h.Name].Asleep
+	if one := r.readings[h.Name]; one != nil && one.young(now) && !one.at.Before(asleep) { // before, it was awake
 		return cluster.Known(one.watts), one.source
 	}
-	if rest, known := view.Rests[h.Name]; known && !rest.Asleep.IsZero() {
+	if !asleep.IsZero() {
 		return cluster.Known(h.AsleepWatts), "curve"
 	}
 	if use, seen := view.Use[h.Name]; seen && len(h.Curve) > 0 {
@@ -290,10 +288,11 @@ func (r *Room) Status() cluster.PowerStatus {
 	}
 	for i := range s.Periods {
 		p := &s.Periods[i]
-		if kWh := p.Saving.NetWh() / 1000; r.policy.PricePerKWh > 0 {
+		kWh := p.Saving.NetWh() / 1000
+		if r.policy.PricePerKWh > 0 {
 			p.Cost = cluster.Known(kWh * r.policy.PricePerKWh)
 		}
-		if kWh := p.Saving.NetWh() / 1000; r.policy.CarbonPerKWh > 0 {
+		if r.policy.CarbonPerKWh > 0 {
 			p.CarbonGrams = cluster.Known(kWh * r.policy.CarbonPerKWh)
 		}
 	}

@@ -11,6 +11,8 @@ package consolidate
 import (
 	"slices"
 	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
 // Cluster is what there is. Bins and items are named by their places in it.
@@ -35,7 +37,7 @@ type Bin struct {
 	OwnMemory int64
 	// Watts are drawn at evenly spaced shares of the CPU, from idle to full. Without them it saves nothing by
 	// sleeping.
-	Watts []float64
+	Watts cluster.PowerCurve
 	// AsleepWatts are drawn in standby, and CycleWh is what falling asleep and waking costs.
 	AsleepWatts float64
 	CycleWh     float64

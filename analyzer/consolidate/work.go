@@ -193,15 +193,4 @@ func (w *work) watts() float64 {
 func (w *work) expectedWatts(b int) float64 { return w.Bins[b].power(w.mean[b] / w.Bins[b].CPU) }
 
 // power is what the bin draws with that share of its CPU in use; nothing where nobody knows its curve.
-func (b *Bin) power(share float64) float64 {
-	last := len(b.Watts) - 1
-	if last < 0 {
-		return 0
-	}
-	if !(share > 0) { // nor is it a number for a bin without CPU
-		return b.Watts[0]
-	}
-	x := min(share, 1) * float64(last)
-	i := min(int(x), max(0, last-1))
-	return b.Watts[i] + (b.Watts[min(i+1, last)]-b.Watts[i])*(x-float64(i))
-}
+func (b *Bin) power(share float64) float64 { return b.Watts.Watts(share) }

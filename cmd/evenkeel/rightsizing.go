@@ -20,6 +20,8 @@ const usageLasts = 15 * time.Minute
 // sizes is what VMs used over a long time, as it was asked for last.
 type sizes struct {
 	server *server
+	// asking is held while Prometheus is asked, which can take minutes: a reload does not wait for that.
+	asking sync.Mutex
 
 	mu     sync.Mutex
 	config config.Rightsizing
@@ -39,22 +41,33 @@ func (z *sizes) Rightsizing(ctx context.Context) (rightsize.Report, error) {
 	if err != nil {
 		return rightsize.Report{}, err
 	}
+	z.asking.Lock()
+	defer z.asking.Unlock()
 	z.mu.Lock()
-	defer z.mu.Unlock()
-	c, now := z.config, time.Now()
+	c, usage, at, now := z.config, z.usage, z.at, time.Now()
+	z.mu.Unlock()
 	window := time.Duration(c.Window)
-	if z.at.IsZero() || now.Sub(z.at) > usageLasts {
-		usage, err := z.server.source.current.Load().Usage(ctx, now, window)
-		if err != nil {
+	if at.IsZero() || now.Sub(at) > usageLasts {
+		if usage, err = z.server.source.current.Load().Usage(ctx, now, window); err != nil {
 			return rightsize.Report{}, err
 		}
-		z.usage, z.at = usage, now
+		at = now
+		z.keep(c, usage, at)
 	}
-	report := rightsize.Make(board.Snapshot, z.usage, rightsize.Policy{IdleCPUCores: c.IdleCPUCores, IdleNetworkBytesPerSecond: float64(c.IdleNetwork),
+	report := rightsize.Make(board.Snapshot, usage, rightsize.Policy{IdleCPUCores: c.IdleCPUCores, IdleNetworkBytesPerSecond: float64(c.IdleNetwork),
 		IdleDiskBytesPerSecond: float64(c.IdleDisk), Plan: z.server.analyzer.Policy().Plan})
-	report.At, report.WindowSeconds = z.at, window.Seconds()
+	report.At, report.WindowSeconds = at, window.Seconds()
 	report.Sources = promql.UsageSources(window)
 	return report, nil
+}
+
+// keep keeps the answer, unless the question is another one by now.
+func (z *sizes) keep(asked config.Rightsizing, usage []cluster.VMUsage, at time.Time) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.config == asked {
+		z.usage, z.at = usage, at
+	}
 }
 
 func newRightsizing() *cobra.Command {

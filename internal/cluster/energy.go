@@ -9,10 +9,13 @@ type PowerCurve []float64
 // Watts is what is drawn at a share of the cores, 0 to 1, between two points by a straight line; 0 where the curve is empty.
 func (c PowerCurve) Watts(share float64) float64 {
 	last := len(c) - 1
-	if last < 1 {
-		return append(c, 0)[0]
+	switch {
+	case last < 0:
+		return 0
+	case last == 0 || !(share > 0): // nor is it a number for a host without cores
+		return c[0]
 	}
-	x := max(0, min(1, share)) * float64(last)
+	x := min(share, 1) * float64(last)
 	i := min(int(x), last-1)
 	return c[i] + (c[i+1]-c[i])*(x-float64(i))
 }

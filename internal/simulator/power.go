@@ -12,10 +12,3 @@ func line(idle, peak float64) []float64 {
 	}
 	return curve
 }
-
-// watts is what a host draws with that share of its cores in use, between the points by a straight line.
-func watts(curve []float64, utilisation float64) float64 {
-	x := share01(utilisation) * (curvePoints - 1)
-	i := min(int(x), curvePoints-2)
-	return curve[i] + (curve[i+1]-curve[i])*(x-float64(i))
-}

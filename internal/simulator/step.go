@@ -68,7 +68,7 @@ func (c *Cluster) run(seconds float64) {
 		used := c.serve(h, on[i], h.Cores-own, seconds)
 		h.own += own * seconds
 		h.used += used * seconds
-		c.totals.Joules += seconds * watts(h.Watts, (own+used)/h.Cores)
+		c.totals.Joules += seconds * cluster.PowerCurve(h.Watts).Watts((own+used)/h.Cores)
 	}
 }
 
