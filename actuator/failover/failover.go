@@ -92,9 +92,10 @@ type Room struct {
 	asked      map[string]bool
 	wishes     []cluster.Recommendation
 	waiting    []recovery.Waiting
-	// signs are those of guests, of told; awaited are the VMs whose agents are waited for.
+	// signs are those of guests, of told, and heard are the VMs that were asked for by name then; awaited are the VMs whose agents are waited for.
 	signs   map[string]cluster.GuestSigns
 	told    time.Time
+	heard   []string
 	awaited []string
 }
 
@@ -222,7 +223,7 @@ func (r *Room) lookAtGuests(ctx context.Context) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.signs, r.told = signs, at
+	r.signs, r.told, r.heard = signs, at, awaited
 }
 
 // turn takes in what was seen and decides anew.
@@ -256,7 +257,7 @@ func (r *Room) turn(ctx context.Context) {
 	r.mu.Lock()
 	view := recovery.View{Now: now, Snapshot: snap, Hosts: hosts, Rolls: rolls, Orders: orders, Tries: tries, Fenceable: fenceable, Kept: r.Kept}
 	if now.Sub(r.told) < guestsCount {
-		view.Guests = r.signs
+		view.Guests, view.GuestsAt, view.Asked = r.signs, r.told, r.heard
 	}
 	r.awaited = recovery.Awaited(r.track, view, r.policy.Recovery)
 	d := recovery.Decide(r.track, view, r.policy.Recovery)

@@ -27,6 +27,9 @@ type View struct {
 	// Guests are the signs of guests by VM: of those whose agents do not answer and, where the agents of started VMs are waited for, of these.
 	// It is nil when nobody can tell.
 	Guests map[string]cluster.GuestSigns
+	// GuestsAt is when the signs were asked for, Asked the VMs that they were asked of, silent or not.
+	GuestsAt time.Time
+	Asked    []string
 	// Kept tells whether a definition of a VM is kept.
 	Kept func(vm string) bool
 }

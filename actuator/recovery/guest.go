@@ -200,8 +200,8 @@ func (d *decision) ready(vm string, since time.Time) bool {
 	if d.policy.AwaitAgent == 0 || up >= d.policy.Ready+d.policy.AwaitAgent {
 		return true
 	}
-	if d.Guests == nil {
-		return false // nobody can tell
+	if d.Guests == nil || d.GuestsAt.Before(since) || !slices.Contains(d.Asked, vm) {
+		return false // nobody can tell: that no sign is there means that there is no agent only where it was asked for since
 	}
 	sign, agent := d.Guests[vm]
 	return !agent || sign.Answers

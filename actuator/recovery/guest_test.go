@@ -236,3 +236,33 @@ func TestWhatNeedsAVMWaitsForItsAgent(t *testing.T) {
 	b.after(time.Minute) // which is long enough
 	b.want("start web1 on h2")
 }
+
+// Signs that were asked for before the VM was started, or of others, do not have it: that is not that it has no agent.
+func TestNoSignMeansNoAgentOnlyWhereItWasAskedFor(t *testing.T) {
+	b := newBed(t)
+	b.policy.Dependencies = map[string][]string{"web1": {"db1"}}
+	b.policy.AwaitAgent = time.Minute
+	b.vm("h1", "web1")
+	b.vm("h1", "db1")
+	b.seen().is("h1", "dead")
+	b.after(2 * time.Second)
+	b.guests = map[string]cluster.GuestSigns{}
+	b.tried(cluster.Start, "db1", "h1", "h2", cluster.ResultDone)
+	b.say("h2", "db1", cluster.VMRunning, "booted")
+	b.after(2 * time.Second)
+	view := b.view()
+	for name, c := range map[string]struct {
+		at     time.Time
+		asked  []string
+		starts bool
+	}{
+		"asked for since":  {b.now, []string{"db1"}, true},
+		"asked before":     {b.now.Add(-time.Hour), []string{"db1"}, false},
+		"others asked for": {b.now, []string{"web9"}, false},
+	} {
+		view.GuestsAt, view.Asked = c.at, c.asked
+		if got := recovery.Decide(b.track, view, b.policy).Recommendations; (len(got) == 1) != c.starts {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -115,11 +115,13 @@ func (b *bed) seen() *bed {
 	return b
 }
 
-func (b *bed) decide() recovery.Decision {
+func (b *bed) decide() recovery.Decision { return recovery.Decide(b.track, b.view(), b.policy) }
+
+func (b *bed) view() recovery.View {
 	hosts, rolls := b.list()
 	can := map[string]bool{"h1": b.fences, "h2": b.fences, "h3": b.fences}
-	return recovery.Decide(b.track, recovery.View{Now: b.now, Snapshot: b.track.Down(b.snapshot()), Hosts: hosts, Rolls: rolls, Orders: b.orders, Tries: b.tries, Fenceable: can,
-		Guests: b.guests, Kept: func(string) bool { return b.kept }}, b.policy)
+	return recovery.View{Now: b.now, Snapshot: b.track.Down(b.snapshot()), Hosts: hosts, Rolls: rolls, Orders: b.orders, Tries: b.tries, Fenceable: can,
+		Guests: b.guests, GuestsAt: b.now, Asked: recovery.Awaited(b.track, recovery.View{Now: b.now, Tries: b.tries}, b.policy), Kept: func(string) bool { return b.kept }}
 }
 
 func (b *bed) actions() []string {

@@ -52,10 +52,12 @@ func (s *Source) guests(ctx context.Context, at time.Time, window time.Duration,
 	used := func(labels, metric string) string {
 		return fmt.Sprintf(`sum by (%[1]s) (%[2]s%[3]s) - sum by (%[1]s) (%[2]s%[3]s offset %[4]ds)`, labels, metric, of, int(window.Seconds()))
 	}
-	var up, connected, since, reads, writes, sent, ran, stolen model.Vector
+	var up, connected, had, since, reads, writes, sent, ran, stolen model.Vector
 	f := &fetch{ctx: ctx, api: s.api, at: at}
 	f.vector(`max by (vm) (evenkeel_vm_guest_agent_up`+of+`)`, &up)
 	f.vector(`max by (vm) (evenkeel_vm_guest_agent_connected`+of+`)`, &connected)
+	// One that has just been started tells nothing yet, and has an agent all the same.
+	f.vector(`max by (vm) (last_over_time(evenkeel_vm_guest_agent_connected`+of+`[1d]))`, &had)
 	f.vector(`min by (vm) (evenkeel_vm_guest_agent_silent_seconds`+of+`)`, &since)
 	f.vector(used("vm", "evenkeel_vm_block_read_requests_total"), &reads)
 	f.vector(used("vm", "evenkeel_vm_block_write_requests_total"), &writes)
@@ -65,10 +67,11 @@ func (s *Source) guests(ctx context.Context, at time.Time, window time.Duration,
 	if err := f.wait(); err != nil {
 		return nil, err
 	}
+	open := by(connected, "vm")
 	ups, silent, read, written, packets, busy := by(up, "vm"), by(since, "vm"), by(reads, "vm"), by(writes, "vm"), by(sent, "vm"), perVCPU(window, ran, stolen)
 	var signs []cluster.GuestSigns
-	for vm, open := range by(connected, "vm") {
-		one := cluster.GuestSigns{VM: vm, Answers: ups[vm] > 0, Connected: open > 0, SilentSeconds: numberOf(silent, vm), PacketsSent: numberOf(packets, vm), VCPUs: busy[vm]}
+	for vm := range by(had, "vm") {
+		one := cluster.GuestSigns{VM: vm, Answers: ups[vm] > 0, Connected: open[vm] > 0, SilentSeconds: numberOf(silent, vm), PacketsSent: numberOf(packets, vm), VCPUs: busy[vm]}
 		if r, w := numberOf(read, vm), numberOf(written, vm); r.Known && w.Known {
 			one.DiskRequests = cluster.Known(r.Value + w.Value)
 		}

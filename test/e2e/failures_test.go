@@ -434,12 +434,25 @@ func TestFailures(outer *testing.T) {
 				t.Errorf("%d starts: %s", n, mustCLI(t, s, "history"))
 			}
 		}},
-		{"two hosts at once", both, func(t *testing.T, _ time.Time) {
+		{"two hosts at once: the guest of the lower class starts when the agent of the higher one's answers", both, func(t *testing.T, since time.Time) {
+			s.reload(t, strings.Replace(s.text, "back_off: 2s,", "back_off: 2s, await_agent: 60s, priorities: {e2e-a: high, e2e-b: low},", 1))
 			defer lab(t, "revive", "host2")
 			defer lab(t, "revive", "host3")
 			lab(t, "kill", "host2", "power")
 			lab(t, "kill", "host3", "power")
+			alive(t, 90*time.Second, one, "host1")
+			if err := awaitAgent("e2e-a", "host1"); err != nil {
+				t.Fatal(err)
+			}
+			answered := time.Now()
 			alive(t, 90*time.Second, both, "host1")
+			for _, c := range s.since(t, since) {
+				begun := c.Outcome.Started
+				if c.Recommendation.Action.Kind == cluster.Start && c.Recommendation.Action.Name == "e2e-b" && (begun.Before(answered.Add(-2*time.Second)) || begun.After(answered.Add(30*time.Second))) {
+					t.Errorf("e2e-b was started at %s, the agent of e2e-a answered at %s", begun, answered)
+				}
+				t.Logf("%s began %s after the agent of e2e-a answered", c.Recommendation.Action, begun.Sub(answered))
+			}
 		}},
 	}
 	for _, step := range steps {

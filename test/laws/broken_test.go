@@ -163,6 +163,7 @@ func faults() []fault {
 		{"what others turned off is woken", "actuator/gate/standby.go", "case o == nil:\n\t\treturn refuse(\"not-ours\"", "case o == nil && false:\n\t\treturn refuse(\"not-ours\"", "./actuator/gate", "TestAHostIsLeftOff"},
 		{"a quorum is lost to sleep", "actuator/gate/standby.go", "case lost >= 0:", "case lost > len(q.Snapshot.Hosts):", "./actuator/gate", "TestAHostIsLeftOn"},
 		{"a quorum is advised to sleep", "analyzer/plan/power.go", "!w.outvoted(h) && ", "", "./analyzer/plan", "TestAHostIsAdvisedToSleepOnlyWhereNothingSpeaksAgainstIt"},
+		{"no sign of an agent is no agent", "actuator/recovery/guest.go", "d.Guests == nil || d.GuestsAt.Before(since) || !slices.Contains(d.Asked, vm)", "d.Guests == nil", "./actuator/recovery", "TestNoSignMeansNoAgentOnlyWhereItWasAskedFor"},
 		{"a host starts by itself what is started elsewhere", "actuator/failover/keep.go", "if d.Autostart && ours[d.VM] {", "if false && ours[d.VM] {", "./actuator/failover", "TestHostsDoNotStartByThemselvesWhatIsStartedHere"},
 		{"too few hosts stay on", "actuator/gate/standby.go", "case on < max(1, q.Policy.Standby.MinHostsOn):", "case on < 1:", "./actuator/gate", "TestAHostIsLeftOn"},
 		{"the reserve is not looked at without the host", "analyzer/plan/rest.go", "!ok {\n\t\tr.Reserve = why", "!ok && false {\n\t\tr.Reserve = why", "./analyzer/plan", "TestAHostMayRestWhenItCanBeEmptiedAndIsNotNeeded"},
