@@ -26,7 +26,7 @@ func newMetrics(reg prometheus.Registerer, a *Analyzer) *metrics {
 	for _, result := range []string{"success", "failure"} {
 		m.passes.WithLabelValues(result)
 	}
-	reg.MustRegister(m.passes, m.duration, newBoardCollector(a))
+	reg.MustRegister(m.passes, m.duration, newBoardCollector(a), newSnapshotCollector(a))
 	return m
 }
 
@@ -96,13 +96,7 @@ func (c *boardCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.age, time.Since(board.Snapshot.At).Seconds())
 	gauge(c.last, float64(board.Snapshot.At.UnixMilli())/1000)
 	gauge(c.score, board.Lost.Score())
-	for _, part := range []struct {
-		name  string
-		value float64
-	}{
-		{"cpu_contention", board.Lost.CPUContention}, {"cpu_headroom", board.Lost.CPUHeadroom},
-		{"memory_contention", board.Lost.MemoryContention}, {"memory_headroom", board.Lost.MemoryHeadroom}, {"rules", board.Lost.Rules},
-	} {
+	for _, part := range parts(board.Lost) {
 		gauge(c.lost, part.value, part.name)
 	}
 	gauge(c.planned, board.Plan.Before.Score, "before")

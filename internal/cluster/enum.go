@@ -17,16 +17,17 @@ const (
 	HostStandby
 )
 
-func hostStates() []string { return []string{"unknown", "up", "down", "maintenance", "standby"} }
+// HostStates lists the names of all host states, in the order of the constants.
+func HostStates() []string { return []string{"unknown", "up", "down", "maintenance", "standby"} }
 
-func (s HostState) String() string { return nameOf(hostStates(), s) }
+func (s HostState) String() string { return nameOf(HostStates(), s) }
 
 // MarshalText writes the state's name.
 func (s HostState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads a state's name.
 func (s *HostState) UnmarshalText(b []byte) error {
-	return parseName("host state", hostStates(), string(b), s)
+	return parseName("host state", HostStates(), string(b), s)
 }
 
 // VMState is what a VM does now, in libvirt's words.

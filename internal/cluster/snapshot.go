@@ -39,6 +39,12 @@ type Snapshot struct {
 	Servers []string `json:"servers,omitempty"`
 }
 
+// The kinds of machine: one that runs VMs, and one that does its work without a hypervisor.
+const (
+	KindHypervisor = "hypervisor"
+	KindPhysical   = "physical"
+)
+
 // Host is one virtualisation host.
 type Host struct {
 	ID    string    `json:"id"`
