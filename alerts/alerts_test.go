@@ -133,6 +133,18 @@ func TestEveryAlertIsTestedAndExplained(t *testing.T) {
 			t.Error(f)
 		}
 	}
+	listed, err := os.ReadFile(filepath.Join("..", "docs", "alerts.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		if r.Alert != "" && !bytes.Contains(listed, fmt.Appendf(nil, "| [%s](runbooks/%s.md) | %s |", r.Alert, kebab(r.Alert), r.Labels["severity"])) {
+			t.Errorf("%s is not in docs/alerts.md as %s", r.Alert, r.Labels["severity"])
+		}
+		if r.Record != "" && !bytes.Contains(listed, []byte("| `"+r.Record+"` |")) {
+			t.Errorf("%s is not in docs/alerts.md", r.Record)
+		}
+	}
 	for _, c := range cases {
 		if !names[c.Alert] {
 			t.Errorf("%s is tested and does not exist", c.Alert)
