@@ -270,6 +270,13 @@ func (s *server) apply(c config.Config) error {
 		return err
 	}
 	if s.engine != nil {
+		asked, err := s.alerting(c)
+		if err != nil {
+			return err
+		}
+		if err := s.engine.SetAlerting(asked); err != nil {
+			return fmt.Errorf("set rules and Alertmanagers: %w", err)
+		}
 		if err := s.engine.SetTargets(targets(c, s.selfTarget(c))); err != nil {
 			return fmt.Errorf("set scrape targets: %w", err)
 		}
