@@ -12,10 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/google/go-cmp/cmp"
@@ -24,13 +26,15 @@ import (
 // other is a server of somebody else's that the embedded Prometheus writes to and that the analyzer can read instead.
 type other struct {
 	name, program, writes string
-	args                  func(dir, address string) []string
+	// answers is a path that tells that it does.
+	answers string
+	args    func(dir, address string) []string
 	// off is how far its numbers may be from the embedded Prometheus', as a share.
 	off float64
 }
 
 var others = []other{
-	{name: "Prometheus", program: "/usr/bin/prometheus", writes: "/api/v1/write", args: func(dir, address string) []string {
+	{name: "Prometheus", answers: "/api/v1/query?query=1", program: "/usr/bin/prometheus", writes: "/api/v1/write", args: func(dir, address string) []string {
 		file := filepath.Join(dir, "prometheus.yml")
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			panic(err)
@@ -38,10 +42,15 @@ var others = []other{
 		return []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address, "--web.enable-remote-write-receiver"}
 	}},
 	// VictoriaMetrics takes the last sample before a window into account and does not extrapolate: its rates are others, and mostly by little.
-	{name: "VictoriaMetrics", program: "/usr/bin/victoria-metrics", writes: "/api/v1/write", off: 0.15, args: func(dir, address string) []string {
+	{name: "VictoriaMetrics", answers: "/api/v1/query?query=1", program: "/usr/bin/victoria-metrics", writes: "/api/v1/write", off: 0.15, args: func(dir, address string) []string {
 		return []string{"-storageDataPath=" + filepath.Join(dir, "data"), "-httpListenAddr=" + address, "-search.latencyOffset=0s", "-search.disableCache", "-memory.allowedBytes=64MiB"}
 	}},
 }
+
+// nodeExporter is the real one, of this machine.
+var nodeExporter = other{name: "node_exporter", answers: "/metrics", program: "/usr/bin/prometheus-node-exporter", args: func(_, address string) []string {
+	return []string{"--web.listen-address=" + address, "--collector.disable-defaults", "--collector.cpu", "--collector.meminfo", "--collector.pressure"}
+}}
 
 // startOther runs the server and returns its address.
 func startOther(t *testing.T, o other) string {
@@ -64,7 +73,7 @@ func startOther(t *testing.T, o other) string {
 		}
 	})
 	sooner(t, 30*time.Second, o.name+" to answer", func() error {
-		resp, err := http.Get("http://" + address + "/api/v1/query?query=1")
+		resp, err := http.Get("http://" + address + o.answers)
 		if err != nil {
 			return err
 		}
@@ -108,12 +117,13 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 		addresses[o.name] = startOther(t, o)
 		text += fmt.Sprintf("  - {url: \"http://%s%s\"}\n", addresses[o.name], o.writes)
 	}
-	dir := t.TempDir()
+	text += fmt.Sprintf("machines:\n  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\n", startOther(t, nodeExporter), unused(t))
+	dir, listen := t.TempDir(), unused(t)
 	path := filepath.Join(dir, "evenkeel.yml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := buildServer(serverFlags{web: command.Web{Listen: []string{unused(t)}}, config: path, storage: filepath.Join(dir, "data"), level: "error"}, simulated{live}, log)
+	s, err := buildServer(serverFlags{web: command.Web{Listen: []string{listen}}, config: path, storage: filepath.Join(dir, "data"), level: "error"}, simulated{live}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +144,18 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	finds := startOther(t, discovering(listen, filepath.Join(dir, "data", "token")))
 	time.Sleep(25 * time.Second) // two windows and more
+	t.Run("one that finds its targets by itself", func(t *testing.T) {
+		source, err := promql.New("http://"+finds, http.DefaultTransport, sourceOptions(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sooner(t, 60*time.Second, "the whole cluster", func() error {
+			seen, err := source.Snapshot(t.Context(), time.Now().Add(-2*time.Second))
+			return errors.Join(err, seesAll(seen))
+		})
+	})
 	for _, o := range others {
 		t.Run(o.name, func(t *testing.T) {
 			source, err := promql.New("http://"+addresses[o.name], http.DefaultTransport, sourceOptions(c))
@@ -152,8 +173,8 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if len(want.Hosts) != 8 || len(want.VMs) != 60 || len(want.Gaps) > 0 {
-					return fmt.Errorf("%d hosts, %d VMs, gaps %v", len(want.Hosts), len(want.VMs), want.Gaps)
+				if err := seesAll(got); err != nil {
+					return err
 				}
 				return alike(want, got, o.off)
 			})
@@ -163,11 +184,39 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 			same(t, "signs of guests", source, embedded, o.off, func(s *promql.Source) (any, error) {
 				return s.Guests(t.Context(), at, 20*time.Second, []string{"no such VM"})
 			})
+			if holds, err := source.Holds(t.Context(), `evenkeel_host_state{host="storage",kind="physical",state="up"} == 1 and on () evenkeel_host_state{host="gone",kind="physical",state="down"} == 1`, at); err != nil || !holds {
+				t.Errorf("the server's own word on the machines: %v %v", holds, err)
+			}
 			if holds, err := source.Holds(t.Context(), `evenkeel_host_cpus{site="north"} > 0`, at); err != nil || !holds {
 				t.Errorf("a query of a runbook: %v %v", holds, err)
 			}
 		})
 	}
+}
+
+// seesAll says what is missing of the simulated cluster.
+func seesAll(s cluster.Snapshot) error {
+	if len(s.Hosts) != 8 || len(s.VMs) != 60 || len(s.Gaps) > 0 || len(s.Servers) != 1 {
+		return fmt.Errorf("%d hosts, %d VMs, servers %v, gaps %v", len(s.Hosts), len(s.VMs), s.Servers, s.Gaps)
+	}
+	if m := s.Machines; len(m) != 2 || m[0].State != cluster.HostDown || m[0].Reason == "" || m[1].State != cluster.HostUp || m[1].CPUCores != float64(runtime.NumCPU()) ||
+		m[1].MemoryBytes < 1<<28 || m[1].MemoryUsedBytes.Value < 1<<20 || !(m[1].CPUUsedCores.Value > 0 && m[1].CPUUsedCores.Value <= m[1].CPUCores) {
+		return fmt.Errorf("the machines are %+v", m)
+	}
+	return nil
+}
+
+// discovering is a Prometheus that asks evenkeel what it is to scrape, and is written to by nobody.
+func discovering(server, token string) other {
+	return other{name: "Prometheus by http_sd", program: "/usr/bin/prometheus", answers: "/api/v1/query?query=1", args: func(dir, address string) []string {
+		file := filepath.Join(dir, "prometheus.yml")
+		text := fmt.Sprintf(`{global: {scrape_interval: 2s, scrape_timeout: 2s}, scrape_configs: [{job_name: evenkeel, http_sd_configs: [
+			{url: "http://%s/api/v1/targets/http_sd", refresh_interval: 2s, authorization: {credentials_file: %q}}]}]}`, server, token)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			panic(err)
+		}
+		return []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address}
+	}}
 }
 
 // same asks both and says what differs.

@@ -301,6 +301,7 @@ func (s *server) apply(c config.Config) error {
 	s.actuator.SetPolicy(s.actuatorPolicy(c))
 	s.retention.Store(int64(c.Journal.Retention))
 	s.times.SetSchedules(schedules(c))
+	s.api.SetTargets(func(scheme, self string) []api.TargetGroup { return discovered(c, scheme, self) })
 	s.api.Configure(access, most(c.Automation))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil

@@ -39,6 +39,8 @@ type Config struct {
 	Slack         *Slack      `yaml:"slack"`
 	// Alertmanager may begin Runbooks.
 	Alertmanager Alertmanager `yaml:"alertmanager"`
+	// Machines are computers without a hypervisor.
+	Machines []Machine `yaml:"machines"`
 	// Alerting, ExternalLabels and RemoteWrite are about the embedded Prometheus: its rules, what is added to all that leaves it, and who is sent all
 	// that it stores.
 	Alerting       Alerting          `yaml:"alerting"`

@@ -28,6 +28,7 @@ func (c Config) problems() problems {
 	p.add(c.Cluster == "", "cluster", "is empty; give the cluster a name")
 	c.checkHosts(&p)
 	c.checkFences(&p)
+	c.checkMachines(&p)
 	c.checkTimes(&p)
 	a := c.Analysis
 	p.add(a.MigrationThreshold < 1 || a.MigrationThreshold > 5, "analysis.migration_threshold", "is %d; it runs from 1 (conservative) to 5 (aggressive)", a.MigrationThreshold)
