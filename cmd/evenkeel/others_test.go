@@ -112,12 +112,12 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, addresses := demoConfig(hosts, exporters.addresses())+"external_labels: {site: north}\nremote_write:\n", map[string]string{}
+	text, addresses := demoConfig(hosts, exporters.addresses()), map[string]string{}
+	text += fmt.Sprintf("  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\nexternal_labels: {site: north}\nremote_write:\n", startOther(t, nodeExporter), unused(t))
 	for _, o := range others {
 		addresses[o.name] = startOther(t, o)
 		text += fmt.Sprintf("  - {url: \"http://%s%s\"}\n", addresses[o.name], o.writes)
 	}
-	text += fmt.Sprintf("machines:\n  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\n", startOther(t, nodeExporter), unused(t))
 	dir, listen := t.TempDir(), unused(t)
 	path := filepath.Join(dir, "evenkeel.yml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -199,8 +199,8 @@ func seesAll(s cluster.Snapshot) error {
 	if len(s.Hosts) != 8 || len(s.VMs) != 60 || len(s.Gaps) > 0 || len(s.Servers) != 1 {
 		return fmt.Errorf("%d hosts, %d VMs, servers %v, gaps %v", len(s.Hosts), len(s.VMs), s.Servers, s.Gaps)
 	}
-	if m := s.Machines; len(m) != 2 || m[0].State != cluster.HostDown || m[0].Reason == "" || m[1].State != cluster.HostUp || m[1].CPUCores != float64(runtime.NumCPU()) ||
-		m[1].MemoryBytes < 1<<28 || m[1].MemoryUsedBytes.Value < 1<<20 || !(m[1].CPUUsedCores.Value > 0 && m[1].CPUUsedCores.Value <= m[1].CPUCores) {
+	if m := s.Machines; len(m) != 3 || m[1].State != cluster.HostDown || m[1].Reason == "" || m[2].State != cluster.HostUp || m[2].CPUCores != float64(runtime.NumCPU()) ||
+		m[2].MemoryBytes < 1<<28 || m[2].MemoryUsedBytes.Value < 1<<20 || !(m[2].CPUUsedCores.Value > 0 && m[2].CPUUsedCores.Value <= m[2].CPUCores) || m[0].CPUCores != demoMachineCores {
 		return fmt.Errorf("the machines are %+v", m)
 	}
 	return nil
