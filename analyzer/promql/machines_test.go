@@ -27,7 +27,7 @@ func TestMachinesStandBesideTheHosts(t *testing.T) {
 	for _, name := range []string{"d", "c", "b", "a"} {
 		o.Machines = append(o.Machines, promql.Machine{Name: name, Instance: name + ":9100", Tags: []string{"rack1"}})
 	}
-	s := snapshot(t, o, host("h1", 40, 1)+host("h2", 40, 1)+node("a:9100", "40")+node("c:9100", "20")+node("stranger:9100", "40")+`
+	s := snapshot(t, o, host("h1", 40, 1)+host("h2", 40, 1)+node("a:9100", "40")+node("c:9100", "30")+node("stranger:9100", "40")+`
   node_memory_MemTotal_bytes{instance="a:9100",job="other"} 1000x40
   node_cpu_seconds_total{instance="a:9100",job="other",cpu="0",mode="user"} 0+15x40
   node_cpu_seconds_total{instance="a:9100",job="other",cpu="0",mode="idle"} 0x40
