@@ -75,6 +75,9 @@ func judge(now cluster.Snapshot, findings []cluster.Finding, p Policy) Judgement
 	made := plan.Make(now, findings, p.Plan)
 	placement := cluster.NewPlacement(now)
 	j := Judgement{Snapshot: now, Loads: placement.Loads(), Findings: findings, Plan: made, Recommendations: made.Recommendations(now, findings, p.Plan)}
+	for _, m := range now.Machines {
+		j.Loads = append(j.Loads, m.Load())
+	}
 	j.Scores, j.Lost = placement.Scores()
 	j.Failover = admission.Check(placement, p.Detect.Admission, p.Detect.Limits)
 	j.Power = plan.PowerAdvice(now, p.Plan)

@@ -9,7 +9,7 @@ import (
 type snapshotCollector struct {
 	analyzer *Analyzer
 
-	state, use, vms, demand, memory, lost *prometheus.Desc
+	state, use, pressure, vms, demand, memory, lost *prometheus.Desc
 }
 
 func newSnapshotCollector(a *Analyzer) *snapshotCollector {
@@ -17,6 +17,7 @@ func newSnapshotCollector(a *Analyzer) *snapshotCollector {
 		analyzer: a,
 		state:    prometheus.NewDesc("evenkeel_host_state", "How the host stands by the newest snapshot: 1 for the state that it is in, 0 for the others.", []string{"host", "kind", "state"}, nil),
 		use:      prometheus.NewDesc("evenkeel_host_utilisation_ratio", "How much of the host's CPU and memory is in demand, by its VMs and itself together, as the planner counts it; above 1 where more is wanted than there is.", []string{"host", "kind", "resource"}, nil),
+		pressure: prometheus.NewDesc("evenkeel_host_waiting_ratio", "Share of the analysis window in which at least one task of the host waited for the resource; absent where the host does not tell.", []string{"host", "kind", "resource"}, nil),
 		vms:      prometheus.NewDesc("evenkeel_host_vms", "VMs that run on the host, those on their way to it included.", []string{"host"}, nil),
 		demand:   prometheus.NewDesc("evenkeel_vm_cpu_demand_cores", "What the running VM used and waited for, in cores, as the planner counts it.", []string{"vm"}, nil),
 		memory:   prometheus.NewDesc("evenkeel_vm_memory_demand_bytes", "What of its memory the running VM has in use, as the planner counts it.", []string{"vm"}, nil),
@@ -25,7 +26,7 @@ func newSnapshotCollector(a *Analyzer) *snapshotCollector {
 }
 
 func (c *snapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.state, c.use, c.vms, c.demand, c.memory, c.lost} {
+	for _, d := range []*prometheus.Desc{c.state, c.use, c.pressure, c.vms, c.demand, c.memory, c.lost} {
 		ch <- d
 	}
 }
@@ -41,14 +42,22 @@ func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
 			if s == l.State.String() {
 				in = 1
 			}
-			gauge(c.state, in, l.Host, cluster.KindHypervisor, s)
+			gauge(c.state, in, l.Host, l.Kind, s)
 		}
-		gauge(c.vms, float64(l.VMs), l.Host)
+		if l.Kind == cluster.KindHypervisor {
+			gauge(c.vms, float64(l.VMs), l.Host)
+		}
 		if l.State != cluster.HostUp && l.State != cluster.HostMaintenance {
 			continue // nothing is known of the others' use
 		}
-		gauge(c.use, l.CPUUtilisation, l.Host, cluster.KindHypervisor, "cpu")
-		gauge(c.use, l.MemoryUtilisation, l.Host, cluster.KindHypervisor, "memory")
+		gauge(c.use, l.CPUUtilisation, l.Host, l.Kind, "cpu")
+		gauge(c.use, l.MemoryUtilisation, l.Host, l.Kind, "memory")
+	}
+	for _, h := range board.Snapshot.Hosts {
+		c.pressures(gauge, h.ID, cluster.KindHypervisor, h.CPUPressureRatio, h.MemoryPressureRatio, h.IOPressureRatio)
+	}
+	for _, m := range board.Snapshot.Machines {
+		c.pressures(gauge, m.ID, cluster.KindPhysical, m.CPUPressureRatio, m.MemoryPressureRatio, m.IOPressureRatio)
 	}
 	for _, v := range board.Snapshot.VMs {
 		if v.State == cluster.VMRunning {
@@ -59,6 +68,18 @@ func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range board.Scores {
 		for _, part := range parts(v.Lost) {
 			gauge(c.lost, part.value, v.VM, part.name)
+		}
+	}
+}
+
+// pressures publishes those that are known.
+func (c *snapshotCollector) pressures(gauge func(d *prometheus.Desc, v float64, labels ...string), host, kind string, cpu, memory, io cluster.Number) {
+	for _, p := range []struct {
+		resource string
+		ratio    cluster.Number
+	}{{"cpu", cpu}, {"memory", memory}, {"io", io}} {
+		if p.ratio.Known {
+			gauge(c.pressure, p.ratio.Value, host, kind, p.resource)
 		}
 	}
 }

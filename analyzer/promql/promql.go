@@ -41,6 +41,8 @@ type Options struct {
 	RestartPriorities map[string]string
 	// Automation caps the automation level of single VMs, by UUID or name.
 	Automation map[string]cluster.Level
+	// Machines are computers without a hypervisor that are to be seen as well.
+	Machines []Machine
 	// Power is about hosts that sleep.
 	Power Power
 	// MaxDataAge is how old a host's newest sample may be before the host counts as not seen.
@@ -92,6 +94,9 @@ func (s *Source) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, 
 	snap, err := s.snapshot(ctx, at)
 	if err == nil {
 		err = s.power(ctx, &snap)
+	}
+	if err == nil {
+		err = s.machines(ctx, &snap)
 	}
 	if err != nil {
 		return cluster.Snapshot{}, err

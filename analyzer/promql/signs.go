@@ -2,13 +2,15 @@ package promql
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/prometheus/common/model"
 )
 
-// Signs returns for each host that Prometheus knows of whether it lives: six queries, so that it can be asked every second.
+// Signs returns for each host that Prometheus knows of whether it lives, by name: six queries, so that it can be asked every second.
 func (s *Source) Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
@@ -52,10 +54,12 @@ func (s *Source) Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, 
 	for _, b := range busy {
 		one := all[label(b, "host")]
 		one.Busy = append(one.Busy, label(b, "vm"))
+		slices.Sort(one.Busy)
 		all[label(b, "host")] = one
 	}
 	signs := make([]cluster.HostSigns, 0, len(all))
-	for host, one := range all {
+	for _, host := range slices.Sorted(maps.Keys(all)) {
+		one := all[host]
 		one.Host = host
 		signs = append(signs, one)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/engine"
 	"github.com/spf13/cobra"
 )
 
@@ -15,6 +16,13 @@ func newCheckConfig() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(args[0])
 			if err != nil {
+				return err
+			}
+			files, err := ruleFiles(c)
+			if err != nil {
+				return err
+			}
+			if err := engine.CheckRules(files); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: good; cluster %s, %d hosts, %d rules, %d runbooks, %d schedules\n", args[0], c.Cluster, len(c.Hosts), len(c.Rules), len(c.Runbooks), len(c.Schedules))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,7 +168,7 @@ func (simulated) Capture(context.Context, cluster.Action) ([]cluster.Captured, e
 	return nil, nil
 }
 
-// exporters are one real exporter a host, each on a port of its own, as on real hosts.
+// exporters are one real exporter a host, each on a port of its own, as on real hosts. The last is the node_exporter of a machine beside them.
 type exporters struct {
 	servers   []*http.Server
 	listeners []net.Listener
@@ -175,14 +176,18 @@ type exporters struct {
 
 func listenExporters(live *simulator.Live, hosts []string, log *slog.Logger) (*exporters, error) {
 	e := &exporters{}
+	handlers := map[string]http.Handler{demoMachineName: &demoMachine{now: live.Loads}}
 	for _, name := range hosts {
+		handlers[name] = demoMetrics(live, name, log)
+	}
+	for _, name := range append(slices.Clone(hosts), demoMachineName) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			e.close()
 			return nil, fmt.Errorf("listen for the exporter of %s: %w", name, err)
 		}
 		e.listeners = append(e.listeners, l)
-		e.servers = append(e.servers, &http.Server{Handler: demoMetrics(live, name, log), ReadHeaderTimeout: 10 * time.Second})
+		e.servers = append(e.servers, &http.Server{Handler: handlers[name], ReadHeaderTimeout: 10 * time.Second})
 	}
 	return e, nil
 }
@@ -232,8 +237,11 @@ func demoConfig(hosts, exporters []string) string {
 	for i, name := range hosts {
 		fmt.Fprintf(&b, "  - {name: %s, uri: \"simulated://%s\", exporter: %q}\n", name, name, exporters[i])
 	}
+	fmt.Fprintf(&b, "machines:\n  - {name: %s, node_exporter: %q}\n", demoMachineName, exporters[len(hosts)])
 	return b.String()
 }
+
+const demoMachineName = "backup1"
 
 const demoPolicy = `# made for this run of evenkeel demo
 cluster: demo

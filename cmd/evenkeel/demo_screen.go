@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,8 +105,12 @@ func (sc *screen) show() {
 	if err != nil {
 		sc.out.line("  the last pass failed: %v", err)
 	}
-	for i := 0; i < len(board.Loads); i += 2 {
-		sc.out.row(hostLine(board.Loads[i]), hostLine(board.Loads[min(i+1, len(board.Loads)-1)]))
+	for pair := range slices.Chunk(board.Loads, 2) {
+		lines := make([]string, 2)
+		for i, l := range pair {
+			lines[i] = hostLine(l)
+		}
+		sc.out.row(lines...)
 	}
 	_ = sc.out.flush() // an error of the terminal ends the demo by other ways
 	for _, f := range board.Findings {
@@ -120,7 +125,11 @@ func (sc *screen) show() {
 }
 
 func hostLine(l cluster.Load) string {
-	return fmt.Sprintf("  %-6s %s %4s  %2d VMs", l.Host, bar(l.CPUUtilisation), percent(l.CPUUtilisation), l.VMs)
+	runs := fmt.Sprintf("%2d VMs", l.VMs)
+	if l.Kind == cluster.KindPhysical {
+		runs = "a physical machine"
+	}
+	return fmt.Sprintf("  %-7s %s %4s  %s", l.Host, bar(l.CPUUtilisation), percent(l.CPUUtilisation), runs)
 }
 
 func pending(f cluster.Finding) string {

@@ -275,6 +275,13 @@ func (s *server) apply(c config.Config) error {
 		return err
 	}
 	if s.engine != nil {
+		asked, err := s.alerting(c)
+		if err != nil {
+			return err
+		}
+		if err := s.engine.SetAlerting(asked); err != nil {
+			return fmt.Errorf("set rules and Alertmanagers: %w", err)
+		}
 		if err := s.engine.SetTargets(targets(c, s.selfTarget(c))); err != nil {
 			return fmt.Errorf("set scrape targets: %w", err)
 		}
@@ -300,6 +307,7 @@ func (s *server) apply(c config.Config) error {
 	s.actuator.SetPolicy(s.actuatorPolicy(c))
 	s.retention.Store(int64(c.Journal.Retention))
 	s.times.SetSchedules(schedules(c))
+	s.api.SetTargets(func(scheme, self string) []api.TargetGroup { return discovered(c, scheme, self) })
 	s.api.Configure(access, most(c.Automation))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil

@@ -59,7 +59,11 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	t.line("")
 	t.row("HOST", "STATE", "CPU", "", "MEMORY", "", "VMS")
 	for _, l := range b.Loads {
-		t.row(l.Host, l.State.String(), bar(l.CPUUtilisation), percent(l.CPUUtilisation), bar(l.MemoryUtilisation), percent(l.MemoryUtilisation), fmt.Sprint(l.VMs))
+		vms := fmt.Sprint(l.VMs)
+		if l.Kind == cluster.KindPhysical {
+			vms = "physical machine"
+		}
+		t.row(l.Host, l.State.String(), bar(l.CPUUtilisation), percent(l.CPUUtilisation), bar(l.MemoryUtilisation), percent(l.MemoryUtilisation), vms)
 	}
 	t.line("")
 	t.row("VM", "HOST", "STATE", "WANTS CPU", "WAITS", "MEMORY", "")
@@ -73,6 +77,11 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 			note = "not movable: " + v.ImmovableReason
 		}
 		t.row(v.Label(), orDash(v.Host), v.State.String(), fmt.Sprintf("%.2f cores", v.CPUDemandCores), ratio(v.CPUStealRatio), size(v.MemoryBytes), note)
+	}
+	for _, m := range b.Snapshot.Machines {
+		if m.Reason != "" {
+			t.line("NOT UP %s: %s", m.ID, m.Reason)
+		}
 	}
 	for _, g := range b.Snapshot.Gaps {
 		if strings.HasPrefix(g.Subject, cluster.VMSubject("")) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -19,10 +20,14 @@ import (
 	"github.com/evenkeel/evenkeel/analyzer/detect"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
 	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/evenkeel/evenkeel/internal/engine"
 )
+
+// exporterJob is the job of the exporters in the embedded Prometheus.
+const exporterJob = "evenkeel-exporter"
 
 // queryTimeout bounds the queries of one snapshot together.
 const queryTimeout = 30 * time.Second
@@ -173,6 +178,9 @@ func sourceOptions(c config.Config) promql.Options {
 		o.Hosts = append(o.Hosts, h.Name)
 		o.Places[h.Name] = promql.Place{Automation: (*cluster.Level)(h.Automation), FailureDomain: h.FailureDomain, Tags: h.Tags, PowerCurve: c.Curve(h)}
 	}
+	for _, m := range c.Machines {
+		o.Machines = append(o.Machines, promql.Machine{Name: m.Name, Instance: m.Instance, Tags: m.Tags})
+	}
 	return o
 }
 
@@ -201,11 +209,33 @@ func targets(c config.Config, self string) []engine.Target {
 	for _, h := range c.Hosts {
 		if !seen[h.Exporter] {
 			seen[h.Exporter] = true
-			list = append(list, engine.Target{Job: "evenkeel-exporter", Address: h.Exporter})
+			list = append(list, engine.Target{Job: exporterJob, Address: h.Exporter})
+		}
+	}
+	for _, m := range c.Machines {
+		if m.NodeExporter != "" {
+			list = append(list, engine.Target{Job: "node", Address: m.NodeExporter, Labels: map[string]string{"instance": m.Instance}})
 		}
 	}
 	if self != "" {
 		list = append(list, engine.Target{Job: "evenkeel-server", Address: self})
 	}
 	return list
+}
+
+// discovered are the same targets, for a Prometheus that asks for them (http_sd). It reached this server at the address.
+func discovered(c config.Config, scheme, self string) []api.TargetGroup {
+	var groups []api.TargetGroup
+	for _, t := range targets(c, self) {
+		labels := map[string]string{"job": t.Job, "evenkeel_cluster": c.Cluster}
+		maps.Copy(labels, t.Labels)
+		switch {
+		case t.Address == self:
+			labels["__scheme__"] = scheme
+		case t.Job == exporterJob:
+			labels["__scheme__"] = c.Scrape.Scheme
+		}
+		groups = append(groups, api.TargetGroup{Targets: []string{t.Address}, Labels: labels})
+	}
+	return groups
 }

@@ -134,6 +134,7 @@ type Server struct {
 	sizer    Sizer
 	runner   Runner
 	times    Timetable
+	targets  func(scheme, self string) []TargetGroup
 	limits   limiters
 }
 
@@ -180,6 +181,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/plan", Viewer, reads(s.plan)},
 		{"GET", "/api/v1/explain", Viewer, reads(s.explain)},
 		{"GET", "/api/v1/place", Viewer, reads(s.place)},
+		{"GET", "/api/v1/targets/http_sd", Viewer, reads(s.discover)},
 		{"GET", "/api/v1/openapi.yaml", Viewer, reads(showDocument)},
 		{"POST", "/-/reload", Admin, s.reloadNow},
 	}

@@ -236,7 +236,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/schedules", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/rightsizing", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/schedules", "", "", 200}, {"GET /api/v1/targets/http_sd", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/rightsizing", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
@@ -365,6 +365,9 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s.SetPower(powered{})
 	s.SetSizer(sized{h.boardErr})
 	s.SetTimetable(watched{})
+	s.SetTargets(func(scheme, self string) []api.TargetGroup {
+		return []api.TargetGroup{{Targets: []string{self}, Labels: map[string]string{"__scheme__": scheme}}}
+	})
 	for _, q := range questions {
 		a.one(s, token, q)
 	}

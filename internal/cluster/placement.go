@@ -27,7 +27,9 @@ func (l Limits) Mandatory() Limits {
 
 // Load is what one host carries in a placement.
 type Load struct {
-	Host              string    `json:"host"`
+	Host string `json:"host"`
+	// Kind is KindPhysical or KindHypervisor.
+	Kind              string    `json:"kind"`
 	State             HostState `json:"state"`
 	VMs               int       `json:"vms"`
 	CPUUtilisation    float64   `json:"cpu_utilisation"`
@@ -300,7 +302,7 @@ func (p *Placement) Load(host string) Load {
 func (p *Placement) LoadAt(h int) Load {
 	host := p.snap.Hosts[h]
 	cpu, memory := max(0, p.cpu[h]), max(0, p.memory[h]) // adding and taking away leave a little less than nothing
-	return Load{Host: host.ID, State: host.State, VMs: p.vms[h],
+	return Load{Host: host.ID, Kind: KindHypervisor, State: host.State, VMs: p.vms[h],
 		CPUUtilisation: ratio(cpu, host.CPUCores), MemoryUtilisation: ratio(memory, float64(host.MemoryBytes))}
 }
 

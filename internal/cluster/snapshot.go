@@ -25,6 +25,8 @@ type Snapshot struct {
 	Hosts []Host `json:"hosts"`
 	// VMs are sorted by ID.
 	VMs []VM `json:"vms"`
+	// Machines are computers that run no VMs, sorted by ID. Nothing is planned with them.
+	Machines []Machine `json:"machines,omitempty"`
 	// Rules are sorted by name.
 	Rules []Rule `json:"rules,omitempty"`
 	// Gaps says what could not be seen, sorted by subject. Whoever judges leaves the subjects alone.
@@ -86,6 +88,30 @@ type Host struct {
 	IOPressureRatio     Number `json:"io_pressure_ratio,omitzero"`
 	// Faults are what is broken or about to be, sorted by kind and detail.
 	Faults []Fault `json:"faults,omitempty"`
+}
+
+// Machine is a computer without a hypervisor, as its node_exporter shows it.
+type Machine struct {
+	ID    string    `json:"id"`
+	State HostState `json:"state"`
+	// Reason says why it is not known to be up.
+	Reason      string  `json:"reason,omitempty"`
+	CPUCores    float64 `json:"cpu_cores,omitempty"`
+	MemoryBytes int64   `json:"memory_bytes,omitempty"`
+	// CPUUsedCores is the mean over the window, MemoryUsedBytes what is not available to programs.
+	CPUUsedCores    Number `json:"cpu_used_cores,omitzero"`
+	MemoryUsedBytes Number `json:"memory_used_bytes,omitzero"`
+	// The pressures are as those of a Host.
+	CPUPressureRatio    Number   `json:"cpu_pressure_ratio,omitzero"`
+	MemoryPressureRatio Number   `json:"memory_pressure_ratio,omitzero"`
+	IOPressureRatio     Number   `json:"io_pressure_ratio,omitzero"`
+	Tags                []string `json:"tags,omitempty"`
+}
+
+// Load returns what the machine carries.
+func (m Machine) Load() Load {
+	return Load{Host: m.ID, Kind: KindPhysical, State: m.State,
+		CPUUtilisation: ratio(m.CPUUsedCores.Value, m.CPUCores), MemoryUtilisation: ratio(m.MemoryUsedBytes.Value, float64(m.MemoryBytes))}
 }
 
 // Fault is something about a host that puts its VMs at risk.

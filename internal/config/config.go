@@ -39,8 +39,15 @@ type Config struct {
 	Slack         *Slack      `yaml:"slack"`
 	// Alertmanager may begin Runbooks.
 	Alertmanager Alertmanager `yaml:"alertmanager"`
-	Runbooks     []Runbook    `yaml:"runbooks"`
-	Rules        []Rule       `yaml:"rules"`
+	// Machines are computers without a hypervisor.
+	Machines []Machine `yaml:"machines"`
+	// Alerting, ExternalLabels and RemoteWrite are about the embedded Prometheus: its rules, what is added to all that leaves it, and who is sent all
+	// that it stores.
+	Alerting       Alerting          `yaml:"alerting"`
+	ExternalLabels map[string]string `yaml:"external_labels"`
+	RemoteWrite    []Endpoint        `yaml:"remote_write"`
+	Runbooks       []Runbook         `yaml:"runbooks"`
+	Rules          []Rule            `yaml:"rules"`
 }
 
 // Host is one virtualisation host.
@@ -376,6 +383,7 @@ func Default() Config {
 		Reserve: Reserve{HostFailures: 1},
 		Scrape: Scrape{Interval: Duration(2 * time.Second), Timeout: Duration(2 * time.Second),
 			Retention: Duration(15 * 24 * time.Hour), Scheme: "http", HTTP: HTTPClient{promconfig.DefaultHTTPClientConfig}},
+		Alerting: Alerting{OwnRules: true, Interval: Duration(15 * time.Second)},
 		Analysis: Analysis{
 			Interval: Duration(30 * time.Second), Window: Duration(15 * time.Minute), DemandPercentile: 0.9, MaxDataAge: Duration(time.Minute),
 			MigrationThreshold: 3, MaxMoves: 8, RecommendationLifetime: Duration(15 * time.Minute),
@@ -418,7 +426,7 @@ func Load(path string) (Config, error) {
 func (c *Config) readable(path string) error {
 	dir := filepath.Dir(path)
 	c.Scrape.HTTP.SetDirectory(dir)
-	var errs []error
+	errs := []error{c.readAlerting(path)}
 	resolve := func(file *string) {
 		if !filepath.IsAbs(*file) {
 			*file = filepath.Join(dir, *file)

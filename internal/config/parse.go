@@ -36,6 +36,9 @@ func Parse(name string, text []byte) (Config, error) {
 			c.Hosts[i].MigrationURI = c.Hosts[i].URI
 		}
 	}
+	for i := range c.Machines {
+		c.Machines[i].Instance = cmp.Or(c.Machines[i].Instance, c.Machines[i].NodeExporter)
+	}
 	for i := range c.API.Tokens {
 		c.API.Tokens[i].Role = cmp.Or(c.API.Tokens[i].Role, "operator")
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding"
-	"errors"
 	"fmt"
 	"time"
 
@@ -77,15 +76,16 @@ func (r *RuleStrength) UnmarshalYAML(n *yaml.Node) error { return text(n, (*clus
 // HTTPClient holds basic_auth, tls_config and so on, as in a scrape_config of Prometheus.
 type HTTPClient struct{ promconfig.HTTPClientConfig }
 
-// UnmarshalYAML reads and validates the settings. It takes the decoder's older form, which passes
-// strictness on, and names the key because that form does not tell the line.
+// UnmarshalYAML reads the settings. It takes the decoder's older form, which passes strictness on.
 func (h *HTTPClient) UnmarshalYAML(unmarshal func(any) error) error {
-	err := h.HTTPClientConfig.UnmarshalYAML(unmarshal)
-	var collected *yaml.TypeError
-	if err == nil || errors.As(err, &collected) {
-		return err
-	}
-	return &yaml.TypeError{Errors: []string{"key scrape.http: " + err.Error()}}
+	type plain promconfig.HTTPClientConfig // whose own form validates as well, and cannot tell the line
+	h.HTTPClientConfig = promconfig.DefaultHTTPClientConfig
+	return unmarshal((*plain)(&h.HTTPClientConfig))
+}
+
+func (h HTTPClient) check(p *problems, key string) {
+	err := h.Validate()
+	p.add(err != nil, key, "%v", err)
 }
 
 // text reads a word. YAML takes off and on for booleans in places; the word as written counts.

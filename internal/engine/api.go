@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/tsdb"
 	apiv1 "github.com/prometheus/prometheus/web/api/v1"
 )
@@ -56,7 +55,15 @@ func newAPI(e *Engine, queries *promql.Engine) http.Handler {
 	for _, pattern := range served {
 		mux.Handle(pattern, router)
 	}
+	mux.HandleFunc("/graph", showQuery)
 	return mux
+}
+
+// showQuery is where the link in an alert leads to, which Prometheus makes for its own pages: to the answer of the alert's query. The place is a
+// relative one, since the door may stand under any prefix.
+func showQuery(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Location", "api/v1/query?"+url.Values{"query": {r.FormValue("g0.expr")}}.Encode())
+	w.WriteHeader(http.StatusFound)
 }
 
 // prometheusAPI names the 44 positional parameters of NewAPI, once. In the list
@@ -73,7 +80,7 @@ func prometheusAPI(e *Engine, queries *promql.Engine) *apiv1.API {
 		e.store.db, // exemplars, of which none are stored
 		func(context.Context) apiv1.ScrapePoolsRetriever { return e.scraper },
 		func(context.Context) apiv1.TargetRetriever { return e.scraper },
-		func(context.Context) apiv1.AlertmanagerRetriever { return nobody{} },
+		func(context.Context) apiv1.AlertmanagerRetriever { return e.alerting.notifier },
 		func() config.Config { return config.DefaultConfig }, // not served
 		nil, // flags, not served
 		apiv1.GlobalURLOptions{ListenAddress: "localhost:0", Host: hostname, Scheme: "http"},
@@ -84,7 +91,7 @@ func prometheusAPI(e *Engine, queries *promql.Engine) *apiv1.API {
 		false, // search API
 		0,     // search limit
 		e.logger.With("component", "api"),
-		func(context.Context) apiv1.RulesRetriever { return nobody{} },
+		func(context.Context) apiv1.RulesRetriever { return e.alerting.rules },
 		0, 0, 0, // remote read limits, not served
 		false,                    // agent mode
 		regexp.MustCompile("^$"), // no browser on another site may read us
@@ -124,21 +131,6 @@ func (e *Engine) runtimeInfo() (apiv1.RuntimeInfo, error) {
 		StorageRetention:    model.Duration(e.opts.Retention).String(),
 	}, nil
 }
-
-// nobody stands for the parts of Prometheus that are not embedded.
-type nobody struct{}
-
-// RuleGroups returns none: rules are not evaluated here.
-func (nobody) RuleGroups() []*rules.Group { return nil }
-
-// AlertingRules returns none: rules are not evaluated here.
-func (nobody) AlertingRules() []*rules.AlertingRule { return nil }
-
-// Alertmanagers returns none: alerts are not sent from here.
-func (nobody) Alertmanagers() []*url.URL { return nil }
-
-// DroppedAlertmanagers returns none: alerts are not sent from here.
-func (nobody) DroppedAlertmanagers() []*url.URL { return nil }
 
 // adminStats gives the API the statistics of the database. Deleting and
 // snapshots come along with the embedded DB; the API refuses and hides them.

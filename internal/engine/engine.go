@@ -6,8 +6,9 @@
 // evenkeel reads metrics through Engine.RoundTripper or over HTTP, with the
 // same client as from an external Prometheus.
 //
-// It does not evaluate rules, send alerts, discover targets, accept remote
-// write, offer the admin API or federate. It never judges what it stores.
+// It evaluates the rules that it is given, tells Alertmanagers of what fires and
+// writes to remote servers. It does not discover targets, accept remote write,
+// offer the admin API or federate.
 package engine
 
 import (
@@ -35,8 +36,10 @@ type Engine struct {
 	opts     Options
 	logger   *slog.Logger
 	registry *prometheus.Registry // what Prometheus itself exports
+	metrics  ownMetrics           // the same, for the caller's Registerer
 	store    *store
 	scraper  *scrape.Manager
+	alerting *alerting
 	door     *frontDoor
 	opened   time.Time
 
@@ -88,8 +91,10 @@ func (e *Engine) assemble() error {
 		return fmt.Errorf("create scrape manager: %w", err)
 	}
 	e.scraper = scraper
+	queries := newQueryEngine(e.opts, e.registry)
+	e.alerting = newAlerting(e, queries)
 	e.door = &frontDoor{
-		api:     newAPI(e, newQueryEngine(e.opts, e.registry)),
+		api:     newAPI(e, queries),
 		gate:    newRequestGate(),
 		timeout: e.opts.QueryTimeout,
 		logger:  e.logger,
@@ -97,13 +102,41 @@ func (e *Engine) assemble() error {
 	if e.opts.Registerer == nil {
 		return nil
 	}
-	if err := e.opts.Registerer.Register(e.registry); err != nil {
+	e.metrics = metricsOf(e.registry)
+	if err := e.opts.Registerer.Register(e.metrics); err != nil {
 		return fmt.Errorf("register metrics of the embedded Prometheus: %w", err)
 	}
 	return nil
 }
 
-// Run scrapes the targets until ctx ends, then stops scraping, cancels the
+// ownMetrics are the metrics of Prometheus. They are registered and withdrawn by what there is when the engine opens: a registry names itself by all its
+// metrics, and some come and go with remote servers and Alertmanagers.
+type ownMetrics struct {
+	*prometheus.Registry
+	opening []*prometheus.Desc
+}
+
+func metricsOf(r *prometheus.Registry) ownMetrics {
+	m := ownMetrics{Registry: r}
+	ch := make(chan *prometheus.Desc)
+	go func() {
+		r.Describe(ch)
+		close(ch)
+	}()
+	for d := range ch {
+		m.opening = append(m.opening, d)
+	}
+	return m
+}
+
+// Describe tells the metrics that there were at the opening.
+func (m ownMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range m.opening {
+		ch <- d
+	}
+}
+
+// Run scrapes the targets and evaluates the rules until ctx ends, then stops scraping, cancels the
 // queries that are under way and closes the database. Scrapes in progress are
 // let finish, for up to ScrapeTimeout: cutting them off would store a false
 // up=0. Run can be called once; its error is that of closing the database, or
@@ -120,11 +153,13 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.logger.Error("Scrape manager ended with an error", "err", err)
 		}
 	})
+	e.alerting.run(&loops)
 	<-ctx.Done()
 	e.stopScraping()
+	err := e.alerting.stop()
 	unwatch()
 	loops.Wait()
-	return e.close()
+	return errors.Join(err, e.close())
 }
 
 // stopScraping ends all scrape loops. Stop alone would leave a gap: a target
@@ -145,7 +180,7 @@ func (e *Engine) stopScraping() {
 func (e *Engine) close() error {
 	e.door.gate.close()
 	if e.opts.Registerer != nil {
-		e.opts.Registerer.Unregister(e.registry)
+		e.opts.Registerer.Unregister(e.metrics)
 	}
 	if err := e.store.close(); err != nil {
 		return fmt.Errorf("close engine: %w", err)

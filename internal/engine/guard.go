@@ -42,6 +42,7 @@ const (
 // and storing resumes by itself when there is room again.
 type diskGuard struct {
 	next   storage.AppendableV2
+	older  storage.Appendable // the same database, for rules, whose samples no limit on targets is for
 	dir    string
 	flush  func()                                     // writes out what next has accepted
 	free   func(dir string) (bytes uint64, err error) // freeBytes, but in tests
@@ -51,8 +52,8 @@ type diskGuard struct {
 	refusal atomic.Pointer[error] // why nothing is stored; nil while it is
 }
 
-func newDiskGuard(next storage.AppendableV2, flush func(), dir string, logger *slog.Logger) *diskGuard {
-	g := &diskGuard{next: next, dir: dir, flush: flush, free: freeBytes, every: guardInterval, logger: logger}
+func newDiskGuard(next storage.AppendableV2, older storage.Appendable, flush func(), dir string, logger *slog.Logger) *diskGuard {
+	g := &diskGuard{next: next, older: older, dir: dir, flush: flush, free: freeBytes, every: guardInterval, logger: logger}
 	g.takeBallast()
 	return g
 }
@@ -62,6 +63,15 @@ func (g *diskGuard) AppenderV2(ctx context.Context) storage.AppenderV2 {
 	app := g.next.AppenderV2(ctx)
 	if err := g.refusal.Load(); err != nil {
 		return refusingAppender{app, *err}
+	}
+	return app
+}
+
+// Appender is AppenderV2 in the form in which rules store their results.
+func (g *diskGuard) Appender(ctx context.Context) storage.Appender {
+	app := g.older.Appender(ctx)
+	if err := g.refusal.Load(); err != nil {
+		return refusingOlder{app, *err}
 	}
 	return app
 }
@@ -165,6 +175,20 @@ type refusingAppender struct {
 func (a refusingAppender) Append(_ storage.SeriesRef, ls labels.Labels, _, _ int64, v float64, _ *histogram.Histogram, _ *histogram.FloatHistogram, _ storage.AppendV2Options) (storage.SeriesRef, error) {
 	name := ls.Get(model.MetricNameLabel)
 	if value.IsStaleNaN(v) || name == "up" || strings.HasPrefix(name, "scrape_") {
+		return 0, storage.ErrOutOfOrderSample
+	}
+	return 0, a.err
+}
+
+// refusingOlder is refusingAppender for rules.
+type refusingOlder struct {
+	storage.Appender
+	err error
+}
+
+// Append returns the reason for the refusal; the rule shows it. The ends of series get an error that rules expect and do not log.
+func (a refusingOlder) Append(_ storage.SeriesRef, _ labels.Labels, _ int64, v float64) (storage.SeriesRef, error) {
+	if value.IsStaleNaN(v) {
 		return 0, storage.ErrOutOfOrderSample
 	}
 	return 0, a.err

@@ -46,7 +46,7 @@ func openStore(o Options, reg prometheus.Registerer) (*store, error) {
 		return nil, errors.Join(explainDir(o.Dir, err), lock.Release())
 	}
 	churn := newChurnLimit(db)
-	guard := newDiskGuard(churn, db.ForceHeadMMap, o.Dir, o.Logger)
+	guard := newDiskGuard(churn, db, db.ForceHeadMMap, o.Dir, o.Logger)
 	return &store{db: db, churn: churn, guard: guard, lock: lock}, nil
 }
 

@@ -2,6 +2,7 @@ package planetlab_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -23,7 +24,13 @@ func (g *gated) Decide(s planetlab.State) []planetlab.Move {
 		return nil
 	}
 	snap := shown(s)
+	place := cluster.NewPlacement(snap)
 	for _, m := range moves {
+		// The planner of power management asks the same judgement, and lets it make those moves alone that a placement finds legal.
+		if what, why := place.Obstacle(m.VM, m.To, cluster.Limits{MaxCPUUtilisation: math.Inf(1), MaxMemoryUtilisation: 1}); what != "" {
+			g.t.Errorf("at %g s the planner would not move VM %d to host %d: %s: %v", s.Now, m.VM, m.To, what, why)
+		}
+		place.MoveAt(m.VM, m.To)
 		v := &snap.VMs[m.VM]
 		a := cluster.Action{Kind: cluster.Migrate, VM: v.ID, Name: v.Name, From: v.Host, To: snap.Hosts[m.To].ID}
 		q := gate.Question{Now: snap.At, Snapshot: snap, Policy: gate.Policy{Level: cluster.LevelFull, MaxDataAge: time.Minute, MinHealthy: 0.5, Limits: cluster.Limits{MaxCPUUtilisation: 1, MaxMemoryUtilisation: 1}},
@@ -58,8 +65,8 @@ func shown(s planetlab.State) cluster.Snapshot {
 	return snap
 }
 
-// What package consolidate decides the gates let through, all of it, in its order, with what was decided before it under way.
-func TestEveryMovePassesTheGates(t *testing.T) {
+// What package consolidate decides the planner finds legal and the gates let through, all of it, in its order, with what was decided before it under way.
+func TestEveryMovePassesPlannerAndGates(t *testing.T) {
 	for _, memory := range []bool{true, false} {
 		g := &gated{Policy: planetlab.Consolidation(), t: t}
 		planetlab.Run(planetlab.Published(generated(120, 3), memory, planetlab.PowerAware), g)

@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,12 +17,37 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// sleeper is a configuration in which host3 can be shut down and every host is switched by its BMC.
-func sleeper(t *testing.T) string {
+// shutdown is how host3 is shut down in the lab. It notes when it is told and when the host is off, and takes its time before the one and after the other,
+// so that a test can have its way in between.
+type shutdown struct{ command, told, off string }
+
+func newShutdown(t *testing.T) shutdown {
 	t.Helper()
-	command := fmt.Sprintf("[%s, kill, host3, power]", filepath.Join(root(), "test", "lab", "hostlab"))
+	dir := t.TempDir()
+	s := shutdown{filepath.Join(dir, "shutdown"), filepath.Join(dir, "told"), filepath.Join(dir, "off")}
+	writeFile(t, s.command, fmt.Sprintf("#!/bin/sh\necho $$ >> %s\nsleep 3\n%s kill host3 power\necho $$ >> %s\nsleep 3\n", s.told, filepath.Join(root(), "test", "lab", "hostlab"), s.off))
+	if err := os.Chmod(s.command, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// after waits until the file has a line, and forgets it.
+func after(t *testing.T, within time.Duration, file string, explain func() error) {
+	t.Helper()
+	eventually(t, within, file, func() error {
+		if text, err := os.ReadFile(file); err != nil || len(text) == 0 {
+			return explain()
+		}
+		return os.Remove(file)
+	})
+}
+
+// sleeper is a configuration in which host3 can be shut down and every host is switched by its BMC.
+func sleeper(t *testing.T, by shutdown) string {
+	t.Helper()
 	return strings.Replace(fencedAll(t, config(quiet, "automation: {level: manual, kinds: {power: full}}",
-		"power: {advise: true, target: 0.5, tolerance: 0.1, wake_after: 8s, sleep_after: 15s, cycle_wh: 0, move_wh: 0, wake_timeout: 1m, empty_timeout: 3m}")), "name: host3,", "name: host3, shutdown: {command: "+command+", timeout: 30s},", 1)
+		"power: {advise: true, target: 0.5, tolerance: 0.1, wake_after: 8s, sleep_after: 15s, cycle_wh: 0, move_wh: 0, wake_timeout: 1m, empty_timeout: 3m}")), "name: host3,", "name: host3, shutdown: {command: ["+by.command+"], timeout: 30s},", 1)
 }
 
 // power is what host3's BMC says.
@@ -55,11 +81,12 @@ func boots(t *testing.T) (end func()) {
 }
 
 // A host is tested by a person, with a guest that leaves it by itself. Then evenkeel puts it into standby because the cluster is idle, is killed
-// while the host goes down, and wakes it when there is load. Then others have their way with it.
+// between power-off and verification, and wakes it when there is load. Then others have their way with it.
 func TestAHostSleepsAndWakes(t *testing.T) {
 	home(t)
 	exporters(t)
-	s := server(t, strings.Replace(sleeper(t), "advise: true", "advise: false", 1))
+	by := newShutdown(t)
+	s := server(t, strings.Replace(sleeper(t, by), "advise: true", "advise: false", 1))
 	t.Cleanup(func() { // for the tests after this one
 		_, _ = hostlab("bmc", "host3", "chassis", "power", "on")
 		_, _ = hostlab("revive", "host3")
@@ -97,25 +124,21 @@ func TestAHostSleepsAndWakes(t *testing.T) {
 	})
 	s.text = strings.Replace(s.text, "advise: false", "advise: true", 1)
 	s.reload(t, s.text)
+	for _, file := range []string{by.told, by.off} { // of the test by hand
+		if err := os.Remove(file); err != nil {
+			t.Error(err)
+		}
+	}
 	// From here on nobody says anything: the cluster is idle, and host3 the only one that was ever woken.
-	eventually(t, 2*time.Minute, "host3 to be told to shut down", func() error {
-		for _, o := range orders(t, s) {
-			if o.Kind == cluster.OrderStandby && !o.Rest.Down.IsZero() {
-				return nil
-			}
-		}
+	after(t, 2*time.Minute, by.off, func() error {
 		board, err := s.client.Board(ctx())
-		return fmt.Errorf("it is not: %+v, VMs %+v, ahead %v, gaps %v, advice %v %v", board.Loads, board.Snapshot.VMs, board.Snapshot.CPUAheadCores, board.Snapshot.Gaps, board.Recommendations, err)
+		return fmt.Errorf("host3 is not shut down: %+v, VMs %+v, ahead %v, gaps %v, advice %v %v", board.Loads, board.Snapshot.VMs, board.Snapshot.CPUAheadCores, board.Snapshot.Gaps, board.Recommendations, err)
 	})
-	s.process.end(syscall.SIGKILL) // before the host is told, while it goes down or when it is off: a matter of milliseconds
-	time.Sleep(5 * time.Second)
+	s.process.end(syscall.SIGKILL) // the host is off, and the server waits for the command that turned it off: nobody has asked the BMC yet
+	if got := power(t); got != "Chassis Power is off" {
+		t.Fatal(got)
+	}
 	s.start()
-	eventually(t, time.Minute, "host3 to go off", func() error {
-		if got := power(t); got != "Chassis Power is off" {
-			return errors.New(got)
-		}
-		return nil
-	})
 	s.asleep(t, "host3")
 	eventually(t, time.Minute, "its BMC to say that it draws less, and that to be saved", func() error {
 		status, err := s.client.Power(ctx())
@@ -134,7 +157,7 @@ func TestAHostSleepsAndWakes(t *testing.T) {
 
 	loadRises(t, s)
 	othersTurnItOff(t, s)
-	startsByHandAtTheLastMoment(t, s)
+	startsByHandAtTheLastMoment(t, s, by)
 	doesNotComeUp(t, s)
 }
 
@@ -270,8 +293,9 @@ func (s *instance) back(t *testing.T, host string) {
 	})
 }
 
-// startsByHandAtTheLastMoment: a VM that somebody starts on the host while it is emptied is moved too, and does not go down with it.
-func startsByHandAtTheLastMoment(t *testing.T, s *instance) {
+// startsByHandAtTheLastMoment: a VM that somebody starts on the host while it is emptied is moved too, and does not go down with it. The server is killed when
+// the host is empty and told to shut down, and the next one sees to it that it sleeps.
+func startsByHandAtTheLastMoment(t *testing.T, s *instance, by shutdown) {
 	t.Helper()
 	at := running("e2e-c")[0]
 	definition := filepath.Join(t.TempDir(), "e2e-c.xml")
@@ -281,10 +305,11 @@ func startsByHandAtTheLastMoment(t *testing.T, s *instance) {
 	move(t, "e2e-a", running("e2e-a")[0], "host3")
 	s.sees(t, "e2e-a", "host3")
 	lab(t, "vir", "host3", "define", definition)
-	done := make(chan string, 1)
+	_ = os.Remove(by.told)
+	asked := make(chan struct{})
 	go func() {
-		out, err := s.cli("standby", "enter", "host3")
-		done <- fmt.Sprint(out, err)
+		defer close(asked)
+		_, _ = s.cli("standby", "enter", "host3") // whose server is killed
 	}()
 	eventually(t, time.Minute, "host3 to be emptied", func() error {
 		if len(orders(t, s)) == 0 {
@@ -293,8 +318,14 @@ func startsByHandAtTheLastMoment(t *testing.T, s *instance) {
 		return nil
 	})
 	lab(t, "vir", "host3", "start", "e2e-c")
-	said := <-done
-	t.Log(said)
+	after(t, 2*time.Minute, by.told, func() error { return fmt.Errorf("host3 is not told to shut down: %+v", orders(t, s)) })
+	s.process.end(syscall.SIGKILL)
+	if got := power(t); got != "Chassis Power is on" {
+		t.Errorf("it was to be killed before the host is off: %s", got)
+	}
+	<-asked
+	s.start()
+	s.asleep(t, "host3")
 	if got := power(t); got != "Chassis Power is off" {
 		t.Errorf("host3 can be emptied of it as well: %s", got)
 	}

@@ -70,6 +70,11 @@ func faults() []fault {
 		{"emptying earns nothing", "analyzer/consolidate/empty.go", "if saved*w.life(i) < cost {", "if false {", "./analyzer/consolidate", "TestWhatEndsSoonIsWaitedFor"},
 		{"consolidation has no budget", "analyzer/consolidate/empty.go", "|| len(w.moves)+freed.Moves > w.p.MaxMoves", "", "./analyzer/consolidate", "TestLawTheBudgetIsKept"},
 		{"moves on paper are not taken back", "analyzer/consolidate/consolidate.go", "	w.forget(0)\n", "", "./analyzer/consolidate", "TestLawRulesHoldAfterEveryStep"},
+		// The embedded Prometheus.
+		{"rules fill the disk", "internal/engine/guard.go", "		return refusingOlder{app, *err}\n", "		return app\n", "./internal/engine", "TestRulesStoreNothingOnAFullDisk"},
+		{"a bad rule file takes the others away", "internal/engine/alerting.go", "	if err := CheckRules(a.Rules); err != nil {\n		return err", "	if err := CheckRules(a.Rules); err != nil {\n		e.alerting.files.set(nil)\n		_ = e.alerting.rules.Update(time.Second, nil, labels.EmptyLabels(), \"\", nil)\n		return err", "./internal/engine", "TestRulesAreEvaluatedAndAlertsSent"},
+		{"a machine that does not answer is up", "analyzer/promql/machines.go", "case known && answers == 0:", "case known && answers == 0 && !fresh:", "./analyzer/promql", "TestMachinesStandBesideTheHosts"},
+		{"a machine is for ever up", "analyzer/promql/machines.go", "fresh := told && snap.At", "fresh := told || snap.At", "./analyzer/promql", "TestMachinesStandBesideTheHosts"},
 		// Gates.
 		{"one gate is enough", "actuator/gate/gate.go", "len(verdicts) > 0 && len(Refusals(verdicts)) == 0", "len(verdicts) > len(Refusals(verdicts))", "./actuator/gate", "TestLawOneMoreGateNeverLetsMoreThrough"},
 		{"no gate lets everything through", "actuator/gate/gate.go", "len(verdicts) > 0 &&", "", "./actuator/gate", "TestLawOneMoreGateNeverLetsMoreThrough"},

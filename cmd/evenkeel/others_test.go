@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/command"
+	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/google/go-cmp/cmp"
+)
+
+// other is a server of somebody else's that the embedded Prometheus writes to and that the analyzer can read instead.
+type other struct {
+	name, program, writes string
+	// answers is a path that tells that it does.
+	answers string
+	args    func(dir, address string) []string
+	// off is how far its numbers may be from the embedded Prometheus', as a share.
+	off float64
+}
+
+var others = []other{
+	{name: "Prometheus", answers: "/api/v1/query?query=1", program: "/usr/bin/prometheus", writes: "/api/v1/write", args: func(dir, address string) []string {
+		file := filepath.Join(dir, "prometheus.yml")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			panic(err)
+		}
+		return []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address, "--web.enable-remote-write-receiver"}
+	}},
+	// VictoriaMetrics takes the last sample before a window into account and does not extrapolate: its rates are others, and mostly by little.
+	{name: "VictoriaMetrics", answers: "/api/v1/query?query=1", program: "/usr/bin/victoria-metrics", writes: "/api/v1/write", off: 0.15, args: func(dir, address string) []string {
+		return []string{"-storageDataPath=" + filepath.Join(dir, "data"), "-httpListenAddr=" + address, "-search.latencyOffset=0s", "-search.disableCache", "-memory.allowedBytes=64MiB"}
+	}},
+}
+
+// nodeExporter is the real one, of this machine.
+var nodeExporter = other{name: "node_exporter", answers: "/metrics", program: "/usr/bin/prometheus-node-exporter", args: func(_, address string) []string {
+	return []string{"--web.listen-address=" + address, "--collector.disable-defaults", "--collector.cpu", "--collector.meminfo", "--collector.pressure"}
+}}
+
+// startOther runs the server and returns its address.
+func startOther(t *testing.T, o other) string {
+	t.Helper()
+	address, dir := unused(t), t.TempDir()
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(o.program, o.args(dir, address)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v; install it: test/install test", err)
+	}
+	t.Cleanup(func() {
+		_, _ = cmd.Process.Kill(), cmd.Wait()
+		_ = log.Close()
+		if text, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
+			t.Logf("log of %s:\n%s", o.name, text[max(0, len(text)-3000):])
+		}
+	})
+	sooner(t, 30*time.Second, o.name+" to answer", func() error {
+		resp, err := http.Get("http://" + address + o.answers)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s %v", resp.Status, err)
+		}
+		return nil
+	})
+	return address
+}
+
+func sooner(t *testing.T, within time.Duration, what string, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for err := f(); err != nil; err = f() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waiting for %s: %v", what, err)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// Debian's Prometheus and VictoriaMetrics hold what the embedded Prometheus wrote to them, and carry every query of the analyzer: the cluster that is
+// read out of them is the same.
+func TestOthersCarryTheAnalyzer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it watches a cluster for half a minute")
+	}
+	live, hosts, err := demoCluster(60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	exporters, err := listenExporters(live, hosts, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, addresses := demoConfig(hosts, exporters.addresses()), map[string]string{}
+	text += fmt.Sprintf("  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\nexternal_labels: {site: north}\nremote_write:\n", startOther(t, nodeExporter), unused(t))
+	for _, o := range others {
+		addresses[o.name] = startOther(t, o)
+		text += fmt.Sprintf("  - {url: \"http://%s%s\"}\n", addresses[o.name], o.writes)
+	}
+	dir, listen := t.TempDir(), unused(t)
+	path := filepath.Join(dir, "evenkeel.yml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := buildServer(serverFlags{web: command.Web{Listen: []string{listen}}, config: path, storage: filepath.Join(dir, "data"), level: "error"}, simulated{live}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- runTogether(ctx, exporters.run, clockwork(live), s.run) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	embedded, err := s.newSource(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finds := startOther(t, discovering(listen, filepath.Join(dir, "data", "token")))
+	time.Sleep(25 * time.Second) // two windows and more
+	t.Run("one that finds its targets by itself", func(t *testing.T) {
+		source, err := promql.New("http://"+finds, http.DefaultTransport, sourceOptions(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sooner(t, 60*time.Second, "the whole cluster", func() error {
+			seen, err := source.Snapshot(t.Context(), time.Now().Add(-2*time.Second))
+			return errors.Join(err, seesAll(seen))
+		})
+	})
+	for _, o := range others {
+		t.Run(o.name, func(t *testing.T) {
+			source, err := promql.New("http://"+addresses[o.name], http.DefaultTransport, sourceOptions(c))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// What a slow machine has not sent yet, or an instant at which one sample more was seen by one, is the same a moment later.
+			sooner(t, 40*time.Second, "the same cluster", func() error {
+				at := time.Now().Add(-8 * time.Second).Truncate(time.Second)
+				want, err := embedded.Snapshot(t.Context(), at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := source.Snapshot(t.Context(), at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := seesAll(got); err != nil {
+					return err
+				}
+				return alike(want, got, o.off)
+			})
+			at := time.Now().Add(-8 * time.Second).Truncate(time.Second)
+			same(t, "signs of hosts", source, embedded, o.off, func(s *promql.Source) (any, error) { return s.Signs(t.Context(), at) })
+			same(t, "what VMs used", source, embedded, o.off, func(s *promql.Source) (any, error) { return s.Usage(t.Context(), at, time.Hour) })
+			same(t, "signs of guests", source, embedded, o.off, func(s *promql.Source) (any, error) {
+				return s.Guests(t.Context(), at, 20*time.Second, []string{"no such VM"})
+			})
+			if holds, err := source.Holds(t.Context(), `evenkeel_host_state{host="storage",kind="physical",state="up"} == 1 and on () evenkeel_host_state{host="gone",kind="physical",state="down"} == 1`, at); err != nil || !holds {
+				t.Errorf("the server's own word on the machines: %v %v", holds, err)
+			}
+			if holds, err := source.Holds(t.Context(), `evenkeel_host_cpus{site="north"} > 0`, at); err != nil || !holds {
+				t.Errorf("a query of a runbook: %v %v", holds, err)
+			}
+		})
+	}
+}
+
+// seesAll says what is missing of the simulated cluster.
+func seesAll(s cluster.Snapshot) error {
+	if len(s.Hosts) != 8 || len(s.VMs) != 60 || len(s.Gaps) > 0 || len(s.Servers) != 1 {
+		return fmt.Errorf("%d hosts, %d VMs, servers %v, gaps %v", len(s.Hosts), len(s.VMs), s.Servers, s.Gaps)
+	}
+	if m := s.Machines; len(m) != 3 || m[1].State != cluster.HostDown || m[1].Reason == "" || m[2].State != cluster.HostUp || m[2].CPUCores != float64(runtime.NumCPU()) ||
+		m[2].MemoryBytes < 1<<28 || m[2].MemoryUsedBytes.Value < 1<<20 || !(m[2].CPUUsedCores.Value > 0 && m[2].CPUUsedCores.Value <= m[2].CPUCores) || m[0].CPUCores != demoMachineCores {
+		return fmt.Errorf("the machines are %+v", m)
+	}
+	return nil
+}
+
+// discovering is a Prometheus that asks evenkeel what it is to scrape, and is written to by nobody.
+func discovering(server, token string) other {
+	return other{name: "Prometheus by http_sd", program: "/usr/bin/prometheus", answers: "/api/v1/query?query=1", args: func(dir, address string) []string {
+		file := filepath.Join(dir, "prometheus.yml")
+		text := fmt.Sprintf(`{global: {scrape_interval: 2s, scrape_timeout: 2s}, scrape_configs: [{job_name: evenkeel, http_sd_configs: [
+			{url: "http://%s/api/v1/targets/http_sd", refresh_interval: 2s, authorization: {credentials_file: %q}}]}]}`, server, token)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			panic(err)
+		}
+		return []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address}
+	}}
+}
+
+// same asks both and says what differs.
+func same(t *testing.T, what string, source, embedded *promql.Source, off float64, ask func(*promql.Source) (any, error)) {
+	t.Helper()
+	want, err := ask(embedded)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	got, err := ask(source)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if err := alike(want, got, off); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// unused returns an address that nobody listens on just now.
+func unused(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// alike says what differs, but for numbers that are off by no more than a share of them.
+func alike(want, got any, off float64) error {
+	near := cmp.FilterValues(func(a, b float64) bool { return true }, cmp.Comparer(func(a, b float64) bool {
+		return a == b || math.Abs(a-b) <= max(off*max(math.Abs(a), math.Abs(b)), off*0.2, 1e-9)
+	}))
+	bytes := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".MemoryDemandBytes" }, cmp.Comparer(func(a, b int64) bool {
+		return math.Abs(float64(a-b)) <= off*math.Abs(float64(a))
+	}))
+	if diff := cmp.Diff(want, got, near, bytes); diff != "" {
+		return errors.New(diff)
+	}
+	return nil
+}
