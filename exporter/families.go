@@ -8,7 +8,7 @@ func families() []family {
 		vmInfo(), vmState(), vmCPU(), vmMemory(), vmBlock(), vmNetwork(), vmDefinition(), vmMovable(), vmSettings(), vmResources(),
 		vmDirtyRate(), vmJob(), vmGuestAgent(), vmEvents(),
 		hostInfo(), hostCPU(), hostMemory(), hostControl(), hostNetwork(), storagePool(),
-		hostNUMA(), hostLoad(), hostPressure(), hostTime(), hostKVM(), hostBond(), hostNetworkDevice(), hostMultipath(), hostEDAC(), hostMCE(), hostFilesystem(),
+		hostNUMA(), hostLoad(), hostPressure(), hostTime(), hostKVM(), hostBond(), hostNetworkDevice(), hostMultipath(), hostEDAC(), hostMCE(), hostFilesystem(), hostCertificate(),
 		heartbeat(), neighbours(),
 	}
 }

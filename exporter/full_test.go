@@ -104,7 +104,7 @@ func fullMachine() stat.Machine {
 		Pressure: &stat.Pressure{CPU: &stat.Stalls{Some: stat.Stall{Seconds: 10, Ratio: .1}}, Memory: &stat.Stalls{Full: &stat.Stall{}}, IO: &stat.Stalls{Some: stat.Stall{Seconds: 20, Ratio: .2}, Full: &stat.Stall{Seconds: 5, Ratio: .05}}},
 		Time:     &stat.MachineTime{Boot: n(1.6e9), Clock: &stat.Clock{Synchronised: true, Offset: 1e-6, EstimatedError: 1e-5, MaximumError: 1e-3}},
 		Bonds:    []stat.Bond{{Name: "bond0", Mode: "802.3ad", Slaves: 2, Up: 1}}, Multipaths: []stat.Multipath{{Name: "mpatha", Active: 3, Failed: 1}},
-		EDAC: []stat.MemoryController{{Name: "mc0", Correctable: 2, Uncorrectable: 0}}, MachineChecks: &checks,
+		EDAC: []stat.MemoryController{{Name: "mc0", Correctable: 2, Uncorrectable: 0}}, MachineChecks: &checks, Certificates: []stat.Certificate{{Path: "/etc/pki/libvirt/servercert.pem", NotAfter: time.Unix(1.8e9, 0)}},
 		Filesystems: []stat.Filesystem{{MountPoint: "/", Type: "ext4", Size: n(100), Free: n(50), Available: n(45), Inodes: n(10), InodesFree: n(5)},
 			{MountPoint: "/nfs", Type: "nfs4", ReadOnly: true, Stalled: true}},
 		KVM:            &stat.KVM{Device: true, Nested: &yes},

@@ -98,6 +98,7 @@ func TestTheDemoRunsTheWholeLoopAndLeavesNothing(t *testing.T) {
 		if err != nil || len(board.Snapshot.VMs) != 60 || len(board.Snapshot.Hosts) != 8 {
 			t.Errorf("%d VMs on %d hosts, %v", len(board.Snapshot.VMs), len(board.Snapshot.Hosts), err)
 		}
+		rulesHold(t, "http://"+address)
 	})
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) > 0 {

@@ -119,7 +119,8 @@ type server struct {
 	id       string
 	// empty are the hosts that the configuration keeps in maintenance.
 	empty     atomic.Pointer[map[string]bool]
-	retention atomic.Int64 // of the journal, as a time.Duration
+	certified atomic.Pointer[[]string] // the files with certificates that the configuration names
+	retention atomic.Int64             // of the journal, as a time.Duration
 
 	reloading sync.Mutex
 	scrape    config.Scrape // as the server was started with
@@ -157,7 +158,7 @@ func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	if s.id, err = identity(f.storage); err != nil {
 		return nil, err
 	}
-	s.registry.MustRegister(serverInfo(c.Cluster, s.id))
+	s.registry.MustRegister(serverInfo(c.Cluster, s.id), leadership{s, c.Cluster}, certificates{s})
 	if s.journal, err = journal.Open(filepath.Join(f.storage, "journal.db")); err != nil {
 		return nil, err
 	}
@@ -262,6 +263,10 @@ func (s *server) apply(c config.Config) error {
 	if err != nil {
 		return err
 	}
+	certified, err := certificateFiles(c, s.flags.web.Config)
+	if err != nil {
+		return err
+	}
 	source, err := s.newSource(c)
 	if err != nil {
 		return err
@@ -289,6 +294,7 @@ func (s *server) apply(c config.Config) error {
 		kept[h.Name] = h.Maintenance
 	}
 	s.empty.Store(&kept)
+	s.certified.Store(&certified)
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.fencer.Configure(fenceHosts(c))

@@ -5,6 +5,7 @@ package machine
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,15 +20,20 @@ type Options struct {
 	// Proc, Sys and Dev are the kernel's file systems, Root is where the machine's own root directory
 	// is seen. An empty one has its usual place.
 	Proc, Sys, Dev, Root string
+	// Certificates are further files whose certificates' end is to be known, beside those of libvirt and QEMU; wildcards may stand in them.
+	Certificates []string
+	// Log is told of certificates that cannot be read; nil tells nobody.
+	Log *slog.Logger
 	// Without tells of a collector's name whether it is left out; nil leaves none out.
 	Without func(collector string) bool
 }
 
 // Reader reads one machine. It is safe for concurrent use.
 type Reader struct {
-	o           Options
-	parts       []part
-	filesystems *filesystems
+	o            Options
+	parts        []part
+	filesystems  *filesystems
+	certificates *certificates
 	// adjtimex is the kernel's, except in tests.
 	adjtimex func(*unix.Timex) (int, error)
 
@@ -44,8 +50,12 @@ func New(o Options) *Reader {
 			*dir = usual
 		}
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	r := &Reader{o: o, adjtimex: unix.Adjtimex, flights: map[string]*flight{}}
 	r.filesystems = &filesystems{root: o.Root, statfs: unix.Statfs, mounts: r.mounts}
+	r.certificates = &certificates{root: o.Root, patterns: append(usualCertificates(), o.Certificates...), log: o.Log, told: map[string]string{}}
 	for _, p := range r.all() {
 		if o.Without == nil || !o.Without(p.collector) {
 			r.parts = append(r.parts, p)
@@ -61,17 +71,23 @@ func (r *Reader) all() []part {
 		{"host_pressure", r.pressure}, {"host_time", r.time}, {"host_bond", r.bonds},
 		{"host_multipath", r.multipaths}, {"host_edac", r.edac}, {"host_mce", r.mce}, {"host_filesystem", r.filesystem},
 		{"host_kvm", r.kvm}, {"host_network_device", r.networkDevices},
+		{"host_certificate", r.certificate},
 	}
 }
 
-// Run asks the machine's file systems how full they are, until ctx ends. Without it a reading has no
-// file systems.
+// Run asks the machine's file systems how full they are and reads its certificates, until ctx ends. Without it a reading
+// has neither.
 func (r *Reader) Run(ctx context.Context) {
+	var background sync.WaitGroup
 	for _, p := range r.parts {
-		if p.collector == "host_filesystem" {
-			r.filesystems.run(ctx)
+		switch p.collector {
+		case "host_filesystem":
+			background.Go(func() { r.filesystems.run(ctx) })
+		case "host_certificate":
+			background.Go(func() { r.certificates.run(ctx) })
 		}
 	}
+	background.Wait()
 	<-ctx.Done()
 }
 

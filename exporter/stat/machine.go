@@ -1,6 +1,10 @@
 package stat
 
-import "github.com/evenkeel/evenkeel/internal/cluster"
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
 
 // Machine is what a machine's own Linux kernel says of it. A part is nil or empty when the machine
 // has no such thing, and also when it could not be read, which Readings tell.
@@ -24,6 +28,7 @@ type Machine struct {
 	Filesystems    []Filesystem
 	KVM            *KVM
 	NetworkDevices []NetworkDevice
+	Certificates   []Certificate
 	// Readings has one entry for each part that was tried.
 	Readings []Reading
 }
@@ -129,6 +134,13 @@ type Multipath struct {
 type MemoryController struct {
 	Name                       string
 	Correctable, Uncorrectable float64
+}
+
+// Certificate is a file with one or more X.509 certificates.
+type Certificate struct {
+	Path string
+	// NotAfter is when the first of them ends.
+	NotAfter time.Time
 }
 
 // Filesystem is a file system that is mounted on the machine.

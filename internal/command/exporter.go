@@ -56,6 +56,7 @@ type exporterFlags struct {
 	neighboursFile                string
 	neighboursCount               int
 	neighboursEvery               time.Duration
+	certificates                  []string
 	noDefaults                    bool
 	collectors                    collectorFlags
 }
@@ -80,6 +81,7 @@ func Exporter(version string) *cobra.Command {
 	flags.StringVar(&f.procfs, "path.procfs", "/proc", "where the kernel's process file system is mounted")
 	flags.StringVar(&f.sysfs, "path.sysfs", "/sys", "where the kernel's device file system is mounted")
 	flags.StringVar(&f.rootfs, "path.rootfs", "/", "where the host's root file system is mounted")
+	flags.StringSliceVar(&f.certificates, "certificates", nil, "files with further certificates whose end is to be told, beside those that libvirt and QEMU use; wildcards may stand in them, and a comma between them")
 	flags.StringVar(&f.heartbeatDir, "heartbeat.dir", "", "directory on storage that all hosts share, for the storage heartbeat; without it there is none")
 	flags.DurationVar(&f.heartbeatEvery, "heartbeat.interval", 2*time.Second, "how often the host leaves its stamp there")
 	flags.StringVar(&f.neighboursFile, "neighbours.file", "", "file with a line NAME ADDRESS:PORT for each host, the same on all of them; the next ones after this host in it are asked whether they answer")
@@ -154,7 +156,7 @@ func (f *exporterFlags) run(ctx context.Context) error {
 		o.Readers = append(o.Readers, r)
 	}
 	if slices.ContainsFunc(f.uris, libvirt.Local) || f.heartbeatDir != "" || f.neighboursFile != "" {
-		m := machine.New(machine.Options{Proc: f.procfs, Sys: f.sysfs, Root: f.rootfs, Without: func(c string) bool { return !collect(c) }})
+		m := machine.New(machine.Options{Proc: f.procfs, Sys: f.sysfs, Root: f.rootfs, Certificates: f.certificates, Log: log, Without: func(c string) bool { return !collect(c) }})
 		background.Go(func() { m.Run(ctx) })
 		o.Machine = m
 	}

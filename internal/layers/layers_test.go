@@ -72,6 +72,7 @@ func house() map[string]room {
 		"actuator/slack":       {level: 3, why: "adapter: Slack"},
 		"actuator/runbook":     {level: 3, why: "adapter: Alertmanager's notifications to runs of runbooks"},
 		"internal/engine":      {level: 3, why: "adapter: the embedded Prometheus"},
+		"alerts":               {level: 3, why: "rules for Prometheus, as files"},
 		"internal/secret":      {level: 3, why: "files that hold secrets, under the rooms that read them"},
 		"internal/config":      {level: 3, knows: []string{"internal/secret"}, why: "adapter: the configuration file"},
 		"internal/simulator":   {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: a cluster that does not exist, on a virtual clock"},
@@ -80,8 +81,6 @@ func house() map[string]room {
 		"internal/planetlab":   {level: 3, knows: []string{"analyzer/consolidate"}, why: "adapter: a published workload on the cluster and by the rules of its paper"},
 		"internal/calamity":    {level: 3, knows: []string{"actuator/gate", "actuator/recovery", "actuator/verdict", "analyzer/plan"}, why: "adapter: a world in which things break, for the judgement on failures"},
 		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "analyzer/rightsize", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
-
-		"alerts": {level: 3, why: "the rules that come with evenkeel, for any Prometheus"},
 
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
 
