@@ -66,22 +66,7 @@ func BenchmarkSnapshot(b *testing.B) {
 // the slowest rule's share.
 func BenchmarkRules(b *testing.B) {
 	_, e, _, until := benchEngine(b)
-	files, err := ruleFiles(config.Default())
-	if err != nil {
-		b.Fatal(err)
-	}
-	var queries []string
-	for _, f := range files {
-		groups, errs := rulefmt.Parse(f.Text, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
-		if len(errs) > 0 {
-			b.Fatal(errs)
-		}
-		for _, g := range groups.Groups {
-			for _, r := range g.Rules {
-				queries = append(queries, r.Expr)
-			}
-		}
-	}
+	queries := ruleQueries(b)
 	client, err := api.NewClient(api.Config{Address: "http://embedded.invalid/prometheus", RoundTripper: e.RoundTripper()})
 	if err != nil {
 		b.Fatal(err)
@@ -98,6 +83,27 @@ func BenchmarkRules(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(queries)), "rules")
 	b.ReportMetric(slowest.Seconds(), "s-slowest")
+}
+
+// ruleQueries are the queries of all rules that come with evenkeel.
+func ruleQueries(tb testing.TB) (queries []string) {
+	tb.Helper()
+	files, err := ruleFiles(config.Default())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range files {
+		groups, errs := rulefmt.Parse(f.Text, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+		if len(errs) > 0 {
+			tb.Fatal(errs)
+		}
+		for _, g := range groups.Groups {
+			for _, r := range g.Rules {
+				queries = append(queries, r.Expr)
+			}
+		}
+	}
+	return queries
 }
 
 // benchEngine is an engine that holds the cluster's past until that time.
