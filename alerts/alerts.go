@@ -1,10 +1,10 @@
-// Package alerts holds the recording and alerting rules that come with evenkeel. They are written for any Prometheus; the embedded one loads them from
-// here.
+// Package alerts holds the recording and alerting rules about what evenkeel sees, does and needs, as files that any Prometheus can load.
+// It evaluates none of them.
 package alerts
 
 import "embed"
 
-// Files are the rule files, in Prometheus' format.
+// Files are the rule files, by name.
 //
 //go:embed *.yml
 var Files embed.FS

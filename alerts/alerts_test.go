@@ -211,19 +211,6 @@ func TestPrometheusTakesTheRules(t *testing.T) {
 	}
 }
 
-func TestVictoriaMetricsTakesTheRules(t *testing.T) {
-	if out, err := exec.Command("vmalert", "-dryRun", "-rule=*.yml").CombinedOutput(); err != nil {
-		t.Errorf("vmalert (Debian package victoria-metrics): %v\n%s", err, bytes.TrimSpace(out))
-	}
-	bad := filepath.Join(t.TempDir(), "bad.yml")
-	if err := os.WriteFile(bad, []byte("groups: [{name: x, rules: [{alert: X, expr: 'sum('}]}]"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := exec.Command("vmalert", "-dryRun", "-rule="+bad).Run(); err == nil {
-		t.Error("vmalert takes a rule that is none")
-	}
-}
-
 func TestAlertsFireWhenTheyShould(t *testing.T) {
 	for _, name := range files(t, "tests/*.yml") {
 		t.Run(filepath.Base(name), func(t *testing.T) {

@@ -12,9 +12,13 @@ import (
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/evenkeel/evenkeel/internal/engine"
 	"github.com/evenkeel/evenkeel/internal/simulator"
+	"github.com/prometheus/client_golang/api"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 )
@@ -29,18 +33,7 @@ const (
 // hour and a half of what the real exporter tells of simulated hosts. Each is of a time at which none was taken
 // before; s-first is the first one, which also asks what is asked once an hour.
 func BenchmarkSnapshot(b *testing.B) {
-	live, hosts := benchCluster(b)
-	until := time.Now().Truncate(time.Hour).Add(-time.Minute)
-	dir := b.TempDir()
-	series := fill(b, dir, live, hosts, until)
-	e, err := engine.Open(engine.Options{Dir: dir})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	b.Cleanup(func() { cancel(); <-ended })
+	hosts, e, series, until := benchEngine(b)
 	c := config.Default()
 	c.Cluster = "bench"
 	for _, h := range hosts {
@@ -51,7 +44,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		b.Fatal(err)
 	}
 	look := func(at time.Time) {
-		s, err := source.Snapshot(ctx, at)
+		s, err := source.Snapshot(b.Context(), at)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -67,6 +60,67 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 	b.ReportMetric(float64(series), "series")
 	b.ReportMetric(first.Seconds(), "s-first")
+}
+
+// BenchmarkRules evaluates every rule that comes with evenkeel once, on the same engine: what the embedded Prometheus does each 15 s. s-slowest is
+// the slowest rule's share.
+func BenchmarkRules(b *testing.B) {
+	_, e, _, until := benchEngine(b)
+	queries := ruleQueries(b)
+	client, err := api.NewClient(api.Config{Address: "http://embedded.invalid/prometheus", RoundTripper: e.RoundTripper()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	slowest := time.Duration(0)
+	for i := 0; b.Loop(); i++ {
+		for _, q := range queries {
+			begun := time.Now()
+			if _, _, _, err := promv1.NewAPI(client).Query(b.Context(), q, until.Add(-time.Duration(i%40)*benchScrape)); err != nil {
+				b.Fatal(q, err)
+			}
+			slowest = max(slowest, time.Since(begun))
+		}
+	}
+	b.ReportMetric(float64(len(queries)), "rules")
+	b.ReportMetric(slowest.Seconds(), "s-slowest")
+}
+
+// ruleQueries are the queries of all rules that come with evenkeel.
+func ruleQueries(tb testing.TB) (queries []string) {
+	tb.Helper()
+	files, err := ruleFiles(config.Default())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range files {
+		groups, errs := rulefmt.Parse(f.Text, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+		if len(errs) > 0 {
+			tb.Fatal(errs)
+		}
+		for _, g := range groups.Groups {
+			for _, r := range g.Rules {
+				queries = append(queries, r.Expr)
+			}
+		}
+	}
+	return queries
+}
+
+// benchEngine is an engine that holds the cluster's past until that time.
+func benchEngine(b *testing.B) (hosts []string, e *engine.Engine, series int, until time.Time) {
+	live, hosts := benchCluster(b)
+	until = time.Now().Truncate(time.Hour).Add(-time.Minute)
+	dir := b.TempDir()
+	series = fill(b, dir, live, hosts, until)
+	e, err := engine.Open(engine.Options{Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	b.Cleanup(func() { cancel(); <-ended })
+	return hosts, e, series, until
 }
 
 // benchCluster is the simulated cluster, once a window has passed.

@@ -184,6 +184,11 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 			same(t, "signs of guests", source, embedded, o.off, func(s *promql.Source) (any, error) {
 				return s.Guests(t.Context(), at, 20*time.Second, []string{"no such VM"})
 			})
+			for _, query := range ruleQueries(t) {
+				if _, err := source.Holds(t.Context(), query, at); err != nil {
+					t.Errorf("a rule: %s: %v", query, err)
+				}
+			}
 			if holds, err := source.Holds(t.Context(), `evenkeel_host_state{host="storage",kind="physical",state="up"} == 1 and on () evenkeel_host_state{host="gone",kind="physical",state="down"} == 1`, at); err != nil || !holds {
 				t.Errorf("the server's own word on the machines: %v %v", holds, err)
 			}

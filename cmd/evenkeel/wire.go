@@ -227,12 +227,14 @@ func targets(c config.Config, self string) []engine.Target {
 func discovered(c config.Config, scheme, self string) []api.TargetGroup {
 	var groups []api.TargetGroup
 	for _, t := range targets(c, self) {
-		labels := map[string]string{"job": t.Job, "evenkeel_cluster": c.Cluster}
+		labels := map[string]string{"job": t.Job}
 		maps.Copy(labels, t.Labels)
-		switch {
-		case t.Address == self:
-			labels["__scheme__"] = scheme
-		case t.Job == exporterJob:
+		if t.Address == self {
+			labels["__scheme__"] = scheme // and it says its cluster itself
+		} else {
+			labels["evenkeel_cluster"] = c.Cluster
+		}
+		if t.Job == exporterJob {
 			labels["__scheme__"] = c.Scrape.Scheme
 		}
 		groups = append(groups, api.TargetGroup{Targets: []string{t.Address}, Labels: labels})

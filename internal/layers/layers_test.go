@@ -81,8 +81,6 @@ func house() map[string]room {
 		"internal/calamity":    {level: 3, knows: []string{"actuator/gate", "actuator/recovery", "actuator/verdict", "analyzer/plan"}, why: "adapter: a world in which things break, for the judgement on failures"},
 		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "analyzer/rightsize", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
 
-		"alerts": {level: 3, why: "the rules that come with evenkeel, for any Prometheus"},
-
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
 
 		"cmd/evenkeel":          {level: 4, why: "wiring: knows every room"},

@@ -90,6 +90,9 @@ func fault(blocks []Block) string {
 
 // Shows is all that a reader of the message sees.
 func (m Message) Shows() string {
+	if len(m.Blocks) == 0 {
+		return m.Text
+	}
 	text := ""
 	for _, b := range m.Blocks {
 		if b.Text != nil {
