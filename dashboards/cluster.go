@@ -23,7 +23,7 @@ func clusterPage() *page {
 		number("Hosts not up", "Hosts that are down or unknown. One in maintenance or asleep on purpose is not counted. Anything but 0 wants a look at the Failures dashboard.", asCount,
 			query{orZero(`sum(` + own("evenkeel_host_state", "host", `state=~"down|unknown"`) + `)`), ""}).Thresholds(anyIs(worst)),
 		number("VMs that run", "VMs that run on all hosts together, those on their way counted once.", asCount,
-			query{orZero(`count(` + placed + `)`), ""}),
+			query{orZero(`count(` + placed(everyVM) + `)`), ""}),
 		number("Findings", "What evenkeel finds wrong and has seen for long enough to act upon: hosts that stand out, VMs that wait, rules that are broken. More than 0 for long means that nothing can be done about it, or that nobody says yes.", asCount,
 			query{orZero(`sum(` + own("evenkeel_findings", "detector", `held="true"`) + `)`), ""}).Thresholds(anyIs(fair)),
 		number("Advice that waits", "Recommendations that wait for a person's word. See the Advice and actions dashboard.", asCount,
@@ -43,7 +43,7 @@ func clusterPage() *page {
 		history("Memory in use, by host", "The same for memory.", asRatio,
 			query{own("evenkeel_host_utilisation_ratio", "host", `resource="memory"`), "{{host}}"}).Thresholds(utilisation()).DataLinks(hostLinks()),
 	)
-	p.line(10, moved(), running())
+	p.line(10, moved(), running("VMs now", "Every VM that runs, with what it wants, for what share of time it waits for a CPU, and what it has. Those with the lowest score come first: they suffer most.", everyVM))
 	p.heading("How even, and what it costs")
 	p.line(8,
 		ruled(graph("CPU: fullest, mean and emptiest host", "The wider the band, the less even the load. evenkeel acts on hosts that stand out from the mean, and on those above what a host may be filled to.", asRatio,
@@ -59,16 +59,16 @@ func clusterPage() *page {
 		stacked("What is missing to 100", "The points that are lost, by what costs them: contention is what VMs do not get now, headroom is room for bursts that is not there, rules are placements that break one.", inPoints,
 			query{own("evenkeel_cluster_score_lost_points", "part"), "{{part}}"}),
 		ruled(graph("Contention", "Share of time in which vCPUs were ready and waited for a CPU: the mean of all VMs, and the VM that waits most. Above 5 % people notice; above 10 % they call.", asRatio,
-			query{orZero(`avg(` + waiting("$__rate_interval") + ` and on (vm) ` + placed + `)`), "mean of all VMs"},
-			query{orZero(`max(` + waiting("$__rate_interval") + ` and on (vm) ` + placed + `)`), "the VM that waits most"}), quiet, step{0.05, bad}, step{0.1, worst}),
+			query{orZero(`avg(` + waiting("$__rate_interval") + ` and on (vm) ` + placed(everyVM) + `)`), "mean of all VMs"},
+			query{orZero(`max(` + waiting("$__rate_interval") + ` and on (vm) ` + placed(everyVM) + `)`), "the VM that waits most"}), quiet, step{0.05, bad}, step{0.1, worst}),
 		graph("Moves in an hour", "Migrations of evenkeel's within the past hour, by how they ended. Failures want a look at Advice and actions; a steady stream on a steady load would be a planner that does not settle.", asCount,
 			query{`sum by (result) (increase(evenkeel_actions_total{instance=~"$server", kind="migrate"}[1h]))`, "{{result}}"}),
 	)
 	p.line(8,
 		graph("Tasks that wait for CPU, by host", "Share of time in which at least one task of the host stood still for want of CPU, by the kernel's word (PSI). It rises before the score falls. Hosts without PSI, such as Xen's, are not there.", asRatio,
-			query{orNone(`max by (host) (rate(evenkeel_host_pressure_some_seconds_total{host=~"$hosts", resource="cpu"}[$__rate_interval]))`, "host", "no host tells"), "{{host}}"}).DataLinks(hostLinks()),
+			query{orAbsent(`max by (host) (rate(evenkeel_host_pressure_some_seconds_total{host=~"$hosts", resource="cpu"}[$__rate_interval]))`, `evenkeel_host_pressure_some_seconds_total{host=~"$hosts"}`, "host", "no host tells"), "{{host}}"}).DataLinks(hostLinks()),
 		listed(graph("VMs that wait most", "The ten VMs that waited most for a CPU. Click one for what it is, where it is and who its neighbours are.", asRatio,
-			query{orNone(`topk(10, `+named(waiting("$__rate_interval"))+`)`, "name", "none"), "{{name}} on {{host}}"})).DataLinks(vmLinks()),
+			query{orAbsent(`topk(10, `+named(waiting("$__rate_interval"), everyVM)+`)`, "evenkeel_vm_vcpu_steal_seconds_total", "name", "no host tells"), "{{name}} on {{host}}"})).DataLinks(vmLinks()),
 		bars("Findings by kind", "What evenkeel finds wrong, held for long enough or not. Each is explained by evenkeel explain.", asCount,
 			query{`sum by (detector) (` + own("evenkeel_findings", "detector, held") + `)`, "{{detector}}"}).Thresholds(anyIs(bad)),
 	)
@@ -99,7 +99,7 @@ func stateMeanings() []dashboard.ValueMapping {
 // moved is the map of the past: where the VMs were that changed their host within the time shown. Those that did not would
 // be one long bar each.
 func moved() *statetimeline.PanelBuilder {
-	was := `max by (name, host) (evenkeel_vm_info{host=~"$hosts"} and on (job, instance, vm) (evenkeel_vm_state{state="running"} == 1))`
+	was := `max by (name, host) (` + runs(everyVM) + `)`
 	several := `(count by (name) (count by (name, host) (present_over_time(evenkeel_vm_info{host=~"$hosts"}[$__range] @ end()))) > 1)`
 	none := `label_replace(label_replace(vector(0), "host", "-", "", ""), "name", "no VM moved", "", "")`
 	b := timeline("VMs that moved: where they were when",
@@ -125,11 +125,13 @@ func hostColours() []dashboard.ValueMapping {
 	return all
 }
 
-func running() *table.PanelBuilder {
-	return list("VMs now", "Every VM that runs, with what it wants, what it has and what it lacks. Sort by score to see who suffers most.", []string{"vm"},
-		column{name: "score", unit: asCount, expr: named(own("evenkeel_vm_score", "vm")), limits: scores()},
-		column{name: "wants", unit: inCores, expr: named(own("evenkeel_vm_cpu_demand_cores", "vm"))},
-		column{name: "vCPUs", unit: asCount, expr: named(`max by (vm) (evenkeel_vm_vcpus)`)},
-		column{name: "memory in use", unit: inBytes, expr: named(own("evenkeel_vm_memory_demand_bytes", "vm"))},
+// running is a table of VMs that run.
+func running(title, says, which string) *table.PanelBuilder {
+	return list(title, says, []string{"vm"},
+		column{name: "score", unit: asCount, expr: orNone(named(own("evenkeel_vm_score", "vm"), which), "name", "none"), limits: scores()},
+		column{name: "wants", unit: inCores, expr: named(own("evenkeel_vm_cpu_demand_cores", "vm"), which)},
+		column{name: "waits", unit: asRatio, expr: named(waiting("$__rate_interval"), which), limits: limits(good, step{0.05, bad}, step{0.1, worst})},
+		column{name: "vCPUs", unit: asCount, expr: named(`max by (vm) (evenkeel_vm_vcpus)`, which)},
+		column{name: "memory in use", unit: inBytes, expr: named(own("evenkeel_vm_memory_demand_bytes", "vm"), which)},
 	).SortBy(sorted("score", false))
 }

@@ -28,7 +28,7 @@ func (d Dashboard) File() string { return d.UID + ".json" }
 // All returns every dashboard, in the order in which a person goes through them.
 func All() ([]Dashboard, error) {
 	var all []Dashboard
-	for _, p := range []*page{clusterPage()} {
+	for _, p := range []*page{clusterPage(), hostPage(), vmPage(), actionsPage(), failuresPage(), powerPage(), capacityPage(), selfPage()} {
 		d, err := p.finish()
 		if err != nil {
 			return nil, fmt.Errorf("build the dashboard %s: %w", p.uid, err)

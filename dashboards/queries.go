@@ -2,17 +2,30 @@ package dashboards
 
 import "fmt"
 
-// placed is the host and the name of every VM that runs, one series a VM whatever exporters say: names and hosts are
-// joined to the VM's other series with it.
-const placed = `topk by (vm) (1, max by (vm, name, host) (evenkeel_vm_info{host=~"$hosts"} and on (job, instance, vm) (evenkeel_vm_state{state="running"} == 1)))`
+// Which VMs are meant.
+const (
+	everyVM  = `host=~"$hosts"`
+	thisHost = `host="$host"`
+	thisVM   = `host=~"$hosts", vm=~"$uuid"`
+)
+
+// placed is the host and the name of the VMs that run, one series a VM whatever exporters say.
+func placed(which string) string {
+	return `topk by (vm) (1, max by (vm, name, host) (` + runs(which) + `))`
+}
+
+// runs is who runs where, by the word of the host on which it runs: on its way a VM is on a second one, where it does not run yet.
+func runs(which string) string {
+	return `evenkeel_vm_info{` + which + `} and on (job, instance, vm) (evenkeel_vm_state{state="running"} == 1)`
+}
 
 // named gives a value of each VM the VM's name and host.
-func named(expr string) string {
-	return fmt.Sprintf("(%s) * on (vm) group_left (name, host) %s", expr, placed)
+func named(expr, which string) string {
+	return fmt.Sprintf("(%s) * on (vm) group_left (name, host) %s", expr, placed(which))
 }
 
 // own is a metric of the server, one series for each set of labels, however many servers say it.
-func own(metric string, labels string, matchers ...string) string {
+func own(metric, labels string, matchers ...string) string {
 	selector := `instance=~"$server"`
 	for _, m := range matchers {
 		selector += ", " + m
@@ -32,14 +45,20 @@ func orNone(expr, label, word string) string {
 	return fmt.Sprintf(`(%s) or on () label_replace(vector(0), "%s", "%s", "", "")`, expr, label, word)
 }
 
+// orAbsent is a series whose label says that nobody tells, where the metric was not there in the whole time that is shown.
+// Where it was there for a part of it, the rest stays empty.
+func orAbsent(expr, metric, label, word string) string {
+	return fmt.Sprintf(`(%s) or on () (label_replace(vector(0), "%s", "%s", "", "") unless on () count(present_over_time(%s[$__range] @ end())))`, expr, label, word, metric)
+}
+
 // numbered is one series for each set of labels by, whose value is the number of the word that the metric is 1 for, from 0 on.
-func numbered(metric, by, label string, words []string) string {
+func numbered(metric, by, label string, words []string, matchers ...string) string {
 	all := ""
 	for i, w := range words {
 		if i > 0 {
 			all += " or "
 		}
-		all += fmt.Sprintf("(%s == 1) * %d", own(metric, by, fmt.Sprintf("%s=%q", label, w)), i)
+		all += fmt.Sprintf("(%s == 1) * %d", own(metric, by, append([]string{fmt.Sprintf("%s=%q", label, w)}, matchers...)...), i)
 	}
 	return all
 }
