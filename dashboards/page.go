@@ -4,6 +4,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
 )
 
 // columns is how wide Grafana's grid is.
@@ -24,6 +25,10 @@ func newPage(uid, title, says string, variables ...cog.Builder[dashboard.Variabl
 			Icon("external link").Tooltip("the other dashboards of evenkeel, for the same time").IncludeVars(true).KeepTime(true)).
 		Variables(append(usualVariables(), variables...))
 	model, err := b.Build()
+	for i := range model.Templating.List {
+		v := &model.Templating.List[i]
+		v.Auto, v.AutoMin, v.AutoCount = nil, nil, nil // the library writes them for every variable; they are for intervals alone
+	}
 	return &page{uid: uid, model: model, annotations: []annotation{builtIn(), arrivals(), doings(), verdicts()}, err: err}
 }
 
@@ -48,6 +53,9 @@ func (p *page) line(height uint32, panels ...cog.Builder[dashboard.Panel]) {
 				p.err = err
 			}
 			return
+		}
+		if o, is := one.Options.(*table.Options); is {
+			o.Footer = nil // the library still has it; Grafana 12 does not
 		}
 		if one.GridPos == nil || one.GridPos.W == 0 {
 			open++

@@ -106,7 +106,7 @@ func ruled(b *timeseries.PanelBuilder, base string, steps ...step) *timeseries.P
 func number(title, says, unit string, queries ...query) *stat.PanelBuilder {
 	return over(titled(stat.NewPanelBuilder(), title, says, unit), queries).
 		ReduceOptions(lastValue()).ColorMode(common.BigValueColorModeValue).GraphMode(common.BigValueGraphModeArea).
-		TextMode(common.BigValueTextModeAuto).Thresholds(limits(quiet))
+		TextMode(common.BigValueTextModeAuto).Orientation(common.VizOrientationAuto).Thresholds(limits(quiet))
 }
 
 // fact shows one value large that is asked for at the end of the time shown only.
@@ -116,7 +116,7 @@ func fact(title, says, unit string, queries ...query) *stat.PanelBuilder {
 		b.WithTarget(q.builder(i).Instant())
 	}
 	return b.ReduceOptions(lastValue()).ColorMode(common.BigValueColorModeValue).GraphMode(common.BigValueGraphModeNone).
-		TextMode(common.BigValueTextModeAuto).Thresholds(limits(quiet))
+		TextMode(common.BigValueTextModeAuto).Orientation(common.VizOrientationAuto).Thresholds(limits(quiet))
 }
 
 // bars compares values at the end of the time shown.
@@ -132,7 +132,7 @@ func bars(title, says, unit string, queries ...query) *bargauge.PanelBuilder {
 // history shows a row of cells for each series, coloured by value: a map of what was when.
 func history(title, says, unit string, queries ...query) *statushistory.PanelBuilder {
 	return over(titled(statushistory.NewPanelBuilder(), title, says, unit), queries).
-		ShowValue(common.VisibilityModeNever).RowHeight(0.95).ColWidth(1).FillOpacity(80).LineWidth(0).MaxDataPoints(120).Min(0).
+		Tooltip(single()).ShowValue(common.VisibilityModeNever).RowHeight(0.95).ColWidth(1).FillOpacity(80).LineWidth(0).MaxDataPoints(120).Min(0).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).
 		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(false).DisplayMode(common.LegendDisplayModeHidden).Placement(common.LegendPlacementBottom))
 }
@@ -140,7 +140,7 @@ func history(title, says, unit string, queries ...query) *statushistory.PanelBui
 // timeline shows a row for each series with what it was, for as long as it was that.
 func timeline(title, says, unit string, queries ...query) *statetimeline.PanelBuilder {
 	return over(titled(statetimeline.NewPanelBuilder(), title, says, unit), queries).
-		ShowValue(common.VisibilityModeAuto).MergeValues(true).RowHeight(0.85).FillOpacity(75).LineWidth(0).AlignValue(common.TimelineValueAlignmentLeft).
+		Tooltip(single()).ShowValue(common.VisibilityModeAuto).MergeValues(true).RowHeight(0.85).FillOpacity(75).LineWidth(0).AlignValue(common.TimelineValueAlignmentLeft).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).Thresholds(limits(plain)).
 		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(false).DisplayMode(common.LegendDisplayModeHidden).Placement(common.LegendPlacementBottom))
 }
@@ -271,6 +271,10 @@ func means(all ...meaning) []dashboard.ValueMapping {
 		options[m.value] = dashboard.ValueMappingResult{Text: &m.text, Color: &m.colour, Index: &at}
 	}
 	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: options}}}
+}
+
+func single() cog.Builder[common.VizTooltipOptions] {
+	return common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeSingle).Sort(common.SortOrderNone)
 }
 
 func byName() cog.Builder[dashboard.FieldColor] {

@@ -11,7 +11,7 @@ func selfPage() *page {
 		fact("Slack", "Whether the last call to Slack worked.", asCount, query{`(` + own("evenkeel_slack_up", "") + `) or on () vector(-1)`, ""}).
 			Mappings(means(meaning{"1", "works", good}, meaning{"0", "fails", worst}, meaning{"-1", "not configured", quiet})),
 		fact("Configuration read", "When the configuration was last read and taken.", "dateTimeFromNow", query{own("evenkeel_config_last_reload_timestamp_seconds", "", `result="success"`) + ` * 1000`, ""}),
-		fact("Version", "The server's version.", "string", query{own("evenkeel_build_info", "version"), "{{version}}"}).TextMode("name"),
+		fact("Version", "The version of each server. Several at once are several servers on one cluster, of which none acts.", "string", query{own("evenkeel_build_info", "version"), "{{version}}"}).TextMode("name"),
 	)
 	p.heading("Passes")
 	p.line(8,
