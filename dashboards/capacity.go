@@ -12,7 +12,7 @@ const (
 )
 
 func capacityPage() *page {
-	p := newPage("evenkeel-capacity", "Capacity", "How much is left, when it will be used up, what would be survived, and which VMs have more than they use.")
+	p := newPage("evenkeel-capacity", "Capacity", "How much is left, when it will be used up, what would be survived, and which VMs have more than they use.").from("now-7d")
 	p.line(4,
 		number("CPU in demand", "What all VMs want, of the CPUs of all hosts that are on.", asRatio, query{wantedCPU + ` / ` + allCPUs, ""}).Thresholds(utilisation()).Decimals(0),
 		number("Memory given", "Memory that running VMs were given, of what all hosts that are on have. Above 100 % more is promised than there is.", asRatio, query{givenMemory + ` / ` + allMemory, ""}).Thresholds(limits(good, step{0.8, fair}, step{0.9, bad}, step{1, worst})).Decimals(0),
@@ -26,10 +26,10 @@ func capacityPage() *page {
 	)
 	p.heading("What there is, what is wanted, and what is to come")
 	p.line(9,
-		graph("CPU", "What all hosts that are on have, what VMs want, and what they would want in 30 days by the trend of the time shown. Where the dotted future meets the upper line, hosts have to be bought.", inCores,
-			query{allCPUs, "all CPUs"}, query{wantedCPU, "wanted"}, query{later(wantedCPU), "in 30 days by the trend"}),
-		graph("Memory", "What all hosts that are on have, what VMs were given and use, and what they would have been given in 30 days by the trend.", inBytes,
-			query{allMemory, "all memory"}, query{givenMemory, "given"}, query{usedMemory, "in use"}, query{later(givenMemory), "given in 30 days by the trend"}),
+		graph("CPU", "What all hosts that are on have, what VMs want, and what they would want after as long again as the time shown, by its trend. Where that comes near the upper line, hosts have to be bought.", inCores,
+			query{allCPUs, "all CPUs"}, query{wantedCPU, "wanted"}, query{later(wantedCPU), "wanted after as long again"}),
+		graph("Memory", "What all hosts that are on have, what VMs were given and use, and what they would have been given after as long again as the time shown, by its trend.", inBytes,
+			query{allMemory, "all memory"}, query{givenMemory, "given"}, query{usedMemory, "in use"}, query{later(givenMemory), "given after as long again"}),
 		graph("Headroom in each failure", "How much memory could still be started in each of the failures that are to be survived. A line at 0 is a failure in which VMs stay down.", inBytes,
 			query{orAbsent(own("evenkeel_failover_headroom_bytes", "case_kind, subject"), `evenkeel_failover_headroom_bytes{instance=~"$server"}`, "subject", "nothing is asked for"), "{{case_kind}} {{subject}}"}),
 	)
@@ -68,13 +68,14 @@ const poolFree = `min by (pool) (evenkeel_storage_pool_available_bytes{host=~"$h
 
 // peakCPU and peakMemory are what a VM used nineteen of twenty times.
 const (
-	peakCPU    = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_cpu_demand_cores{instance=~"$server"}[$__range]))`
-	peakMemory = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_memory_demand_bytes{instance=~"$server"}[$__range]))`
+	peakCPU    = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_cpu_demand_cores{instance=~"$server"}[$__range:$__rate_interval]))`
+	peakMemory = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_memory_demand_bytes{instance=~"$server"}[$__range:$__rate_interval]))`
 )
 
-// later is what a value would be in 30 days if it went on as in the time shown, or as it is where there is no trend yet.
+// later is what a value would be after as long again as the time shown, or what it is where there is no trend yet. Further ahead a
+// trend says nothing.
 func later(expr string) string {
-	return `clamp_min(predict_linear((` + expr + `)[$__range:$__rate_interval] @ end(), 30 * 86400), 0) or ` + expr
+	return `clamp_min(predict_linear((` + expr + `)[$__range:$__rate_interval] @ end(), $__range_s), 0) or ` + expr
 }
 
 // full is the time until a value that rises reaches what there is; below 0 where it does not rise.

@@ -101,11 +101,12 @@ func stateMeanings() []dashboard.ValueMapping {
 func moved() *statetimeline.PanelBuilder {
 	was := `max by (name, host) (` + runs(everyVM) + `)`
 	several := `(count by (name) (count by (name, host) (present_over_time(evenkeel_vm_info{host=~"$hosts"}[$__range] @ end()))) > 1)`
-	none := `label_replace(label_replace(vector(0), "host", "-", "", ""), "name", "no VM moved", "", "")`
+	none := `(label_replace(label_replace(vector(0), "host", "-", "", ""), "name", "no VM moved", "", "") unless on () count(` + several + `))`
 	b := timeline("VMs that moved: where they were when",
 		"A row for each VM that was on more than one host within the time shown, with the host that it ran on. Bars that change often are a VM that is sent back and forth. The colour is by the last letter or digit of the host's name.", asCount)
 	return b.WithTarget(query{expr: was + ` and on (name) ` + several + ` or on () ` + none}.builder(0).Range().Format(prometheus.PromQueryFormatTable)).
 		WithTransformation(dashboard.DataTransformerConfig{Id: "groupingToMatrix", Options: map[string]any{"columnField": "name", "rowField": "Time", "valueField": "host", "emptyValue": "null"}}).
+		WithTransformation(dashboard.DataTransformerConfig{Id: "sortBy", Options: map[string]any{"fields": map[string]any{}, "sort": []any{map[string]any{"field": `Time\name`}}}}).
 		MaxDataPoints(240).Mappings(hostColours()).Span(14)
 }
 

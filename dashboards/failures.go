@@ -5,8 +5,8 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 func failuresPage() *page {
 	p := newPage("evenkeel-failures", "Failures", "Which host is not well and what proves it, which VMs are down, what is done about it, and what the cluster would survive.")
 	p.line(4,
-		number("Hosts not alive", "Hosts whose verdict is anything but alive, those that are kept asleep included. The timeline below says which and what.", asCount,
-			query{orZero(`sum(` + own("evenkeel_host_verdict", "host, verdict", `verdict="alive"`) + ` == bool 0)`), ""}).Thresholds(anyIs(worst)),
+		number("Hosts not alive", "Hosts whose verdict is anything but alive, without those that are kept asleep. The timeline below says which and what.", asCount,
+			query{orZero(`count((` + own("evenkeel_host_verdict", "host", `verdict="alive"`) + ` == 0) unless on (host) (` + own("evenkeel_host_standby", "host") + ` == 2))`), ""}).Thresholds(anyIs(worst)),
 		number("Longest silence", "For how long the host that is silent longest has given no sign of life.", inSeconds, query{orZero(own("evenkeel_host_silent_seconds", "")), ""}).Thresholds(limits(good, step{15, fair}, step{60, worst})),
 		number("VMs down", "VMs that should run and do not.", asCount, query{orZero(`count(` + own("evenkeel_vm_down_seconds", "vm") + `)`), ""}).Thresholds(anyIs(worst)),
 		number("Waits for a person", "Failures about which nothing more is done by itself. The table below names them; evenkeel failures says what it takes.", asCount, query{orZero(`sum(` + own("evenkeel_recovery_stuck", "subject, name, cause") + `)`), ""}).Thresholds(anyIs(worst)),
@@ -47,7 +47,7 @@ func failuresPage() *page {
 	)
 	p.line(8,
 		bars("What befell VMs in this time", "Crashes, panics, watchdogs and errors of all VMs, by what their hypervisors tell.", asCount,
-			query{orNone(`sum by (event) (increase(evenkeel_vm_events_total{event=~"crashed|panicked|watchdog|io-error|memory-failure|control-error"}[$__range])) > 0`, "event", "nothing"), "{{event}}"}).Decimals(0).Thresholds(anyIs(worst)),
+			query{orNone(`sum by (event) (increase(evenkeel_vm_events_total{event=~"crashed|panicked|watchdog|io-error|memory-failure|control-error"}[$__range])`+ofTheHosts+`) > 0`, "event", "nothing"), "{{event}}"}).Decimals(0).Thresholds(anyIs(worst)),
 		graph("VMs down, over time", "How many VMs that should run did not.", asCount, query{orZero(`count(` + own("evenkeel_vm_down_seconds", "vm") + `)`), "down"}),
 	)
 	p.heading("What would be survived: the drill that never stops")
@@ -80,6 +80,9 @@ func heard(metric string) string {
 func answers() []dashboard.ValueMapping {
 	return means(meaning{"1", "answers", good}, meaning{"0", "silent", worst})
 }
+
+// ofTheHosts keeps what the exporters of the cluster's hosts say, of series that bear no host.
+const ofTheHosts = ` and on (job, instance) evenkeel_host_cpus{host=~"$hosts"}`
 
 // scraped gives what is known of the target of each host's exporter the host's name. A host whose exporter has been silent for
 // less than an hour is remembered.

@@ -10,9 +10,9 @@ func hostPage() *page {
 	}
 	p.line(4,
 		number("State", "How the host stands by the newest snapshot. One that is down or unknown takes no VMs, and evenkeel plans nothing with it.", asCount,
-			query{orZero(numbered("evenkeel_host_state", "host", "state", hostStateWords(), `host="$host"`)), ""}).Mappings(stateMeanings()).GraphMode(common.BigValueGraphModeNone),
+			query{orZero(`max(` + numbered("evenkeel_host_state", "host", "state", hostStateWords(), `host="$host"`) + `)`), ""}).Mappings(stateMeanings()).GraphMode(common.BigValueGraphModeNone),
 		number("Verdict", "What has become of the host, by exporter, libvirt, heartbeats and neighbours together. Anything but alive: see the Failures dashboard.", asCount,
-			query{orZero(numbered("evenkeel_host_verdict", "host", "verdict", verdictWords(), `host="$host"`)), ""}).Mappings(verdictMeanings()).GraphMode(common.BigValueGraphModeNone),
+			query{orZero(`max(` + numbered("evenkeel_host_verdict", "host", "verdict", verdictWords(), `host="$host"`) + `)`), ""}).Mappings(verdictMeanings()).GraphMode(common.BigValueGraphModeNone),
 		number("CPU in demand", "What VMs want and the host itself uses, of all its CPUs. Above 100 % VMs wait.", asRatio, query{orZero(use("cpu")), ""}).Thresholds(utilisation()).Decimals(0),
 		number("Memory in use", "What VMs and the host itself have in use, of its memory.", asRatio, query{orZero(use("memory")), ""}).Thresholds(utilisation()).Decimals(0),
 		number("VMs", "VMs that run on the host, those on their way to it included.", asCount, query{orZero(own("evenkeel_host_vms", "", `host="$host"`)), ""}),

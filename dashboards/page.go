@@ -32,6 +32,12 @@ func newPage(uid, title, says string, variables ...cog.Builder[dashboard.Variabl
 	return &page{uid: uid, model: model, annotations: []annotation{builtIn(), arrivals(), doings(), verdicts()}, err: err}
 }
 
+// from has the page begin with another time than the usual one.
+func (p *page) from(time string) *page {
+	p.model.Time.From = time
+	return p
+}
+
 // heading begins a new part of the page.
 func (p *page) heading(title string) {
 	p.id++

@@ -3,7 +3,7 @@ package dashboards
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
 func powerPage() *page {
-	p := newPage("evenkeel-power", "Power", "Which hosts are on and which sleep, what they draw, what their sleep saves, and whether they can be woken.")
+	p := newPage("evenkeel-power", "Power", "Which hosts are on and which sleep, what they draw, what their sleep saves, and whether they can be woken.").from("now-24h")
 	asleep := orZero(`count(` + own("evenkeel_host_standby", "host") + ` == 2)`)
 	p.line(4,
 		number("Hosts on", "Hosts that are up, those in maintenance included.", asCount, query{orZero(`sum(` + own("evenkeel_host_state", "host", `state=~"up|maintenance"`) + `)`), ""}),
@@ -42,10 +42,10 @@ func powerPage() *page {
 	p.line(8,
 		list("Proofs", "Of each host: whether it was back the last time that it was woken, when that was and how long it took. None goes to sleep by itself without a proof that is young enough (90 days, where the configuration says nothing else). Without a row it was never woken: evenkeel standby test.", nil,
 			column{name: "standby", unit: asCount, expr: own("evenkeel_host_standby", "host"), mappings: means(meaning{"0", "on", good}, meaning{"1", "emptying", fair}, meaning{"2", "asleep", "purple"})},
-			column{name: "last wake", unit: asCount, expr: orNever("evenkeel_host_wake_last_success"), mappings: means(meaning{"-1", "never woken", quiet}, meaning{"1", "came back", good}, meaning{"0", "did not", worst})},
-			column{name: "when", unit: "dateTimeFromNow", expr: `(` + orNever("evenkeel_host_wake_last_timestamp_seconds") + `) * 1000`, mappings: means(meaning{"-1000", "-", quiet})},
-			column{name: "took", unit: inSeconds, expr: orNever("evenkeel_host_wake_last_duration_seconds"), mappings: means(meaning{"-1", "-", quiet})},
-			column{name: "draws idle", unit: inWatts, expr: orNever("evenkeel_host_power_idle_watts"), mappings: means(meaning{"-1", "not told", quiet})},
+			column{name: "last wake", unit: asCount, expr: orMinusOne("evenkeel_host_wake_last_success"), mappings: means(meaning{"-1", "never woken", quiet}, meaning{"1", "came back", good}, meaning{"0", "did not", worst})},
+			column{name: "when", unit: "dateTimeFromNow", expr: `(` + orMinusOne("evenkeel_host_wake_last_timestamp_seconds") + `) * 1000`, mappings: means(meaning{"-1000", "-", quiet})},
+			column{name: "took", unit: inSeconds, expr: orMinusOne("evenkeel_host_wake_last_duration_seconds"), mappings: means(meaning{"-1", "-", quiet})},
+			column{name: "draws idle", unit: inWatts, expr: orMinusOne("evenkeel_host_power_idle_watts"), mappings: means(meaning{"-1", "not told", quiet})},
 		).Span(14),
 		bars("Wakes and sleeps in this time", "Hosts put to sleep and woken, by result. A wake that failed is a host that is missing.", asCount,
 			query{orNone(`sum by (kind, result) (increase(evenkeel_actions_total{instance=~"$server", kind=~"standby|wake"}[$__range])) > 0`, "kind", "none"), "{{kind}} {{result}}"}).Decimals(0),
@@ -53,8 +53,8 @@ func powerPage() *page {
 	return p
 }
 
-// orNever is -1 for the hosts of which the metric says nothing.
-func orNever(metric string) string {
+// orMinusOne is -1 for the hosts of which the metric says nothing.
+func orMinusOne(metric string) string {
 	return own(metric, "host") + ` or ` + own("evenkeel_host_standby", "host") + ` * 0 - 1`
 }
 

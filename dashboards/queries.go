@@ -48,7 +48,12 @@ func orNone(expr, label, word string) string {
 // orAbsent is a series whose label says that nobody tells, where the metric was not there in the whole time that is shown.
 // Where it was there for a part of it, the rest stays empty.
 func orAbsent(expr, metric, label, word string) string {
-	return fmt.Sprintf(`(%s) or on () (label_replace(vector(0), "%s", "%s", "", "") unless on () count(present_over_time(%s[$__range] @ end())))`, expr, label, word, metric)
+	return orNever(expr, `count(present_over_time(`+metric+`[$__range] @ end()))`, label, word)
+}
+
+// orNever is the same where what tells whether there is something at any time that is shown is another expression.
+func orNever(expr, something, label, word string) string {
+	return fmt.Sprintf(`(%s) or on () (label_replace(vector(0), "%s", "%s", "", "") unless on () (%s))`, expr, label, word, something)
 }
 
 // numbered is one series for each set of labels by, whose value is the number of the word that the metric is 1 for, from 0 on.

@@ -47,9 +47,9 @@ func selfPage() *page {
 	)
 	p.line(8,
 		bars("Collectors that take longest", "The mean over all hosts of the time that each collector takes. Those that share a call all show its time.", inSeconds,
-			query{`topk(12, avg by (collector) (evenkeel_scrape_collector_duration_seconds))`, "{{collector}}"}),
+			query{`topk(12, avg by (collector) (evenkeel_scrape_collector_duration_seconds` + ofTheHosts + `))`, "{{collector}}"}),
 		list("Collectors that cannot look", "Collectors that failed in their last reading. What they publish is missing.", []string{"job", "__name__", "Value"},
-			column{name: "failed", unit: asCount, expr: orNone(`max by (instance, uri, collector) (evenkeel_scrape_collector_success == 0)`, "collector", "none")}),
+			column{name: "failed", unit: asCount, expr: orNone(`max by (instance, uri, collector) ((evenkeel_scrape_collector_success`+ofTheHosts+`) == 0)`, "collector", "none")}),
 	)
 	p.heading("The embedded Prometheus and the process")
 	p.line(8,
