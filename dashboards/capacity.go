@@ -66,10 +66,10 @@ func capacityPage() *page {
 
 const poolFree = `min by (pool) (evenkeel_storage_pool_available_bytes{host=~"$hosts"})`
 
-// peakCPU and peakMemory are what a VM used nineteen of twenty times.
+// peakCPU and peakMemory are what a VM used nineteen of twenty times, or what it uses where only a moment is known.
 const (
-	peakCPU    = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_cpu_demand_cores{instance=~"$server"}[$__range:$__rate_interval]))`
-	peakMemory = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_memory_demand_bytes{instance=~"$server"}[$__range:$__rate_interval]))`
+	peakCPU    = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_cpu_demand_cores{instance=~"$server"}[$__range:$__rate_interval]) or evenkeel_vm_cpu_demand_cores{instance=~"$server"})`
+	peakMemory = `max by (vm) (quantile_over_time(0.95, evenkeel_vm_memory_demand_bytes{instance=~"$server"}[$__range:$__rate_interval]) or evenkeel_vm_memory_demand_bytes{instance=~"$server"})`
 )
 
 // later is what a value would be after as long again as the time shown, or what it is where there is no trend yet. Further ahead a
