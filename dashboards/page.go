@@ -29,7 +29,7 @@ func newPage(uid, title, says string, variables ...cog.Builder[dashboard.Variabl
 		v := &model.Templating.List[i]
 		v.Auto, v.AutoMin, v.AutoCount = nil, nil, nil // the library writes them for every variable; they are for intervals alone
 	}
-	return &page{uid: uid, model: model, annotations: []annotation{builtIn(), arrivals(), doings(), verdicts()}, err: err}
+	return &page{uid: uid, model: model, annotations: []annotation{written(), arrivals(), doings(), verdicts()}, err: err}
 }
 
 // from has the page begin with another time than the usual one.
@@ -125,7 +125,6 @@ type annotation struct {
 	Enable     bool                 `json:"enable"`
 	Hide       bool                 `json:"hide"`
 	IconColor  string               `json:"iconColor"`
-	BuiltIn    int                  `json:"builtIn,omitempty"`
 	Type       string               `json:"type,omitempty"`
 	Expr       string               `json:"expr,omitempty"`
 	Step       string               `json:"step,omitempty"`
@@ -135,10 +134,10 @@ type annotation struct {
 	Target     map[string]any       `json:"target,omitempty"`
 }
 
-// builtIn shows what was written to Grafana itself: evenkeel dashboards push --annotations does that.
-func builtIn() annotation {
+// written shows what was written to Grafana itself: evenkeel dashboards push --annotations does that.
+func written() annotation {
 	kind, uid := "grafana", "-- Grafana --"
-	return annotation{Name: "Written by evenkeel", Datasource: common.DataSourceRef{Type: &kind, Uid: &uid}, Enable: true, IconColor: "purple", BuiltIn: 1, Type: "tags",
+	return annotation{Name: "Written by evenkeel", Datasource: common.DataSourceRef{Type: &kind, Uid: &uid}, Enable: true, IconColor: "purple", Type: "tags",
 		Target: map[string]any{"type": "tags", "tags": []string{tag}, "limit": 200, "matchAny": false}}
 }
 
