@@ -59,12 +59,12 @@ func hostPage() *page {
 	p.heading("Its health")
 	p.line(8,
 		list("What is broken", "What the host's kernel says is not as it should be: file systems mounted for reading alone or giving no answer, bonds with slaves missing, multipath devices with failed paths, memory errors. An empty list is a good one.",
-			[]string{"__name__", "job", "instance", "host", "fstype", "uri"},
-			column{name: "how many", unit: asCount, limits: anyIs(worst), expr: orNone(`label_replace(evenkeel_host_filesystem_readonly{host="$host"} == 1, "what", "read only: $1", "mountpoint", "(.*)")`+
+			nil,
+			column{name: "how many", unit: asCount, limits: anyIs(worst), expr: orNone(`max by (what) (label_replace(evenkeel_host_filesystem_readonly{host="$host"} == 1, "what", "read only: $1", "mountpoint", "(.*)")`+
 				` or label_replace(evenkeel_host_filesystem_stalled{host="$host"} == 1, "what", "no answer: $1", "mountpoint", "(.*)")`+
 				` or label_replace((evenkeel_host_bond_slaves{host="$host"} - evenkeel_host_bond_slaves_up{host="$host"}) > 0, "what", "links missing: $1", "bond", "(.*)")`+
 				` or label_replace(evenkeel_host_multipath_paths_failed{host="$host"} > 0, "what", "failed paths: $1", "map", "(.*)")`+
-				` or label_replace(increase(evenkeel_host_memory_errors_uncorrectable_total{host="$host"}[$__range]) > 0, "what", "memory errors: $1", "controller", "(.*)")`, "what", "nothing")}),
+				` or label_replace(increase(evenkeel_host_memory_errors_uncorrectable_total{host="$host"}[$__range]) > 0, "what", "memory errors: $1", "controller", "(.*)"))`, "what", "nothing")}),
 		graph("Clock", "By how much the host's clock is off, and by how much at most. Above a second evidence about failures cannot be put in order.", inSeconds,
 			query{told(`max by (host) (abs(evenkeel_host_clock_offset_seconds{host="$host"}))`, "evenkeel_host_clock_offset_seconds", "host"), "offset"},
 			query{orZero(`max(evenkeel_host_clock_maximum_error_seconds{host="$host"})`), "at most"}),

@@ -1,5 +1,7 @@
 package dashboards
 
+import "github.com/grafana/grafana-foundation-sdk/go/common"
+
 func selfPage() *page {
 	p := newPage("evenkeel-self", "evenkeel itself", "Whether evenkeel sees and thinks as it should: its passes, its journal, its exporters, its Prometheus, its process.")
 	p.line(4,
@@ -11,7 +13,7 @@ func selfPage() *page {
 		fact("Slack", "Whether the last call to Slack worked.", asCount, query{`(` + own("evenkeel_slack_up", "") + `) or on () vector(-1)`, ""}).
 			Mappings(means(meaning{"1", "works", good}, meaning{"0", "fails", worst}, meaning{"-1", "not configured", quiet})),
 		fact("Configuration read", "When the configuration was last read and taken.", "dateTimeFromNow", query{own("evenkeel_config_last_reload_timestamp_seconds", "", `result="success"`) + ` * 1000`, ""}),
-		fact("Version", "The version of each server. Several at once are several servers on one cluster, of which none acts.", "string", query{own("evenkeel_build_info", "version"), "{{version}}"}).TextMode("name"),
+		fact("Version", "The version of each server. Several at once are several servers on one cluster, of which none acts.", "string", query{own("evenkeel_build_info", "version"), "{{version}}"}).TextMode(common.BigValueTextModeName),
 	)
 	p.heading("Passes")
 	p.line(8,
@@ -48,7 +50,7 @@ func selfPage() *page {
 	p.line(8,
 		bars("Collectors that take longest", "The mean over all hosts of the time that each collector takes. Those that share a call all show its time.", inSeconds,
 			query{`topk(12, avg by (collector) (evenkeel_scrape_collector_duration_seconds` + ofTheHosts + `))`, "{{collector}}"}),
-		list("Collectors that cannot look", "Collectors that failed in their last reading. What they publish is missing.", []string{"job", "__name__", "Value"},
+		list("Collectors that cannot look", "Collectors that failed in their last reading. What they publish is missing.", []string{"Value"},
 			column{name: "failed", unit: asCount, expr: orNone(`max by (instance, uri, collector) ((evenkeel_scrape_collector_success`+ofTheHosts+`) == 0)`, "collector", "none")}),
 	)
 	p.heading("The embedded Prometheus and the process")

@@ -63,7 +63,7 @@ func vmPage() *page {
 		graph("Network, received up and sent down", "Bytes a second by interface.", "Bps",
 			query{ofVM(`sum by (interface) (rate(evenkeel_vm_network_receive_bytes_total{vm=~"$uuid"}[$__rate_interval]))`, "evenkeel_vm_network_receive_bytes_total", "interface"), "{{interface}} received"},
 			query{ofVM(`-sum by (interface) (rate(evenkeel_vm_network_transmit_bytes_total{vm=~"$uuid"}[$__rate_interval]))`, "evenkeel_vm_network_transmit_bytes_total", "interface"), "{{interface}} sent"}),
-		list("Its disks", "Where its disks are. One that is not shared ties it to its host.", []string{"__name__", "job", "instance", "vm", "Value"},
+		list("Its disks", "Where its disks are. One that is not shared ties it to its host.", []string{"Value"},
 			column{name: "disks", unit: asCount, expr: orNone(`max by (device, pool, path, shared) (evenkeel_vm_disk_info{vm=~"$uuid"})`, "device", "none")}),
 	)
 	p.heading("Its moves, and what befell it")
@@ -75,8 +75,8 @@ func vmPage() *page {
 			query{ofVM(`max(evenkeel_vm_last_migration_downtime_seconds{vm=~"$uuid"})`, "evenkeel_vm_last_migration_downtime_seconds", "vm"), "stood still"}),
 		bars("What befell it in this time", "Starts, stops, crashes, panics and errors within the time shown, by what its hypervisor tells.", asCount,
 			query{orNone(`sum by (event) (increase(evenkeel_vm_events_total{vm=~"$uuid"}[$__range])) > 0`, "event", "nothing"), "{{event}}"}),
-		list("What forbids moving it", "What in its definition ties it to its host, and what of its settings evenkeel cannot use.", []string{"__name__", "job", "instance", "vm", "Value"},
-			column{name: "reasons", unit: asCount, expr: orNone(`max by (reason) (evenkeel_vm_immovable_info{vm=~"$uuid"}) or label_replace(max by (problem) (evenkeel_vm_settings_problem_info{vm=~"$uuid"}), "reason", "settings: $1", "problem", "(.*)")`, "reason", "nothing")}),
+		list("What forbids moving it", "What in its definition ties it to its host, and what of its settings evenkeel cannot use.", []string{"Value"},
+			column{name: "reasons", unit: asCount, expr: orNone(`max by (reason) (evenkeel_vm_immovable_info{vm=~"$uuid"} or label_replace(evenkeel_vm_settings_problem_info{vm=~"$uuid"}, "reason", "settings: $1", "problem", "(.*)"))`, "reason", "nothing")}),
 		number("Guest agent", "Whether the agent in the guest answers. Without it nobody knows whether the guest itself is well, and it cannot be asked to shut down.", asCount,
 			query{`min(evenkeel_vm_guest_agent_up{vm=~"$uuid"}) or on () vector(-1)`, ""}).
 			Mappings(means(meaning{"1", "answers", good}, meaning{"0", "silent", bad}, meaning{"-1", "has none", quiet})).Span(3),
