@@ -46,16 +46,16 @@ func actionsPage() *page {
 			column{name: "last time", unit: asCount, expr: orNone(own("evenkeel_schedule_last_success", "schedule")+` or `+own("evenkeel_schedule_open", "schedule")+` * 0 - 1`, "schedule", "none"), mappings: means(meaning{"-1", "not yet", quiet}, meaning{"1", "done", good}, meaning{"0", "failed or missed", worst})}),
 	)
 	p.heading("Promises, and the trust that is earned by keeping them")
-	p.line(8,
+	p.line(12,
 		graph("Score: model and measured", "What the planner's model says the score is, and what is measured. The nearer, the more its promises are worth.", inPoints,
 			query{own("evenkeel_cluster_score", ""), "measured"}, query{own("evenkeel_cluster_score_planned", "", `when="before"`), "by the model"}).Max(100),
 		bars("Promises kept and not", "Actions of which it is known what came of them, by planner: whether the hosts were afterwards as was promised. Many that were not are a load that changes faster than it is measured.", asCount,
 			query{orNone(`sum by (policy, kept) (`+own("evenkeel_effects", "policy, from, to, detectors, kept")+`)`, "policy", "none yet"), "{{policy}}, kept: {{kept}}"}),
 		bars("How far off, by pair of hosts", "The ten pairs of hosts whose use differed most from what was promised, in the mean of all moves between them, as a share of a host. Above 20 % the numbers of one of the two are doubtful.", asRatio,
 			query{orNone(`topk(10, `+own("evenkeel_effect_utilisation_error_ratio", "policy, from, to")+`)`, "from", "none yet"), "{{from}} to {{to}}, {{policy}}"}).Thresholds(limits(good, step{0.1, fair}, step{0.2, bad})),
-		fact("Autonomy by kind", "The level that a kind of action has earned, where the configuration has it earn one: manual asks for each, partial for what is not certain, full for none. A level that falls lost trust: a promise was not kept, or an action failed.", asCount,
-			query{orNone(own("evenkeel_earned_level", "policy"), "policy", "none is to be earned"), "{{policy}}"}).
-			Mappings(means(meaning{"0", "-", quiet}, meaning{"1", "manual", plain}, meaning{"2", "partial", fair}, meaning{"3", "full", good})),
+		timeline("Autonomy by kind", "A row for each kind of action with the level that is in force: manual asks for each, partial for what is not certain, full for none. Where it is to be earned, a level that falls lost trust: a promise was not kept, or an action failed. Hosts and VMs may be held lower.", asCount,
+			query{own("evenkeel_automation_level", "policy"), "{{policy}}"}).
+			Mappings(means(meaning{"0", "off", quiet}, meaning{"1", "manual", plain}, meaning{"2", "partial", fair}, meaning{"3", "full", good})),
 	)
 	p.heading("Runbooks")
 	p.line(7,
