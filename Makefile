@@ -16,7 +16,7 @@ PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
 
-.PHONY: help build deb demo test check lint unit race laws deb-test e2e lab bench fuzz clean
+.PHONY: help build generate deb demo test check lint unit race laws deb-test e2e lab bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
@@ -24,6 +24,9 @@ help: ## this list
 build: ## both programs, bin/evenkeel and bin/evenkeel-exporter
 	@$(call with,build) && $(GO) build $(PROGRAM) -o bin/evenkeel ./cmd/evenkeel && \
 	  $(GO) build $(PROGRAM) -o bin/evenkeel-exporter ./cmd/evenkeel-exporter
+
+generate: ## the dashboards' files, from what dashboards/ says
+	@$(call with,build) && $(GO) test ./dashboards -run Current -count=1 -update
 
 deb: build ## Debian package of the exporter, bin/evenkeel-exporter_VERSION_amd64.deb
 	@$(call with,build) && exporter/debian/build $(VERSION)

@@ -62,6 +62,9 @@ func TestAKindEarnsItsAutonomyAndLosesItAtOnce(t *testing.T) {
 		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "evenkeel_earned_level"); err != nil {
 			t.Error(err)
 		}
+		if earned, set := a.levelOf("quarantine"), a.levelOf("start"); earned != cluster.LevelFull || set != a.Level() {
+			t.Errorf("in force are %s for what earned it and %s for what did not have to", earned, set)
+		}
 		stop()
 		a, _, _ = running(t, s, cluster.LevelManual) // what was earned outlives a restart
 		a.SetPolicy(earning())

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -39,6 +40,13 @@ func (p Policy) inForce(now time.Time) Policy {
 		p.Earned = slices.Compact(p.Earned)
 	}
 	return p
+}
+
+// levelOf is the level of a kind of action now, as far as no host or VM holds it lower.
+func (a *Actuator) levelOf(kind string) cluster.Level {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return gate.EffectiveLevel(gate.Question{Policy: a.policy.inForce(time.Now()).Gate, Rec: cluster.Recommendation{Policy: kind}, Earned: a.earnedLevel(kind)})
 }
 
 // Level is the cluster's automation level now, as far as it is not to be earned.

@@ -73,6 +73,7 @@ type caseCollector struct {
 	promises *prometheus.Desc
 	off      *prometheus.Desc
 	earned   *prometheus.Desc
+	level    *prometheus.Desc
 	progress *prometheus.Desc
 }
 
@@ -86,6 +87,7 @@ func newCaseCollector(a *Actuator) *caseCollector {
 		off: prometheus.NewDesc("evenkeel_effect_utilisation_error_ratio", "Mean of the largest difference between the promised and the seen utilisation of the two hosts, by planner and pair of hosts, as a ratio of a host.",
 			[]string{"policy", "from", "to"}, nil),
 		earned:   prometheus.NewDesc("evenkeel_earned_level", "Automation level that a kind of action has earned (1 manual, 2 partial, 3 full), where it is to be earned.", []string{"policy"}, nil),
+		level:    prometheus.NewDesc("evenkeel_automation_level", "Automation level in force now for a kind of action, by configuration, schedules and what was earned (0 off, 1 manual, 2 partial, 3 full). Single hosts and VMs may be held lower.", []string{"policy"}, nil),
 		progress: prometheus.NewDesc("evenkeel_action_progress_ratio", "Share of the memory that a migration under way has copied, 0 to 1.", []string{"vm", "name", "from", "to"}, nil)}
 }
 
@@ -95,6 +97,7 @@ func (c *caseCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.promises
 	ch <- c.off
 	ch <- c.earned
+	ch <- c.level
 	ch <- c.progress
 }
 
@@ -108,6 +111,9 @@ func (c *caseCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range c.actuator.Standings() {
 		ch <- prometheus.MustNewConstMetric(c.earned, prometheus.GaugeValue, float64(s.Level), s.Policy)
+	}
+	for _, kind := range cluster.Policies() {
+		ch <- prometheus.MustNewConstMetric(c.level, prometheus.GaugeValue, float64(c.actuator.levelOf(kind)), kind)
 	}
 	for _, one := range c.actuator.List(underWay) {
 		a := one.Recommendation.Action

@@ -235,7 +235,7 @@ func demoConfig(hosts, exporters []string) string {
 	var b strings.Builder
 	b.WriteString(demoPolicy + "hosts:\n")
 	for i, name := range hosts {
-		fmt.Fprintf(&b, "  - {name: %s, uri: \"simulated://%s\", exporter: %q}\n", name, name, exporters[i])
+		fmt.Fprintf(&b, "  - {name: %s, uri: \"simulated://%s\", exporter: %q, idle_watts: 110, peak_watts: 380}\n", name, name, exporters[i])
 	}
 	fmt.Fprintf(&b, "machines:\n  - {name: %s, node_exporter: %q}\n", demoMachineName, exporters[len(hosts)])
 	return b.String()
@@ -249,6 +249,7 @@ scrape: {interval: 2s, timeout: 2s, retention: 2h}
 analysis: {interval: 4s, window: 10s, max_data_age: 6s, recommendation_lifetime: 30s, horizon: 1m}
 stability: {hold_rounds: 2, cool_down: 15s, cool_down_max: 1m, max_moves_per_day: 0}
 migration: {tls: "off", bandwidth: 4GiB, timeout: 1m}
+power: {price_per_kwh: 0.28, currency: EUR, carbon_per_kwh: 380}
 rules:
   - {name: db-pair-apart, kind: vm-vm-anti-affinity, strength: must, vms: [db1, db2]}
 `

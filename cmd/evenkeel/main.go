@@ -28,7 +28,7 @@ func newRoot() *cobra.Command {
 	for group, commands := range map[string][]*cobra.Command{
 		"run":  {command.Exporter(version), newServer(), newDemo()},
 		"ask":  {newStatus(), newHosts(), newFailures(), newDisarm(), newArm(), newRecommendations(), newApprove(), newReject(), newSnooze(), newGates(), newPause(), newResume(), newMaintenance(), newStandby(), newSchedules(), newPowerStatus(), newMigrate(), newPowerOfVM(), newHistory(), newCaptures(), newRuns(), newRunbook(), newEffects(), newWhere(), newImpact(), newDrill(), newExplain(), newPlace(), newRightsizing(), newTargets(), newReload()},
-		"file": {newPlan(), newSnapshot(), newSimulate(), newCheckConfig()},
+		"file": {newPlan(), newSnapshot(), newSimulate(), newCheckConfig(), newDashboards()},
 		"hand": {newFence()},
 	} {
 		for _, c := range commands {

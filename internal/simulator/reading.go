@@ -29,6 +29,7 @@ func (r Reader) Read(context.Context) (stat.Host, error) {
 	return r.live.cluster.reading(r.host)
 }
 
+// reading is what the host says. The others leave their stamps and answer all the time while they are up.
 func (c *Cluster) reading(name string) (stat.Host, error) {
 	at := c.hostAt(name)
 	if at < 0 || c.hosts[at].state == cluster.HostDown || c.hosts[at].state == cluster.HostStandby {
@@ -56,6 +57,13 @@ func (c *Cluster) reading(name string) (stat.Host, error) {
 	}
 	for _, s := range h.Storage {
 		r.Pools = append(r.Pools, stat.Pool{Name: s, Type: "netfs", Path: "/" + s, Source: "simulated:/" + s, Shared: true, State: "running"})
+	}
+	r.Heartbeat, r.Neighbours = &stat.Heartbeat{AgeSeconds: cluster.Known(0)}, &stat.Neighbours{}
+	for i, other := range c.hosts {
+		if i != at && other.state != cluster.HostDown && other.state != cluster.HostStandby {
+			r.Heartbeat.Peers = append(r.Heartbeat.Peers, stat.Peer{Host: other.name})
+			r.Neighbours.Peers = append(r.Neighbours.Peers, stat.Neighbour{Host: other.name})
+		}
 	}
 	for _, v := range c.vms {
 		if v.at == at || v.moving != nil && v.moving.to == at {
