@@ -49,7 +49,7 @@ func (c Config) checkAlerting(p *problems) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.ExternalLabels)) {
-		p.add(!model.LabelName(name).IsValidLegacy() || c.ExternalLabels[name] == "", "external_labels."+name, "is no label; write for example site: north")
+		p.add(!model.LegacyValidation.IsValidLabelName(name) || c.ExternalLabels[name] == "", "external_labels."+name, "is no label; write for example site: north")
 	}
 }
 
