@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -183,6 +182,7 @@ func (s *server) build(c config.Config) error {
 			Dir: filepath.Join(s.flags.storage, "tsdb"), Retention: time.Duration(c.Scrape.Retention),
 			ScrapeInterval: time.Duration(c.Scrape.Interval), ScrapeTimeout: time.Duration(c.Scrape.Timeout),
 			Scheme: c.Scrape.Scheme, HTTPClient: c.Scrape.HTTP.HTTPClientConfig, Logger: s.log.With("room", "engine"), Registerer: s.registry,
+			Own: engine.Own{Job: serverJob, Instance: s.flags.web.Listen[0], Handler: s.metricsPage()},
 		})
 		if err != nil {
 			return err
@@ -282,12 +282,9 @@ func (s *server) apply(c config.Config) error {
 		if err := s.engine.SetAlerting(asked); err != nil {
 			return fmt.Errorf("set rules and Alertmanagers: %w", err)
 		}
-		if err := s.engine.SetTargets(targets(c, s.selfTarget(c))); err != nil {
+		if err := s.engine.SetTargets(targets(c, "")); err != nil {
 			return fmt.Errorf("set scrape targets: %w", err)
 		}
-	}
-	if s.engine != nil && s.selfTarget(c) == "" {
-		s.log.Warn("the embedded Prometheus cannot scrape this server, which has TLS or a password: maintenance will not be seen, nor whether others move VMs")
 	}
 	kept := map[string]bool{}
 	for _, h := range c.Hosts {
@@ -352,20 +349,9 @@ func (s *server) reload() error {
 	return err
 }
 
-// selfTarget is the server's own address for its Prometheus to scrape, or "" where it would have
-// to pass TLS or a password of its own.
-func (s *server) selfTarget(c config.Config) string {
-	if s.flags.web.Config != "" || c.Scrape.Scheme != "http" {
-		return ""
-	}
-	host, port, err := net.SplitHostPort(s.flags.web.Listen[0])
-	if err != nil {
-		return ""
-	}
-	if host == "" || net.ParseIP(host).IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
+// metricsPage is what the server tells of itself.
+func (s *server) metricsPage() http.Handler {
+	return promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: command.MaxScrapes})
 }
 
 func (s *server) handler() (http.Handler, error) {
@@ -377,7 +363,7 @@ func (s *server) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api)
 	mux.Handle("/-/", s.api)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: command.MaxScrapes}))
+	mux.Handle("GET /metrics", s.metricsPage())
 	if s.slack != nil {
 		mux.Handle("/slack/interactivity", s.slack.Handler())
 	}

@@ -26,8 +26,11 @@ import (
 	"github.com/evenkeel/evenkeel/internal/engine"
 )
 
-// exporterJob is the job of the exporters in the embedded Prometheus.
-const exporterJob = "evenkeel-exporter"
+// The jobs of exporters and servers.
+const (
+	exporterJob = "evenkeel-exporter"
+	serverJob   = "evenkeel-server"
+)
 
 // queryTimeout bounds the queries of one snapshot together.
 const queryTimeout = 30 * time.Second
@@ -202,7 +205,7 @@ func driverOptions(c config.Config) hypervisor.Options {
 	}
 }
 
-// targets are what the embedded Prometheus scrapes: each exporter once, and the server itself.
+// targets are what is scraped: each exporter once, machines, and the server at its address where one is given; the embedded Prometheus needs none.
 func targets(c config.Config, self string) []engine.Target {
 	var list []engine.Target
 	seen := map[string]bool{"": true}
@@ -218,7 +221,7 @@ func targets(c config.Config, self string) []engine.Target {
 		}
 	}
 	if self != "" {
-		list = append(list, engine.Target{Job: "evenkeel-server", Address: self})
+		list = append(list, engine.Target{Job: serverJob, Address: self})
 	}
 	return list
 }
@@ -232,10 +235,7 @@ func discovered(c config.Config, scheme, self string) []api.TargetGroup {
 		if t.Address == self {
 			labels["__scheme__"] = scheme // and it says its cluster itself
 		} else {
-			labels["evenkeel_cluster"] = c.Cluster
-		}
-		if t.Job == exporterJob {
-			labels["__scheme__"] = c.Scrape.Scheme
+			labels["evenkeel_cluster"], labels["__scheme__"] = c.Cluster, c.Scrape.Scheme
 		}
 		groups = append(groups, api.TargetGroup{Targets: []string{t.Address}, Labels: labels})
 	}

@@ -234,3 +234,24 @@ func TestAlertingAfterTheEnd(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What the process tells of itself needs no socket, so that TLS and passwords of the targets are nothing to it, and is stored however much it is.
+func TestItsOwnMetricsAreScrapedWithoutASocket(t *testing.T) {
+	t.Parallel()
+	page := &strings.Builder{}
+	for i := range maxTargetSamples + 1 {
+		fmt.Fprintf(page, "many{i=\"%d\"} 1\n", i)
+	}
+	e := openEngine(t, Options{Scheme: "https", ScrapeInterval: time.Second, Own: Own{Job: "server", Instance: "here", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, page.String())
+	})}})
+	if err := e.SetTargets(nil); err != nil {
+		t.Fatal(err)
+	}
+	stop := start(t, e)
+	eventually(t, client(t, e), `count by (job, instance) (many)`, fmt.Sprintf(`{instance="here", job="server"} %d`, maxTargetSamples+1))
+	stop()
+	if _, err := e.hallway.dial(t.Context(), "tcp", ownAddress); !errors.Is(err, ErrClosed) {
+		t.Errorf("afterwards it is dialled: %v", err)
+	}
+}

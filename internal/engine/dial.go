@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
-
-	promconfig "github.com/prometheus/common/config"
 )
 
 // maxWireBytes is how much a target may send on the wire in answer to one
@@ -14,16 +12,6 @@ import (
 const maxWireBytes = 2 * maxBodyBytes
 
 var errTooManyBytes = errors.New("target sends without end: connection closed")
-
-// clientOptions are the options of every scrape client. HTTP/2 would gain
-// nothing, since a target is scraped by one request at a time, and its flow
-// control writes would look to meteredConn like new requests.
-func clientOptions() []promconfig.HTTPClientOption {
-	return []promconfig.HTTPClientOption{
-		promconfig.WithDialContextFunc(dialMetered),
-		promconfig.WithHTTP2Disabled(),
-	}
-}
 
 // dialMetered dials a target. Prometheus fails a scrape whose body is too
 // large, but then reads on, to reuse the connection, until the scrape times

@@ -40,6 +40,7 @@ type Engine struct {
 	store    *store
 	scraper  *scrape.Manager
 	alerting *alerting
+	hallway  *hallway
 	door     *frontDoor
 	opened   time.Time
 
@@ -71,6 +72,7 @@ func Open(o Options) (*Engine, error) {
 		opened:   time.Now(),
 		groups:   make(chan map[string][]*targetgroup.Group, 1),
 		jobs:     map[string]*config.ScrapeConfig{},
+		hallway:  newHallway(),
 	}
 	e.store, err = openStore(o, e.registry)
 	if err != nil {
@@ -86,7 +88,7 @@ func Open(o Options) (*Engine, error) {
 // handed to the caller's Registerer last and as one collector: two engines with
 // one Registerer are then an error instead of a panic inside Prometheus.
 func (e *Engine) assemble() error {
-	scraper, err := scrape.NewManager(scrapeOptions(), e.logger.With("component", "scrape"), nil, nil, e.store.guard, e.registry)
+	scraper, err := scrape.NewManager(scrapeOptions(e.hallway), e.logger.With("component", "scrape"), nil, nil, e.store.guard, e.registry)
 	if err != nil {
 		return fmt.Errorf("create scrape manager: %w", err)
 	}
@@ -154,9 +156,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	})
 	e.alerting.run(&loops)
+	if e.opts.Own.Job != "" {
+		loops.Go(func() { _ = e.hallway.serve(e.opts.Own.Handler) }) // it ends when the hallway is closed
+	}
 	<-ctx.Done()
 	e.stopScraping()
-	err := e.alerting.stop()
+	err := errors.Join(e.alerting.stop(), e.hallway.Close())
 	unwatch()
 	loops.Wait()
 	return errors.Join(err, e.close())

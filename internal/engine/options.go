@@ -46,6 +46,9 @@ type Options struct {
 	// used, see dialMetered.
 	HTTPClient promconfig.HTTPClientConfig
 
+	// Own is what the process tells of itself, beside the targets.
+	Own Own
+
 	// QueryTimeout bounds every request to the API, waiting included, by
 	// default DefaultQueryTimeout.
 	QueryTimeout time.Duration
@@ -126,7 +129,7 @@ func (o *Options) completeClient() error {
 	if err := o.HTTPClient.Validate(); err != nil {
 		return fmt.Errorf("http client for scraping: %w", err)
 	}
-	if _, err := promconfig.NewClientFromConfig(o.HTTPClient, "engine", clientOptions()...); err != nil {
+	if _, err := promconfig.NewClientFromConfig(o.HTTPClient, "engine", newHallway().clientOptions()...); err != nil {
 		return fmt.Errorf("http client for scraping: %w", err)
 	}
 	return nil

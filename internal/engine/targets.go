@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
@@ -90,6 +91,9 @@ func (t Target) group() *targetgroup.Group {
 // DNS can delay it by seconds.
 func (e *Engine) SetTargets(ts []Target) error {
 	groups := map[string][]*targetgroup.Group{}
+	if own := e.opts.Own; own.Job != "" {
+		ts = append(slices.Clone(ts), Target{Job: own.Job, Address: ownAddress, Labels: map[string]string{model.InstanceLabel: own.Instance}})
+	}
 	for _, t := range ts {
 		if err := t.check(); err != nil {
 			return fmt.Errorf("target %q of job %q: %w", t.Address, t.Job, err)
@@ -173,13 +177,17 @@ func (e *Engine) scrapeConfig(job string) *config.ScrapeConfig {
 	// Simple exporters send no Content-Type; Prometheus 3 refuses them unless
 	// told which format to assume.
 	c.ScrapeFallbackProtocol = config.PrometheusText0_0_4
+	if job == e.opts.Own.Job {
+		c.Scheme, c.HTTPClientConfig = "http", promconfig.DefaultHTTPClientConfig
+		c.BodySizeLimit, c.SampleLimit = 0, 0
+	}
 	return &c
 }
 
-func scrapeOptions() *scrape.Options {
+func scrapeOptions(h *hallway) *scrape.Options {
 	return &scrape.Options{
 		DiscoveryReloadInterval:  model.Duration(reloadInterval),
 		DiscoveryReloadOnStartup: true,
-		HTTPClientOptions:        clientOptions(),
+		HTTPClientOptions:        h.clientOptions(),
 	}
 }
