@@ -129,10 +129,11 @@ func bars(title, says, unit string, queries ...query) *bargauge.PanelBuilder {
 		ValueMode(common.BarGaugeValueModeText).ShowUnfilled(true).Min(0).Thresholds(limits(plain))
 }
 
-// history shows a row of cells for each series, coloured by value: a map of what was when.
+// history shows a row of cells for each series, coloured by value: a map of what was when. Grafana refuses to draw more cells than every
+// other pixel of a narrow panel holds.
 func history(title, says, unit string, queries ...query) *statushistory.PanelBuilder {
 	return over(titled(statushistory.NewPanelBuilder(), title, says, unit), queries).
-		Tooltip(single()).ShowValue(common.VisibilityModeNever).RowHeight(0.95).ColWidth(1).FillOpacity(80).LineWidth(0).MaxDataPoints(120).Min(0).
+		Tooltip(single()).ShowValue(common.VisibilityModeNever).RowHeight(0.95).ColWidth(1).FillOpacity(80).LineWidth(0).MaxDataPoints(80).Min(0).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).
 		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(false).DisplayMode(common.LegendDisplayModeHidden).Placement(common.LegendPlacementBottom))
 }

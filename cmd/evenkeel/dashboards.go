@@ -147,7 +147,11 @@ func annotate(cmd *cobra.Command, ask clientFlags, grafana *dashboards.Grafana, 
 		return fmt.Errorf("ask the server what was done: %w", err)
 	}
 	now := time.Now()
-	written, err := grafana.Annotate(cmd.Context(), cases, now.Add(-back), now)
+	since := now.Add(-back)
+	if len(cases) == maxAnnotated && cases[maxAnnotated-1].Updated.After(since) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "the server tells the newest %d cases, back to %s; what was done before is not written: run this more often\n", maxAnnotated, clock(cases[maxAnnotated-1].Updated))
+	}
+	written, err := grafana.Annotate(cmd.Context(), cases, since, now)
 	if err != nil {
 		return err
 	}
