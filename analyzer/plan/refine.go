@@ -180,7 +180,7 @@ func (b *balancing) swap(v, u int) {
 // holds tells whether the host stays within the limits with so much more on it.
 func (b *balancing) holds(h int, cpu float64, size int64) bool {
 	p, host, l := b.w.place, &b.w.snap.Hosts[h], b.w.policy.Limits
-	return p.CPU(h)+cpu <= host.CPUCores*l.MaxCPUUtilisation && float64(p.Promised(h)+size) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation
+	return p.CPU(h)+cpu <= l.CPU(host) && float64(p.Promised(h)+size) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation
 }
 
 func sortedKeys(m map[int]int) []int { return slices.Sorted(maps.Keys(m)) }

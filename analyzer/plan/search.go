@@ -150,7 +150,7 @@ func (s *search) relief(v int) float64 {
 func (s *search) burden(v, h int) (cost float64, ok bool) {
 	p := s.w.place
 	host := &s.w.snap.Hosts[h]
-	if h == p.At(v) || p.CPU(h)+s.cpu[v] > host.CPUCores*s.limits.MaxCPUUtilisation ||
+	if h == p.At(v) || p.CPU(h)+s.cpu[v] > s.limits.CPU(host) ||
 		float64(p.Promised(h)+s.size[v]) > float64(host.MemoryBytes)*s.limits.MaxMemoryUtilisation {
 		return 0, false
 	}

@@ -194,7 +194,7 @@ func (w *work) needs(i int, vms []int) []int {
 		limits = limits.Mandatory()
 	}
 	for j := range w.steps[:i] {
-		if cpu <= host.CPUCores*limits.MaxCPUUtilisation && float64(promised) <= float64(host.MemoryBytes)*limits.MaxMemoryUtilisation {
+		if cpu <= limits.CPU(host) && float64(promised) <= float64(host.MemoryBytes)*limits.MaxMemoryUtilisation {
 			break
 		}
 		if u := vms[j]; w.steps[j].From == s.To {

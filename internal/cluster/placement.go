@@ -25,6 +25,13 @@ func (l Limits) Mandatory() Limits {
 	return l
 }
 
+// rounding is how much more than allowed a host may carry, in cores: the same demands added in another order, as they are after a move on paper, give
+// another sum, and what is legal must not hang on that.
+const rounding = 1e-10
+
+// CPU is how much may be wanted on the host, in cores.
+func (l Limits) CPU(h *Host) float64 { return h.CPUCores*l.MaxCPUUtilisation + rounding }
+
 // Load is what one host carries in a placement.
 type Load struct {
 	Host string `json:"host"`
@@ -251,7 +258,7 @@ func (p *Placement) Fits(v, h int, l Limits) bool {
 // Room tells whether the host has room for the VM's demand and configured size.
 func (p *Placement) Room(v, h int, l Limits) bool {
 	vm, host := &p.snap.VMs[v], &p.snap.Hosts[h]
-	return p.cpu[h]+vm.Cores() <= host.CPUCores*l.MaxCPUUtilisation &&
+	return p.cpu[h]+vm.Cores() <= l.CPU(host) &&
 		float64(p.promised[h]+vm.MemoryBytes) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation
 }
 
@@ -268,8 +275,8 @@ func (p *Placement) VMClass(v int) int { return p.reach.vmClass[v] }
 func (p *Placement) HostClass(h int) int { return p.reach.hostClass[h] }
 
 func (p *Placement) overfull(v, h int, l Limits) (constraint, why string) {
-	vm, host := p.snap.VMs[v], p.snap.Hosts[h]
-	if want, have := p.cpu[h]+vm.Cores(), host.CPUCores*l.MaxCPUUtilisation; want > have {
+	vm, host := &p.snap.VMs[v], &p.snap.Hosts[h]
+	if want, have := p.cpu[h]+vm.Cores(), l.CPU(host); want > have {
 		return "CPU", fmt.Sprintf("%s would need %.2f cores of CPU and may use %.2f of %g", host.ID, want, have, host.CPUCores)
 	}
 	if want, have := float64(p.promised[h]+vm.MemoryBytes), float64(host.MemoryBytes)*l.MaxMemoryUtilisation; want > have {

@@ -27,7 +27,7 @@ func faults() []fault {
 	return []fault{
 		// Capacity, reachability and rules hold after every step.
 		{"memory is not looked at", "internal/cluster/placement.go", "float64(p.promised[h]+vm.MemoryBytes) <= float64(host.MemoryBytes)*l.MaxMemoryUtilisation", "true", "./analyzer/plan", "TestLawEveryIntermediateStateIsLegal"},
-		{"CPU is not looked at", "internal/cluster/placement.go", "return p.cpu[h]+vm.Cores() <= host.CPUCores*l.MaxCPUUtilisation &&", "return true &&", "./analyzer/plan", "TestLawEveryIntermediateStateIsLegal"},
+		{"CPU is not looked at", "internal/cluster/placement.go", "return p.cpu[h]+vm.Cores() <= l.CPU(host) &&", "return true &&", "./analyzer/plan", "TestLawEveryIntermediateStateIsLegal"},
 		{"storage is not looked at", "internal/cluster/reach.go", "!slices.Contains(h.Storage, s)", "false", "./analyzer/plan", "TestLawEveryIntermediateStateIsLegal"},
 		{"networks are not looked at", "internal/cluster/reach.go", "!slices.Contains(h.Networks, n)", "false", "./analyzer/plan", "TestLawEveryIntermediateStateIsLegal"},
 		{"the CPU group is not looked at", "internal/cluster/reach.go", `v.CPUCompat != "" && v.CPUCompat != h.CPUCompat`, "false", "./analyzer/plan", "TestLawEveryIntermediateStateIsLegal"},
