@@ -86,7 +86,7 @@ func rulesTell(t *testing.T, prometheus string) {
 		for _, g := range decode[rules](t, body).Data.Groups {
 			for _, r := range g.Rules {
 				seen++
-				if r.Health != "ok" {
+				if r.Health != "ok" && r.Health != "unknown" { // those that look back far are evaluated every other minute alone
 					return fmt.Errorf("%s is %s", r.Name, r.Health)
 				}
 				for _, a := range r.Alerts {
