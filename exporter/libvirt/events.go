@@ -61,38 +61,41 @@ func (r *Reader) listen(c *libvirt.Connect) (closing func()) {
 }
 
 func (l *listener) lifecycle(d *libvirt.Domain, e *libvirt.DomainEventLifecycle) {
-	name, arrived := "", false
-	switch e.Event {
+	l.event(d, func(m *memory) { m.happened(e.Event, e.Detail) })
+	l.relist()
+}
+
+// happened counts what happened to the domain.
+func (m *memory) happened(event libvirt.DomainEventType, detail int) {
+	name := ""
+	switch event {
 	case libvirt.DOMAIN_EVENT_STARTED:
-		if e.Detail != int(libvirt.DOMAIN_EVENT_STARTED_MIGRATED) { // it has not arrived yet
+		if m.incoming = detail == int(libvirt.DOMAIN_EVENT_STARTED_MIGRATED); !m.incoming { // it has not arrived yet
 			name = "started"
 		}
 	case libvirt.DOMAIN_EVENT_SUSPENDED, libvirt.DOMAIN_EVENT_PMSUSPENDED:
 		name = "suspended"
 	case libvirt.DOMAIN_EVENT_RESUMED:
 		name = "resumed"
-		if arrived = e.Detail == int(libvirt.DOMAIN_EVENT_RESUMED_MIGRATED); arrived {
-			name = "migrated-in"
+		// The source of a migration that failed in its last moment says the same of the VM that stays.
+		if detail == int(libvirt.DOMAIN_EVENT_RESUMED_MIGRATED) && (m.incoming || !m.home) {
+			name, m.arrived, m.incoming = "migrated-in", true, false
 		}
 	case libvirt.DOMAIN_EVENT_STOPPED:
-		name = "stopped"
-		if e.Detail == int(libvirt.DOMAIN_EVENT_STOPPED_CRASHED) {
+		name, m.incoming = "stopped", false
+		if detail == int(libvirt.DOMAIN_EVENT_STOPPED_CRASHED) {
 			name = "crashed"
 		}
 	case libvirt.DOMAIN_EVENT_CRASHED:
 		name = "crashed"
-		if e.Detail == int(libvirt.DOMAIN_EVENT_CRASHED_PANICKED) {
+		if detail == int(libvirt.DOMAIN_EVENT_CRASHED_PANICKED) {
 			name = "panicked"
 		}
 	}
-	l.event(d, func(m *memory) {
-		if name != "" {
-			m.events[slices.Index(stat.EventNames(), name)]++
-		}
-		m.arrived = m.arrived || arrived
-		m.changes++
-	})
-	l.relist()
+	if name != "" {
+		m.events[slices.Index(stat.EventNames(), name)]++
+	}
+	m.changes++
 }
 
 // relist has the lists of domains read again: one was defined, undefined, started or stopped.

@@ -108,7 +108,8 @@ type memory struct {
 	jobAt     time.Time
 	blockJobs []stat.BlockJob
 	arrival   *stat.Migration
-	arrived   bool
+	// incoming tells that the domain is here as the target of a migration, arrived that it began to run here by one.
+	incoming, arrived bool
 
 	dirty   *stat.DirtyRate
 	dirtyAt time.Time

@@ -70,6 +70,7 @@ func faults() []fault {
 		{"emptying earns nothing", "analyzer/consolidate/empty.go", "if saved*w.life(i) < cost {", "if false {", "./analyzer/consolidate", "TestWhatEndsSoonIsWaitedFor"},
 		{"consolidation has no budget", "analyzer/consolidate/empty.go", "|| len(w.moves)+freed.Moves > w.p.MaxMoves", "", "./analyzer/consolidate", "TestLawTheBudgetIsKept"},
 		{"moves on paper are not taken back", "analyzer/consolidate/consolidate.go", "	w.forget(0)\n", "", "./analyzer/consolidate", "TestLawRulesHoldAfterEveryStep"},
+		{"a VM that stays has arrived", "exporter/libvirt/events.go", "&& (m.incoming || !m.home) {", "{", "./exporter/libvirt", "TestWhoHasArrived"},
 		// The embedded Prometheus.
 		{"rules fill the disk", "internal/engine/guard.go", "		return refusingOlder{app, *err}\n", "		return app\n", "./internal/engine", "TestRulesStoreNothingOnAFullDisk"},
 		{"a bad rule file takes the others away", "internal/engine/alerting.go", "	if err := CheckRules(a.Rules); err != nil {\n		return err", "	if err := CheckRules(a.Rules); err != nil {\n		e.alerting.files.set(nil)\n		_ = e.alerting.rules.Update(time.Second, nil, labels.EmptyLabels(), \"\", nil)\n		return err", "./internal/engine", "TestRulesAreEvaluatedAndAlertsSent"},
