@@ -39,8 +39,8 @@ func (s *Source) machines(ctx context.Context, snap *cluster.Snapshot) error {
 	if err := f.wait(); err != nil {
 		return err
 	}
-	scraped, last := by(up, "instance"), by(seen, "instance")
 	find := func(v model.Vector) map[string]float64 { return by(v, "instance") }
+	scraped, last := find(up), find(seen)
 	n, u, all, t := find(cores), find(used), find(memory), find(taken)
 	cpu, mem, io := find(pressures[0]), find(pressures[1]), find(pressures[2])
 	number := func(m map[string]float64, instance string) cluster.Number {

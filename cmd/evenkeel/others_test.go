@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -55,7 +54,7 @@ var nodeExporter = other{name: "node_exporter", answers: "/metrics", program: "/
 // startOther runs the server and returns its address.
 func startOther(t *testing.T, o other) string {
 	t.Helper()
-	address, dir := unused(t), t.TempDir()
+	address, dir := freePort(t), t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +71,7 @@ func startOther(t *testing.T, o other) string {
 			t.Logf("log of %s:\n%s", o.name, text[max(0, len(text)-3000):])
 		}
 	})
-	sooner(t, 30*time.Second, o.name+" to answer", func() error {
+	await(t, o.name+" to answer", func() error {
 		resp, err := http.Get("http://" + address + o.answers)
 		if err != nil {
 			return err
@@ -86,23 +85,9 @@ func startOther(t *testing.T, o other) string {
 	return address
 }
 
-func sooner(t *testing.T, within time.Duration, what string, f func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for err := f(); err != nil; err = f() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waiting for %s: %v", what, err)
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-}
-
 // Debian's Prometheus and VictoriaMetrics hold what the embedded Prometheus wrote to them, and carry every query of the analyzer: the cluster that is
 // read out of them is the same.
 func TestOthersCarryTheAnalyzer(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it watches a cluster for half a minute")
-	}
 	live, hosts, err := demoCluster(60)
 	if err != nil {
 		t.Fatal(err)
@@ -113,12 +98,12 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, addresses := demoConfig(hosts, exporters.addresses()), map[string]string{}
-	text += fmt.Sprintf("  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\nexternal_labels: {site: north}\nremote_write:\n", startOther(t, nodeExporter), unused(t))
+	text += fmt.Sprintf("  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\nexternal_labels: {site: north}\nremote_write:\n", startOther(t, nodeExporter), freePort(t))
 	for _, o := range others {
 		addresses[o.name] = startOther(t, o)
 		text += fmt.Sprintf("  - {url: \"http://%s%s\"}\n", addresses[o.name], o.writes)
 	}
-	dir, listen := t.TempDir(), unused(t)
+	dir, listen := t.TempDir(), freePort(t)
 	path := filepath.Join(dir, "evenkeel.yml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -151,7 +136,7 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sooner(t, 60*time.Second, "the whole cluster", func() error {
+		await(t, "the whole cluster", func() error {
 			seen, err := source.Snapshot(t.Context(), time.Now().Add(-2*time.Second))
 			return errors.Join(err, seesAll(seen))
 		})
@@ -163,7 +148,7 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 				t.Fatal(err)
 			}
 			// What a slow machine has not sent yet, or an instant at which one sample more was seen by one, is the same a moment later.
-			sooner(t, 40*time.Second, "the same cluster", func() error {
+			await(t, "the same cluster", func() error {
 				at := time.Now().Add(-8 * time.Second).Truncate(time.Second)
 				want, err := embedded.Snapshot(t.Context(), at)
 				if err != nil {
@@ -238,17 +223,6 @@ func same(t *testing.T, what string, source, embedded *promql.Source, off float6
 	if err := alike(want, got, off); err != nil {
 		t.Errorf("%s: %v", what, err)
 	}
-}
-
-// unused returns an address that nobody listens on just now.
-func unused(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // alike says what differs, but for numbers that are off by no more than a share of them.
