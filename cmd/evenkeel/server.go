@@ -379,6 +379,7 @@ func (s *server) run(ctx context.Context) error {
 	defer s.kept.Close()    //nolint:errcheck // so is every definition
 	defer s.driver.Close()
 	h := s.handler()
+	s.log.Info("the console is for browsers", "addresses", s.flags.web.Listen)
 	var g run.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

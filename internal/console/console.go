@@ -120,6 +120,10 @@ func guarded(h http.Handler) http.Handler {
 // kept lets browsers keep assets, but ask whether they are still the same: their names do not change with their content.
 func kept(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "" { // they are not listed
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Cache-Control", "private, max-age=300")
 		h.ServeHTTP(w, r)
 	})

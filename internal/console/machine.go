@@ -101,7 +101,7 @@ func (v *subject) tell(r *http.Request, p person, key string, planned bool) erro
 	} else if planned {
 		v.Unexplained = err.Error()
 	}
-	ended, err := p.client.History(r.Context(), key, 2*mostListed)
+	ended, err := p.client.History(r.Context(), key, mostEnded)
 	v.Ended = ended
 	return err
 }

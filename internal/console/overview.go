@@ -17,7 +17,9 @@ const (
 	// roomy is up to how many hosts a tile shows the VMs, mostTiles how many tiles a page has, mostBlocks how many VMs a tile.
 	roomy, mostTiles, mostBlocks = 60, 240, 40
 	// mostListed is how many findings, and how many of yesterday's actions, the overview shows.
-	mostListed = 12
+	mostListed = 6
+	// mostFindings is how many can be unfolded.
+	mostFindings = 200
 	// fetched is how much of the history is asked for: more than a day's worth of it is rare.
 	fetched = 200
 )
@@ -38,6 +40,8 @@ type overview struct {
 	Up, Running  int
 	Cases        []cluster.Case
 	Findings     []finding
+	// Later are the findings after the first.
+	Later        []finding
 	MoreFindings int
 	Ended        []cluster.Case
 	MoreEnded    int
@@ -100,7 +104,8 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 		return "", "", "", nil, err
 	}
 	v.Score, v.Lost, v.Stopped = board.Lost.Score(), losses(board.Lost), board.Plan.StoppedBecause
-	v.Findings, v.MoreFindings = firstOf(findingsOf(board.Findings, board.Snapshot), mostListed)
+	shown, more := firstOf(findingsOf(board.Findings, board.Snapshot), mostFindings)
+	v.Findings, v.Later, v.MoreFindings = shown[:min(mostListed, len(shown))], shown[min(mostListed, len(shown)):], more
 	for _, vm := range board.Snapshot.VMs {
 		if vm.State == cluster.VMRunning {
 			v.Running++
@@ -119,7 +124,7 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 	}
 	day := time.Now().Add(-24 * time.Hour)
 	ended = slices.DeleteFunc(ended, func(one cluster.Case) bool { return one.Updated.Before(day) || one.State == cluster.CaseExpired })
-	v.Ended, v.MoreEnded = firstOf(ended, mostListed)
+	v.Ended, v.MoreEnded = firstOf(ended, 3*mostListed)
 	if waiting, err := p.client.Failures(ctx); err == nil { // a server need not look after failures, nor after power
 		v.Waiting = waiting
 	}
@@ -206,8 +211,8 @@ func loadBars(l cluster.Load, cores float64, memory int64, known bool) (cpu, mem
 	if !known {
 		return bar{Label: "CPU", Text: "not known"}, bar{Label: "Memory", Text: "not known"}
 	}
-	return newBar("CPU", l.CPUUtilisation, fmt.Sprintf("%.1f of %.4g cores, %s", l.CPUUtilisation*cores, cores, percent(l.CPUUtilisation))),
-		newBar("Memory", l.MemoryUtilisation, fmt.Sprintf("%s of %s, %s", size(l.MemoryUtilisation*float64(memory)), size(float64(memory)), percent(l.MemoryUtilisation)))
+	return newBar("CPU", l.CPUUtilisation, max(full, l.CPUUtilisation), fmt.Sprintf("%.1f of %.4g cores, %s", l.CPUUtilisation*cores, cores, percent(l.CPUUtilisation))),
+		newBar("Memory", l.MemoryUtilisation, max(full, l.MemoryUtilisation), fmt.Sprintf("%s of %s, %s", size(l.MemoryUtilisation*float64(memory)), size(float64(memory)), percent(l.MemoryUtilisation)))
 }
 
 // newBlock draws a VM: as wide as its memory beside that of the largest, and coloured and marked by its score.

@@ -12,6 +12,9 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
+// mostEnded is how many ended recommendations a page lists.
+const mostEnded = 30
+
 // advice is the list of what is advised, runs, and ended not long ago.
 type advice struct {
 	Open, Busy, Ended []cluster.Case
@@ -31,7 +34,7 @@ func (c *Console) recommendations(r *http.Request, p person) (name, title, here 
 	if err != nil {
 		return "", "", "", nil, err
 	}
-	v.Ended, v.More = firstOf(ended, 2*mostListed)
+	v.Ended, v.More = firstOf(ended, mostEnded)
 	return "recommendations", "Recommendations", "recommendations", v, nil
 }
 
@@ -83,8 +86,18 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 	return "recommendation", found.Recommendation.Action.String(), "recommendations", v, nil
 }
 
+// sidesOf draws the hosts on one scale.
 func sidesOf(c cluster.Case) []side {
 	var all []side
+	scale := full
+	for _, e := range c.Recommendation.Effects {
+		scale = max(scale, e.Before, e.After)
+	}
+	if c.Measured != nil {
+		for _, e := range c.Measured.Effects {
+			scale = max(scale, e.After)
+		}
+	}
 	for _, e := range c.Recommendation.Effects {
 		i := slices.IndexFunc(all, func(s side) bool { return s.Host == e.Host })
 		if i < 0 {
@@ -94,11 +107,11 @@ func sidesOf(c cluster.Case) []side {
 		if e.Name == cluster.MemoryUtilisation {
 			label = "Memory"
 		}
-		made := pair{Name: label, Before: newBar("before", e.Before, percent(e.Before)), After: newBar("after", e.After, percent(e.After))}
+		made := pair{Name: label, Before: newBar("before", e.Before, scale, percent(e.Before)), After: newBar("after", e.After, scale, percent(e.After))}
 		if c.Measured != nil {
 			for _, m := range c.Measured.Effects {
 				if m.Host == e.Host && m.Name == e.Name {
-					made.Measured = newBar("measured", m.After, percent(m.After))
+					made.Measured = newBar("measured", m.After, scale, percent(m.After))
 				}
 			}
 		}

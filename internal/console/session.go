@@ -97,7 +97,7 @@ func (c *Console) formToken(r *http.Request, s *session) string {
 
 // own tells whether the form was on a page that this person was shown.
 func (c *Console) own(r *http.Request, s *session) bool {
-	return hmac.Equal([]byte(r.PostFormValue("form")), []byte(c.formToken(r, s)))
+	return hmac.Equal([]byte(r.PostFormValue("csrf")), []byte(c.formToken(r, s)))
 }
 
 var errForeign = errors.New("the form is of another session, or of before the server was started; load the page again")

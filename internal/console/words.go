@@ -16,8 +16,8 @@ func words() template.FuncMap {
 	return template.FuncMap{
 		"percent": percent, "size": func(n any) string { return size(float(n)) }, "ms": func(seconds float64) float64 { return 1000 * seconds }, "clock": clock, "stamp": stamp, "segment": url.PathEscape, "until": until, "ago": ago,
 		"plain": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
-		"bar":   newBar, "level": func(score float64) string { return levelOf(score).Word }, "points": func(n float64) string { return fmt.Sprintf("%.1f", n) },
-		"number": number, "energy": energy, "took": took, "who": who, "rest": restWord,
+		"level": func(score float64) string { return levelOf(score).Word }, "points": func(n float64) string { return fmt.Sprintf("%.1f", n) },
+		"number": number, "energy": energy, "took": took, "who": who, "meaning": meaning,
 	}
 }
 
@@ -99,6 +99,33 @@ func took(o *cluster.Outcome) string {
 	return fmt.Sprintf("%.1f s", o.Finished.Sub(o.Started).Seconds())
 }
 
+// meaning says what a state is, to who does not know the word.
+func meaning(s cluster.CaseState) string {
+	switch s {
+	case cluster.CaseOpen:
+		return "It waits for a person's word; nothing happens without."
+	case cluster.CaseApproved:
+		return "It has its yes, and waits for its turn."
+	case cluster.CaseRunning:
+		return "It is being done."
+	case cluster.CaseDone:
+		return "It was done, and the hypervisors confirm it."
+	case cluster.CaseFailed:
+		return "It was tried, and did not come to be."
+	case cluster.CaseRefused:
+		return "It had its yes, and a gate refused."
+	case cluster.CaseRejected:
+		return "A person said no."
+	case cluster.CaseExpired:
+		return "Nobody decided in time."
+	case cluster.CaseWithdrawn:
+		return "It is not advised any more: the cluster has changed."
+	case cluster.CaseUnknown:
+		return "Nobody can say what came of it. It is looked for again and again, and not repeated."
+	}
+	return ""
+}
+
 // who says whose word it was.
 func who(a *cluster.Approval) string {
 	if a == nil {
@@ -124,6 +151,8 @@ func restWord(r cluster.Rest) string {
 type bar struct {
 	Label, Text, Class string
 	Fill               float64
+	// Limit is where the whole host ends, on a bar that goes beyond it; else 0.
+	Limit float64
 	// Known is false where there is no number.
 	Known bool
 }
@@ -131,8 +160,12 @@ type bar struct {
 // The shares of a host from which a bar says that it gets tight, and that it is full.
 const tight, full = 0.8, 1.0
 
-func newBar(label string, ratio float64, text string) bar {
-	b := bar{Label: label, Text: text, Fill: math.Round(1000*min(1, max(0, ratio))) / 10, Class: "calm", Known: true}
+// newBar draws a ratio on a bar as long as the scale, which is the whole host or more.
+func newBar(label string, ratio, scale float64, text string) bar {
+	b := bar{Label: label, Text: text, Fill: math.Round(1000*max(0, ratio)/scale) / 10, Class: "calm", Known: true}
+	if scale > full {
+		b.Limit = math.Round(1000/scale) / 10
+	}
 	switch {
 	case ratio > full:
 		b.Class, b.Text = "over", text+" – over"
