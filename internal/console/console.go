@@ -137,8 +137,8 @@ type person struct {
 	status  api.Status
 	// unseen says why the status is not known.
 	unseen error
-	// cases are those that wait or run.
-	cases []cluster.Case
+	// Cases are those that wait or run.
+	Cases []cluster.Case
 }
 
 // person finds out who asks. A request that the page makes by itself does not keep the session alive.
@@ -154,7 +154,7 @@ func (c *Console) person(r *http.Request) person {
 		return p
 	}
 	if p.status, p.unseen = p.client.Status(ctx); p.unseen == nil {
-		p.cases, p.unseen = p.client.Recommendations(ctx, "")
+		p.Cases, p.unseen = p.client.Recommendations(ctx, "")
 	}
 	return p
 }
@@ -282,7 +282,7 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p person, name 
 		v.Back = "/"
 	}
 	if p.unseen == nil {
-		v.State = stateOf(p.status, p.cases)
+		v.State = stateOf(p.status, p.Cases)
 	}
 	var b bytes.Buffer
 	if err := c.pages[name].Execute(&b, v); err != nil {

@@ -136,7 +136,9 @@ func newHouse(hosts int, name func(what string) string) *house {
 		Outcome:  &cluster.Outcome{Result: cluster.ResultDone, Reason: name("fine"), Started: now, Finished: now.Add(time.Second), RunsOn: name("to"), Job: cluster.Progress{TotalBytes: 1, TransferredBytes: 1}},
 		Measured: &cluster.Measurement{At: now, Effects: r.Effects}, Verdicts: []cluster.Verdict{{Gate: name("world"), Detail: name("it is as it was")}}}
 	done.Recommendation.ID = "done"
-	return &house{judged: j, cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done}}
+	gone := cluster.Case{Recommendation: r, State: cluster.CaseWithdrawn, Updated: now}
+	gone.Recommendation.ID = "gone"
+	return &house{judged: j, cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done, gone}}
 }
 
 func plainly(what string) string { return what }
@@ -236,6 +238,7 @@ func TestWhoMayReadSeesThePagesAndCannotDecide(t *testing.T) {
 		"/recommendations":       {"To be decided", "migrate web0-0 from h0000 to to", "bob"},
 		"/recommendations/" + id: {"the role approver; you have viewer", "180 % – over", "freshness", "1 of 2 refuse", "eight moves were done", "/prometheus/api/v1/query?query=sum%28x%7ba%3d%22b%22%7d%29"},
 		"/recommendations/done":  {"What became of it", "Score measured", "bob", "was done, and the hypervisors confirm"},
+		"/recommendations/gone":  {"not advised any more", "Advised in its place", "/recommendations/" + id},
 		"/hosts/h0000":           {"web0-1", "Why it is as it is", "its exporter is silent"},
 		"/hosts/backup1":         {"physical machine", "it is silent"},
 		"/vms/id-0-0":            {"web0-0", "What it gets", "web0-1", "h0000"},
@@ -414,7 +417,7 @@ func TestHostileNamesAreNeverMarkup(t *testing.T) {
 		h := newHouse(1, name)
 		srv, b, _ := open(t, h, api.Viewer)
 		post(t, b, srv.URL+"/login", "token", "approver-token", "back", "/")
-		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/" + h.cases[0].Recommendation.ID, "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
+		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
 			"/hosts/" + url.PathEscape(h.judged.Snapshot.Hosts[0].ID), "/vms/" + url.PathEscape(h.judged.Snapshot.VMs[0].ID)}
 		for _, path := range paths {
 			code, page := get(t, b, srv.URL+path)

@@ -85,7 +85,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 		p := c.person(r)
 		state := "unseen"
 		if p.unseen == nil {
-			state = stateOf(p.status, p.cases)
+			state = stateOf(p.status, p.Cases)
 		}
 		var err error
 		switch now := time.Now(); {

@@ -90,7 +90,7 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 
 // tell adds what is, was and is not done about it.
 func (v *subject) tell(r *http.Request, p person, key string, planned bool) error {
-	for _, one := range p.cases {
+	for _, one := range p.Cases {
 		a := one.Recommendation.Action
 		if slices.Contains(a.Hosts(), key) || a.VM == key {
 			v.Cases = append(v.Cases, one)

@@ -39,6 +39,7 @@ type overview struct {
 	States       []string
 	Up, Running  int
 	Cases        []cluster.Case
+	MoreCases    int
 	Findings     []finding
 	// Later are the findings after the first.
 	Later        []finding
@@ -89,11 +90,7 @@ type order struct{ Word, Sentence string }
 func (c *Console) overview(r *http.Request, p person) (name, title, here string, body any, err error) {
 	v := overview{Query: strings.TrimSpace(r.URL.Query().Get("q")), State: r.URL.Query().Get("state"), States: append(cluster.HostStates(), cluster.KindPhysical)}
 	v.Orders = ordersOf(p.status.Orders)
-	for _, one := range p.cases {
-		if one.State.Unsettled() {
-			v.Cases = append(v.Cases, one)
-		}
-	}
+	v.Cases, v.MoreCases = firstOf(p.Cases, 2*mostListed)
 	ctx := r.Context()
 	board, err := p.client.Board(ctx)
 	if refused := (*api.RefusedError)(nil); errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {

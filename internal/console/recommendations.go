@@ -23,7 +23,7 @@ type advice struct {
 
 func (c *Console) recommendations(r *http.Request, p person) (name, title, here string, body any, err error) {
 	var v advice
-	for _, one := range p.cases {
+	for _, one := range p.Cases {
 		if one.State == cluster.CaseOpen {
 			v.Open = append(v.Open, one)
 		} else {
@@ -48,6 +48,8 @@ type one struct {
 	Asked   bool
 	Refusal int
 	Unasked string
+	// Instead is what is advised now, where this is not advised any more, for the same VM or away from the same host.
+	Instead []cluster.Case
 	// Waits are what the snooze offers.
 	Waits []string
 }
@@ -78,12 +80,35 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 			v.Unasked = err.Error()
 		}
 	}
+	if found.State == cluster.CaseWithdrawn || found.State == cluster.CaseExpired {
+		v.Instead = instead(found.Recommendation.Action, p.Cases)
+	}
 	for _, g := range v.Gates {
 		if !g.Pass {
 			v.Refusal++
 		}
 	}
 	return "recommendation", found.Recommendation.Action.String(), "recommendations", v, nil
+}
+
+// instead picks those open that are about the same VM or, where there are none, the same host.
+func instead(a cluster.Action, cases []cluster.Case) []cluster.Case {
+	var same, near []cluster.Case
+	for _, one := range cases {
+		b := one.Recommendation.Action
+		switch {
+		case one.State != cluster.CaseOpen:
+		case a.Subject() == b.Subject():
+			same = append(same, one)
+		case a.From != "" && a.From == b.From:
+			near = append(near, one)
+		}
+	}
+	if len(same) > 0 {
+		return same
+	}
+	near, _ = firstOf(near, mostListed)
+	return near
 }
 
 // sidesOf draws the hosts on one scale.
