@@ -132,6 +132,9 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	if who := b.says(`document.querySelector("form.me span").textContent`); who != "operator, admin" {
 		t.Errorf("logged in as %q", who)
 	}
+	if out, err := execute(t, t.Context(), "whoami", "--server", base, "--token-file", token[0]); err != nil || out != "operator, admin\n" {
+		t.Errorf("whoami says %q, %v", out, err)
+	}
 	await(t, "typed text that stays", func() error { return b.keeps(base) })
 	var id string
 	await(t, "a yes that is taken", func() (err error) {

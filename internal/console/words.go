@@ -50,6 +50,8 @@ func number(value float64, unit string) string {
 		return fmt.Sprintf("%.1f %%", 100*value)
 	case "bytes":
 		return size(value)
+	case "bytes/s":
+		return size(value) + "/s"
 	}
 	return strings.TrimSpace(fmt.Sprintf("%.4g %s", value, unit))
 }
