@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,13 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/actuator/hypervisor"
 	"github.com/evenkeel/evenkeel/dashboards"
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"github.com/evenkeel/evenkeel/internal/command"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // asked is one query of a dashboard, and where it stands. Marks need not be there.
@@ -146,93 +140,6 @@ func TestEveryQueryOfTheDashboardsIsAnsweredByTheDemo(t *testing.T) {
 		t.Error(u)
 	}
 	pushes(t, base)
-}
-
-// Every metric and label that a query names is one that the exporters or the server publish, or Prometheus itself for each
-// target.
-func TestTheDashboardsAskForWhatIsPublished(t *testing.T) {
-	golden, err := os.ReadFile(filepath.Join("..", "..", "exporter", "testdata", "metrics.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	published := described(t)
-	for name, labels := range pages(t, string(golden)) {
-		published[name] = labels
-	}
-	for _, name := range []string{"up", "scrape_duration_seconds", "scrape_samples_scraped"} {
-		published[name] = nil
-	}
-	all, err := dashboards.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range all {
-		for _, q := range questions(t, d) {
-			expr, err := parser.NewParser(parser.Options{}).ParseExpr(strings.NewReplacer("$__range_s", "60", "$__range", "1m", "$__rate_interval", "1m").Replace(q.Expr))
-			if err != nil {
-				t.Errorf("%s: %v", q.Where, err)
-				continue
-			}
-			parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
-				v, is := n.(*parser.VectorSelector)
-				if !is {
-					return nil
-				}
-				labels, there := published[v.Name]
-				if !there {
-					labels, there = published[strings.TrimSuffix(strings.TrimSuffix(v.Name, "_bucket"), "_count")] // a histogram's
-				}
-				if !there {
-					t.Errorf("%s asks for %s, which nobody publishes", q.Where, v.Name)
-				}
-				for _, m := range v.LabelMatchers {
-					if there && !slices.Contains(append(labels, "__name__", "job", "instance"), m.Name) {
-						t.Errorf("%s asks for %s by %s, and it has the labels %v", q.Where, v.Name, m.Name, labels)
-					}
-				}
-				return nil
-			})
-		}
-	}
-}
-
-// described are the metrics that a server may publish, with their labels, those included that are absent until there is
-// something to be told.
-func described(t *testing.T) map[string][]string {
-	t.Helper()
-	dir := t.TempDir()
-	bot := write(t, filepath.Join(dir, "bot"), "xoxb-1")
-	app := write(t, filepath.Join(dir, "app"), "xapp-1")
-	file := write(t, filepath.Join(dir, "evenkeel.yml"), oneHost+fmt.Sprintf("slack: {bot_token_file: %s, app_token_file: %s, channel: C012AB3CD, approvers: [{user: U012AB3CD, name: alice}]}\n", bot, app))
-	s, err := buildServer(serverFlags{web: command.Web{Listen: []string{freePort(t)}}, config: file, storage: filepath.Join(dir, "data"), level: "error"}, hypervisor.New(nil, hypervisor.Options{}), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	descs := make(chan *prometheus.Desc)
-	go func() {
-		s.registry.Describe(descs)
-		close(descs)
-	}()
-	found := map[string][]string{}
-	words := regexp.MustCompile(`fqName: "(\w+)".*constLabels: \{(.*?)\}, variableLabels: \{(.*?)\}`)
-	for d := range descs {
-		m := words.FindStringSubmatch(d.String())
-		if m == nil {
-			t.Fatalf("%s is no description that this test understands", d)
-		}
-		var labels []string
-		for _, l := range strings.Split(m[2]+","+m[3], ",") {
-			name, _, _ := strings.Cut(l, "=")
-			labels = append(labels, name)
-		}
-		found[m[1]] = labels
-	}
-	stopped, stop := context.WithCancel(t.Context())
-	stop()
-	if err := s.run(stopped); err != nil { // it closes what is open
-		t.Error(err)
-	}
-	return found
 }
 
 func TestDashboardsAreWrittenIntoADirectory(t *testing.T) {
