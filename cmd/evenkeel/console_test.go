@@ -84,11 +84,11 @@ func (b *tab) says(expression string) string {
 	return answer
 }
 
-// sees waits until the expression is true in the page.
+// sees waits until the expression is true in the page. One that is just being loaded has no parts to ask.
 func (b *tab) sees(what, expression string) {
 	b.t.Helper()
 	await(b.t, what, func() error {
-		if b.says(expression) != "true" {
+		if b.says("(() => { try { return "+expression+" } catch { return false } })()") != "true" {
 			return fmt.Errorf("the page has %.2000s", b.says(`document.getElementById("main")?.innerText`))
 		}
 		return nil
