@@ -15,7 +15,7 @@ func commands() map[string]string {
 		"ask":   "migrate",
 		"hosts": "hosts", "failures": "failures", "captures": "captures", "impact": "impact", "power": "power", "rightsizing": "rightsizing", "schedules": "schedules", "targets": "targets",
 		"runs": "runs", "beginRun": "runbook",
-		"openapi": "", "healthy": "", "ready": "",
+		"whoami": "whoami", "openapi": "", "healthy": "", "ready": "",
 	}
 }
 

@@ -88,6 +88,7 @@ func (sc *screen) run(ctx context.Context) error {
 func (sc *screen) welcome() {
 	url, token := "http://"+sc.flags.listen, filepath.Join(sc.dir, "data", "token")
 	sc.out.line("A simulated cluster; a day of its loads passes in %s. Everything else is real: exporters, Prometheus, server, gates.", time.Duration(24*float64(time.Hour)/sc.flags.speed).Round(time.Second))
+	sc.out.line("In a browser: %s/   To decide there, log in with the token in %s", url, token)
 	sc.out.line("From another terminal:\n")
 	sc.out.line("  export EVENKEEL_SERVER=%s EVENKEEL_TOKEN_FILE=%s", url, token)
 	sc.out.line("  evenkeel status;  evenkeel recommendations;  evenkeel approve ID;  evenkeel history;  evenkeel where web1")

@@ -37,12 +37,12 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/console"
 	"github.com/evenkeel/evenkeel/internal/engine"
 	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
 )
 
@@ -114,6 +114,7 @@ type server struct {
 	runbooks *runbook.Room
 	times    *timetable.Room
 	api      *api.Server
+	console  *console.Console
 	reloads  *prometheus.GaugeVec
 	id       string
 	// empty are the hosts that the configuration keeps in maintenance.
@@ -233,6 +234,9 @@ func (s *server) build(c config.Config) error {
 	}
 	s.api.SetRunner(s.runbooks)
 	s.api.SetTimetable(timesShown{s.times, s.actuator})
+	if s.console, err = console.New(console.Options{API: s.api, Queries: s.engine != nil, Version: version, Log: s.log.With("room", "console")}); err != nil {
+		return err
+	}
 	return s.apply(c)
 }
 
@@ -354,12 +358,7 @@ func (s *server) metricsPage() http.Handler {
 	return promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: command.MaxScrapes})
 }
 
-func (s *server) handler() (http.Handler, error) {
-	links := []web.LandingLinks{
-		{Address: "/api/v1/status", Text: "Status"}, {Address: "/api/v1/board", Text: "Board: what is seen, found and advised"},
-		{Address: "/api/v1/recommendations", Text: "Recommendations"}, {Address: "/api/v1/history", Text: "History"},
-		{Address: "/metrics", Text: "Metrics of the server itself"},
-	}
+func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api)
 	mux.Handle("/-/", s.api)
@@ -370,24 +369,17 @@ func (s *server) handler() (http.Handler, error) {
 	mux.Handle("/alertmanager/webhook", s.runbooks.Handler())
 	if s.engine != nil {
 		mux.Handle("/prometheus/", http.StripPrefix("/prometheus", s.engine.Handler()))
-		links = append(links, web.LandingLinks{Address: "/prometheus/api/v1/targets", Text: "Prometheus API (data source URL: /prometheus)"})
 	}
-	landing, err := web.NewLandingPage(web.LandingConfig{Name: "evenkeel server", Description: "Analyses the cluster, advises, and acts on approval", Version: version, Links: links, Profiling: "false"})
-	if err != nil {
-		return nil, fmt.Errorf("make the landing page: %w", err)
-	}
-	mux.Handle("GET /{$}", landing)
-	return mux, nil
+	mux.Handle("/", s.console)
+	return mux
 }
 
 func (s *server) run(ctx context.Context) error {
 	defer s.journal.Close() //nolint:errcheck // every entry is on disk already
 	defer s.kept.Close()    //nolint:errcheck // so is every definition
 	defer s.driver.Close()
-	h, err := s.handler()
-	if err != nil {
-		return err
-	}
+	h := s.handler()
+	s.log.Info("the console is for browsers", "addresses", s.flags.web.Listen)
 	var g run.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -408,6 +400,7 @@ func (s *server) run(ctx context.Context) error {
 		add(s.slack.Run)
 	}
 	add(s.runbooks.Run)
+	add(s.console.Run)
 	add(s.compact)
 	add(s.reloadOnHangup)
 	return g.Run()

@@ -175,3 +175,13 @@ func TestAPauseWaitsForNoSightOfTheCluster(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoAmISaysWhomTheServerTakesACallerFor(t *testing.T) {
+	s, srv := serve(t, &house{}, nil)
+	s.Configure(api.Access{Anonymous: api.Viewer, Tokens: []api.Token{{Name: "alice", Secret: secret, Role: api.Approver}}}, cluster.LevelManual)
+	for token, want := range map[string]api.Me{secret: {Name: "alice", Role: "approver"}, "": {Role: "viewer"}, "guess": {Role: "viewer"}} {
+		if me, err := api.NewClient(srv.URL, token, nil).WhoAmI(t.Context()); err != nil || me != want {
+			t.Errorf("with the token %q: %+v, %v; want %+v", token, me, err, want)
+		}
+	}
+}

@@ -152,6 +152,7 @@ func (s *Server) routes() []route {
 	}
 	const recommendation = "/api/v1/recommendations/{id}"
 	return []route{
+		{"GET", "/api/v1/whoami", Nobody, whoami},
 		{"GET", "/api/v1/status", Viewer, reads(s.status)},
 		{"GET", "/api/v1/hosts", Viewer, reads(s.hosts)},
 		{"GET", "/api/v1/failures", Viewer, reads(s.failures)},

@@ -1,0 +1,139 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// subject is the page of a host or of a VM.
+type subject struct {
+	Name     string
+	Host     *tile
+	VM       *cluster.VM
+	Score    *cluster.VMScore
+	Machine  *cluster.Host
+	Watch    *cluster.HostWatch
+	VMs      []neighbour
+	Findings []finding
+	// Why says why what is advised is advised, or nothing; Unexplained why that cannot be said.
+	Why         any
+	Unexplained string
+	Cases       []cluster.Case
+	Ended       []cluster.Case
+}
+
+// neighbour is a VM in a table.
+type neighbour struct {
+	cluster.VM
+	Score string
+	Level level
+}
+
+func (c *Console) host(r *http.Request, p person) (name, title, here string, body any, err error) {
+	ctx, key := r.Context(), r.PathValue("name")
+	board, err := p.client.Board(ctx)
+	if err != nil {
+		return "", "", "", nil, err
+	}
+	at := slices.IndexFunc(board.Loads, func(l cluster.Load) bool { return l.Host == key })
+	if at < 0 {
+		return "", "", "", nil, absent("host", key)
+	}
+	made := newTile(board.Snapshot, board.Loads[at], board.Findings, p.status.Orders)
+	v := subject{Name: key, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key)}
+	if h, ok := board.Snapshot.Host(key); ok {
+		v.Machine = &h
+	}
+	if watched, err := p.client.Hosts(ctx); err == nil { // nobody need look after the hosts
+		if i := slices.IndexFunc(watched, func(w cluster.HostWatch) bool { return w.Host == key }); i >= 0 {
+			v.Watch = &watched[i]
+		}
+	}
+	v.Findings = about(findingsOf(board.Findings, board.Snapshot), cluster.HostSubject(key))
+	if err := v.tell(r, p, key, !made.Physical); err != nil {
+		return "", "", "", nil, err
+	}
+	return "host", key, "overview", v, nil
+}
+
+func (c *Console) vm(r *http.Request, p person) (name, title, here string, body any, err error) {
+	ctx, id := r.Context(), r.PathValue("id")
+	board, err := p.client.Board(ctx)
+	if err != nil {
+		return "", "", "", nil, err
+	}
+	vm, ok := board.Snapshot.VM(id)
+	if !ok {
+		return "", "", "", nil, absent("VM", id)
+	}
+	v := subject{Name: vm.Label(), VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host)}
+	v.VMs = slices.DeleteFunc(v.VMs, func(n neighbour) bool { return n.ID == id })
+	if i := slices.IndexFunc(board.Scores, func(s cluster.VMScore) bool { return s.VM == id }); i >= 0 {
+		v.Score = &board.Scores[i]
+	}
+	if at := slices.IndexFunc(board.Loads, func(l cluster.Load) bool { return l.Host == vm.Host && vm.Host != "" }); at >= 0 {
+		made := newTile(board.Snapshot, board.Loads[at], board.Findings, p.status.Orders)
+		v.Host = &made
+	}
+	v.Findings = about(findingsOf(board.Findings, board.Snapshot), cluster.VMSubject(id))
+	if err := v.tell(r, p, id, true); err != nil {
+		return "", "", "", nil, err
+	}
+	return "vm", v.Name, "overview", v, nil
+}
+
+// tell adds what is, was and is not done about it.
+func (v *subject) tell(r *http.Request, p person, key string, planned bool) error {
+	for _, one := range p.Cases {
+		a := one.Recommendation.Action
+		if slices.Contains(a.Hosts(), key) || a.VM == key {
+			v.Cases = append(v.Cases, one)
+		}
+	}
+	if why, err := p.client.Explain(r.Context(), key, time.Time{}); err == nil {
+		v.Why = why
+	} else if planned {
+		v.Unexplained = err.Error()
+	}
+	ended, err := p.client.History(r.Context(), key, mostEnded)
+	v.Ended = ended
+	return err
+}
+
+// absent is the answer about what is not there.
+func absent(kind, name string) error {
+	return &api.RefusedError{Status: http.StatusNotFound, Problem: api.Problem{Error: fmt.Sprintf("there is no %s %q now", kind, name)}}
+}
+
+func about(list []finding, subject string) []finding {
+	return slices.DeleteFunc(list, func(f finding) bool { return f.Subject != subject })
+}
+
+// neighbours are the VMs on a host, those that want most first.
+func neighbours(s cluster.Snapshot, scores []cluster.VMScore, host string) []neighbour {
+	byID := map[string]float64{}
+	for _, one := range scores {
+		byID[one.VM] = one.Score
+	}
+	var all []neighbour
+	for _, vm := range s.VMs {
+		if vm.Host != host || host == "" {
+			continue
+		}
+		n := neighbour{VM: vm, Score: "–"}
+		if score, ok := byID[vm.ID]; ok {
+			n.Score, n.Level = fmt.Sprintf("%.0f", score), levelOf(score)
+		}
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(x, y neighbour) int {
+		return cmp.Or(cmp.Compare(y.CPUDemandCores, x.CPUDemandCores), cmp.Compare(x.Label(), y.Label()))
+	})
+	return all
+}

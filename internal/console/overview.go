@@ -1,0 +1,305 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+const (
+	// roomy is up to how many hosts a tile shows the VMs, mostTiles how many tiles a page has, mostBlocks how many VMs a tile.
+	roomy, mostTiles, mostBlocks = 60, 240, 40
+	// mostListed is how many findings, and how many of yesterday's actions, the overview shows.
+	mostListed = 6
+	// mostFindings is how many can be unfolded.
+	mostFindings = 200
+	// fetched is how much of the history is asked for: more than a day's worth of it is rare.
+	fetched = 200
+)
+
+// overview is the page of the whole cluster.
+type overview struct {
+	// Unseen says why there is no board yet.
+	Unseen string
+	Score  float64
+	Lost   []loss
+	Hosts  []tile
+	Hidden int
+	Total  int
+	Dense  bool
+	// Query and State are the filter, States what it can be.
+	Query, State string
+	States       []string
+	Up, Running  int
+	Cases        []cluster.Case
+	MoreCases    int
+	Findings     []finding
+	// Later are the findings after the first.
+	Later        []finding
+	MoreFindings int
+	Ended        []cluster.Case
+	MoreEnded    int
+	Waiting      any
+	Power        *cluster.PowerStatus
+	Stopped      string
+	Orders       []order
+}
+
+// loss is what one cause costs of the score.
+type loss struct {
+	Name, Class string
+	Points      float64
+	// At is where its part of the bar begins.
+	At float64
+}
+
+// tile is one machine.
+type tile struct {
+	Name, State, Kind, Note string
+	Physical                bool
+	CPU, Memory             bar
+	VMs                     int
+	Blocks                  []block
+	More                    int
+	Findings                int
+	busy                    float64
+}
+
+// block is one VM on a tile.
+type block struct {
+	ID, Title, Class, Mark string
+	Size                   int
+}
+
+// finding is one with what it is about as a link.
+type finding struct {
+	cluster.Finding
+	Link, About string
+}
+
+// order is one in force, as a sentence.
+type order struct{ Word, Sentence string }
+
+func (c *Console) overview(r *http.Request, p person) (name, title, here string, body any, err error) {
+	v := overview{Query: strings.TrimSpace(r.URL.Query().Get("q")), State: r.URL.Query().Get("state"), States: append(cluster.HostStates(), cluster.KindPhysical)}
+	v.Orders = ordersOf(p.status.Orders)
+	v.Cases, v.MoreCases = firstOf(p.Cases, 2*mostListed)
+	ctx := r.Context()
+	board, err := p.client.Board(ctx)
+	if refused := (*api.RefusedError)(nil); errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {
+		v.Unseen = err.Error()
+		return "overview", "Overview", "overview", v, nil
+	}
+	if err != nil {
+		return "", "", "", nil, err
+	}
+	v.Score, v.Lost, v.Stopped = board.Lost.Score(), losses(board.Lost), board.Plan.StoppedBecause
+	shown, more := firstOf(findingsOf(board.Findings, board.Snapshot), mostFindings)
+	v.Findings, v.Later, v.MoreFindings = shown[:min(mostListed, len(shown))], shown[min(mostListed, len(shown)):], more
+	for _, vm := range board.Snapshot.VMs {
+		if vm.State == cluster.VMRunning {
+			v.Running++
+		}
+	}
+	for _, l := range board.Loads {
+		if l.State == cluster.HostUp {
+			v.Up++
+		}
+	}
+	v.Total = len(board.Loads)
+	v.tiles(board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders)
+	ended, err := p.client.History(ctx, "", fetched)
+	if err != nil {
+		return "", "", "", nil, err
+	}
+	day := time.Now().Add(-24 * time.Hour)
+	ended = slices.DeleteFunc(ended, func(one cluster.Case) bool { return one.Updated.Before(day) || one.State == cluster.CaseExpired })
+	v.Ended, v.MoreEnded = firstOf(ended, 3*mostListed)
+	if waiting, err := p.client.Failures(ctx); err == nil { // a server need not look after failures, nor after power
+		v.Waiting = waiting
+	}
+	if power, err := p.client.Power(ctx); err == nil {
+		v.Power = &power
+	}
+	return "overview", "Overview", "overview", v, nil
+}
+
+// tiles makes the tiles that the filter lets through: all by name or, where there are many, the fullest first.
+func (v *overview) tiles(s cluster.Snapshot, loads []cluster.Load, scores []cluster.VMScore, found []cluster.Finding, orders cluster.Orders) {
+	for _, l := range loads {
+		if (v.Query == "" || strings.Contains(strings.ToLower(l.Host), strings.ToLower(v.Query))) &&
+			(v.State == "" || v.State == l.State.String() || v.State == l.Kind) {
+			v.Hosts = append(v.Hosts, newTile(s, l, found, orders))
+		}
+	}
+	if v.Dense = len(v.Hosts) > roomy; v.Dense {
+		slices.SortStableFunc(v.Hosts, func(x, y tile) int { return cmp.Compare(y.busy, x.busy) })
+		v.Hosts, v.Hidden = firstOf(v.Hosts, mostTiles)
+		return
+	}
+	at, score := map[string]int{}, map[string]float64{}
+	for i, t := range v.Hosts {
+		at[t.Name] = i
+	}
+	for _, one := range scores {
+		score[one.VM] = one.Score
+	}
+	most := int64(1)
+	for _, vm := range s.VMs {
+		most = max(most, vm.MemoryBytes)
+	}
+	vms := slices.Clone(s.VMs)
+	slices.SortFunc(vms, func(x, y cluster.VM) int {
+		return cmp.Or(cmp.Compare(y.MemoryBytes, x.MemoryBytes), cmp.Compare(x.Label(), y.Label()))
+	})
+	for _, vm := range vms {
+		i, shown := at[vm.Host]
+		switch {
+		case !shown || vm.Host == "":
+		case len(v.Hosts[i].Blocks) >= mostBlocks:
+			v.Hosts[i].More++
+		default:
+			v.Hosts[i].Blocks = append(v.Hosts[i].Blocks, newBlock(vm, score, most))
+		}
+	}
+}
+
+func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders cluster.Orders) tile {
+	t := tile{Name: l.Host, State: l.State.String(), Kind: "hypervisor", Physical: l.Kind == cluster.KindPhysical, VMs: l.VMs, busy: max(l.CPUUtilisation, l.MemoryUtilisation)}
+	subject := cluster.HostSubject(l.Host)
+	for _, f := range found {
+		if f.Subject == subject {
+			t.Findings++
+		}
+	}
+	t.Note = s.GapOf(subject)
+	if t.Physical {
+		t.Kind = "physical machine"
+		for _, m := range s.Machines {
+			if m.ID == l.Host {
+				t.Note = m.Reason
+				t.CPU, t.Memory = loadBars(l, m.CPUCores, m.MemoryBytes, m.CPUUsedCores.Known)
+			}
+		}
+		return t
+	}
+	if h, ok := s.Host(l.Host); ok {
+		t.Kind = cmp.Or(h.Hypervisor, "hypervisor")
+		t.CPU, t.Memory = loadBars(l, h.CPUCores, h.MemoryBytes, l.State == cluster.HostUp || l.State == cluster.HostMaintenance)
+	}
+	now := time.Now()
+	if o := orders.Standby(l.Host, now); o != nil {
+		t.State, t.Note = "standby", restWord(o.Rest)
+	} else if o := orders.Maintenance(l.Host, now); o != nil {
+		t.State, t.Note = "maintenance", "kept empty by "+o.Word.Who
+	}
+	return t
+}
+
+// loadBars draw a machine's demand against what it has.
+func loadBars(l cluster.Load, cores float64, memory int64, known bool) (cpu, mem bar) {
+	if !known {
+		return bar{Label: "CPU", Text: "not known"}, bar{Label: "Memory", Text: "not known"}
+	}
+	return newBar("CPU", l.CPUUtilisation, max(full, l.CPUUtilisation), fmt.Sprintf("%.1f of %.4g cores, %s", l.CPUUtilisation*cores, cores, percent(l.CPUUtilisation))),
+		newBar("Memory", l.MemoryUtilisation, max(full, l.MemoryUtilisation), fmt.Sprintf("%s of %s, %s", size(l.MemoryUtilisation*float64(memory)), size(float64(memory)), percent(l.MemoryUtilisation)))
+}
+
+// newBlock draws a VM: as wide as its memory beside that of the largest, and coloured and marked by its score.
+func newBlock(vm cluster.VM, scores map[string]float64, most int64) block {
+	b := block{ID: vm.ID, Class: "still", Mark: "‖", Size: 1}
+	for b.Size < 4 && vm.MemoryBytes<<(4-b.Size) > most {
+		b.Size++
+	}
+	what := vm.State.String()
+	if score, ok := scores[vm.ID]; ok {
+		l := levelOf(score)
+		b.Class, b.Mark, what = l.Word, l.Mark, fmt.Sprintf("score %.0f (%s)", score, l.Word)
+	}
+	b.Title = fmt.Sprintf("%s: %s, wants %.2f cores, %s", vm.Label(), what, vm.CPUDemandCores, size(float64(vm.MemoryBytes)))
+	return b
+}
+
+func losses(p cluster.Points) []loss {
+	all := []loss{
+		{Name: "CPU contention", Class: "l1", Points: p.CPUContention}, {Name: "CPU headroom", Class: "l2", Points: p.CPUHeadroom},
+		{Name: "Memory contention", Class: "l3", Points: p.MemoryContention}, {Name: "Memory headroom", Class: "l4", Points: p.MemoryHeadroom},
+		{Name: "Rules", Class: "l5", Points: p.Rules},
+	}
+	at := p.Score()
+	for i := range all {
+		all[i].At = at
+		at += all[i].Points
+	}
+	return all
+}
+
+func findingsOf(list []cluster.Finding, s cluster.Snapshot) []finding {
+	var all []finding
+	for _, f := range list {
+		one := finding{Finding: f, About: f.Subject}
+		if host, ok := strings.CutPrefix(f.Subject, cluster.HostSubject("")); ok {
+			one.Link, one.About = "hosts", host
+		}
+		if id, ok := strings.CutPrefix(f.Subject, cluster.VMSubject("")); ok {
+			one.About = id
+			if vm, known := s.VM(id); known {
+				one.Link, one.About = "vms", vm.Label()
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// ID is what the link names.
+func (f finding) ID() string {
+	_, id, _ := strings.Cut(f.Subject, "/")
+	return id
+}
+
+// ordersOf are those that somebody who looks should know of first.
+func ordersOf(orders cluster.Orders) []order {
+	var all []order
+	for _, o := range orders {
+		var one order
+		switch o.Kind {
+		case cluster.OrderPause:
+			one = order{"Paused", "nothing happens to " + o.Subject}
+		case cluster.OrderDisarm:
+			one = order{"Disarmed", "nothing is done about failures of " + o.Subject}
+		case cluster.OrderApprove:
+			one = order{"Approved in advance", o.Policy + " for " + o.Subject}
+		case cluster.OrderMaintenance:
+			one = order{"Maintenance", o.Subject + " is kept empty"}
+		case cluster.OrderStandby:
+			one = order{"Standby", o.Subject + " is " + restWord(o.Rest)}
+		case cluster.OrderOff:
+			one = order{"Said to be off", o.Subject}
+		case cluster.OrderNone:
+			continue
+		}
+		one.Sentence += ", says " + o.Word.Who
+		if o.Word.Reason != "" {
+			one.Sentence += " (" + o.Word.Reason + ")"
+		}
+		if !o.Until.IsZero() {
+			one.Sentence += ", until " + clock(o.Until)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// firstOf cuts a list, and says how many were cut off.
+func firstOf[T any](list []T, most int) ([]T, int) {
+	n := min(most, len(list))
+	return list[:n], len(list) - n
+}
