@@ -88,7 +88,8 @@ func (a *Actuator) keepEmpty(c cluster.Case) error {
 	return a.Order(cluster.Order{Kind: cluster.OrderMaintenance, Subject: cluster.HostSubject(r.Action.From), Word: word, Until: r.Action.Until})
 }
 
-// Try asks every gate about what nobody has asked for yet. Nothing comes of it.
-func (a *Actuator) Try(ctx context.Context, r cluster.Recommendation) []cluster.Verdict {
-	return gate.Ask(gate.All(), a.question(ctx, cluster.Case{Recommendation: r}, nil, false))
+// Try asks every gate about what nobody has asked for yet, as if it came with the word of a person or, where that is nil, without
+// one. Nothing comes of it.
+func (a *Actuator) Try(ctx context.Context, r cluster.Recommendation, word *cluster.Approval) []cluster.Verdict {
+	return gate.Ask(gate.All(), a.question(ctx, cluster.Case{Recommendation: r}, word, word != nil))
 }

@@ -89,7 +89,7 @@ func (r *Room) rehearse(ctx context.Context, id string, rec cluster.Recommendati
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var no []string
-	for _, v := range r.house.Desk.Try(ctx, rec) {
+	for _, v := range r.house.Desk.Try(ctx, rec, nil) {
 		if !v.Pass {
 			no = append(no, v.Gate+": "+orWord(v.Detail, v.Reason))
 		}

@@ -26,7 +26,7 @@ type Desk interface {
 	// Withdraw closes a case that still waits.
 	Withdraw(id string) error
 	// Try asks the gates about what nobody asks for.
-	Try(ctx context.Context, r cluster.Recommendation) []cluster.Verdict
+	Try(ctx context.Context, r cluster.Recommendation, word *cluster.Approval) []cluster.Verdict
 	Case(id string) (cluster.Case, error)
 }
 

@@ -13,7 +13,7 @@ func commands() map[string]string {
 		"recommendations": "recommendations", "recommendation": "recommendations", "gates": "gates", "approve": "approve", "reject": "reject", "snooze": "snooze",
 		"orders": "status", "order": "pause", "lift": "resume", "history": "history", "effects": "effects", "verifyJournal": "history", "reload": "reload",
 		"ask":   "migrate",
-		"hosts": "hosts", "failures": "failures", "captures": "captures", "impact": "impact", "power": "power", "rightsizing": "rightsizing", "schedules": "schedules", "targets": "targets",
+		"hosts": "hosts", "failures": "failures", "captures": "captures", "definitions": "definitions", "dryRun": "migrate", "impact": "impact", "power": "power", "rightsizing": "rightsizing", "schedules": "schedules", "targets": "targets",
 		"runs": "runs", "beginRun": "runbook",
 		"whoami": "whoami", "openapi": "", "healthy": "", "ready": "",
 	}

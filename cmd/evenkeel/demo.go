@@ -49,7 +49,7 @@ func newDemo() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&f.listen, "web.listen-address", "127.0.0.1:9178", "address of the API; where this one is taken and none was named, any that is free")
-	cmd.Flags().Float64Var(&f.speed, "speed", 360, "how much faster than time the loads go; 360 is a day in four minutes")
+	cmd.Flags().Float64Var(&f.speed, "speed", 60, "how much faster than time the loads go; 60 is an hour in a minute, which leaves a person the time to decide")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "approve what is advised without asking")
 	cmd.Flags().StringVar(&f.level, "log.level", "error", "debug, info, warn or error")
 	return cmd
@@ -246,7 +246,7 @@ const demoMachineName = "backup1"
 const demoPolicy = `# made for this run of evenkeel demo
 cluster: demo
 scrape: {interval: 2s, timeout: 2s, retention: 2h}
-analysis: {interval: 4s, window: 10s, max_data_age: 6s, recommendation_lifetime: 30s, horizon: 1m}
+analysis: {interval: 4s, window: 10s, max_data_age: 6s, recommendation_lifetime: 10m, horizon: 1m}
 stability: {hold_rounds: 2, cool_down: 15s, cool_down_max: 1m, max_moves_per_day: 0}
 migration: {tls: "off", bandwidth: 4GiB, timeout: 1m}
 power: {price_per_kwh: 0.28, currency: EUR, carbon_per_kwh: 380}
@@ -256,16 +256,16 @@ rules:
 
 const demoScenario = `
 seed: 1
-start: 2026-01-05T06:00:00Z
+start: 2026-01-05T07:00:00Z
 duration: 1d
 step: 1s
 migration: {bandwidth: 4GiB}
 hosts:
   - {name: node, count: 8, cores: 16, memory: 128GiB, overhead_cores: 0.3, idle_watts: 110, peak_watts: 380, storage: [nfs], networks: [lan]}
 vms:
-  - {name: office, count: 20, vcpus: 4, memory: 8GiB, dirty_rate: 100MiB, storage: [nfs], networks: [lan], place: packed, load: {daily: {low: 0.1, high: 0.65, peak_hour: 9, noise: 0.02}}}
-  - {name: web, count: 16, vcpus: 4, memory: 8GiB, dirty_rate: 200MiB, storage: [nfs], networks: [lan], place: packed, load: {daily: {low: 0.1, high: 0.6, peak_hour: 15, noise: 0.02}}}
-  - {name: batch, count: 12, vcpus: 4, memory: 16GiB, dirty_rate: 400MiB, storage: [nfs], networks: [lan], place: packed, load: {daily: {low: 0.05, high: 0.7, peak_hour: 1, noise: 0.02}}}
+  - {name: office, count: 20, vcpus: 2, memory: 8GiB, dirty_rate: 100MiB, storage: [nfs], networks: [lan], place: packed, load: {daily: {low: 0.3, high: 0.8, peak_hour: 9, noise: 0.02}}}
+  - {name: web, count: 16, vcpus: 2, memory: 8GiB, dirty_rate: 200MiB, storage: [nfs], networks: [lan], place: packed, load: {daily: {low: 0.35, high: 0.55, peak_hour: 15, noise: 0.02}}}
+  - {name: batch, count: 12, vcpus: 2, memory: 16GiB, dirty_rate: 400MiB, storage: [nfs], networks: [lan], place: packed, load: {daily: {low: 0.05, high: 0.7, peak_hour: 1, noise: 0.02}}}
   - {name: db, count: 4, vcpus: 8, memory: 24GiB, dirty_rate: 400MiB, storage: [nfs], networks: [lan], load: {noise: {mean: 0.4, sd: 0.03}}}
-  - {name: cron, count: 8, vcpus: 2, memory: 4GiB, dirty_rate: 50MiB, storage: [nfs], networks: [lan], load: {square: {low: 0.1, high: 0.7, period: 3h, duty: 0.3, stagger: 20m}}}
+  - {name: cron, count: 8, vcpus: 1, memory: 4GiB, dirty_rate: 50MiB, storage: [nfs], networks: [lan], load: {square: {low: 0.1, high: 0.7, period: 3h, duty: 0.3, stagger: 20m}}}
 `

@@ -50,11 +50,15 @@ func newMaintenanceEnter() *cobra.Command {
 	var ask clientFlags
 	var reason, lasting string
 	var wait time.Duration
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "enter HOST",
 		Short: "Move everything away from the host, which is approved by this, and keep it empty",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, hosts []string) error {
+			if dryRun {
+				return tryOut(cmd, ask, api.ActionRequest{Kind: cluster.Maintenance, Host: hosts[0], Reason: reason})
+			}
 			until, err := lastingUntil(lasting)
 			if err != nil {
 				return err
@@ -74,6 +78,7 @@ func newMaintenanceEnter() *cobra.Command {
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the journal")
 	cmd.Flags().StringVar(&lasting, "for", "", "how long, for example 4h; until it is ended when left out")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "show progress and return when the host is empty; fail with what blocks it after this time")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing; show which VMs would go where, and what would stay")
 	return cmd
 }
 

@@ -226,6 +226,7 @@ func (s *server) build(c config.Config) error {
 	s.api.SetWatch(s.watch)
 	s.api.SetFailures(s.failover)
 	s.api.SetCaptures(captures)
+	s.api.SetDefinitions(versions{s.kept})
 	s.api.SetPower(s.energy)
 	s.sizes.server = s
 	s.api.SetSizer(&s.sizes)

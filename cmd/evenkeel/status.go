@@ -51,6 +51,12 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	if s.Unknown > 0 {
 		t.line("NOBODY KNOWS what came of %d actions: evenkeel recommendations shows them", s.Unknown)
 	}
+	if f := s.Failover; f != nil {
+		t.line("of the %d failures that it is to survive, %d are proven to be", f.Of, f.Proven)
+		for _, b := range f.Broken {
+			t.line("NOT SURVIVED %s %s: %s", b.Kind, b.Subject, b.Reason)
+		}
+	}
 	for _, one := range s.Schedules {
 		t.line("the schedule %s has %s, until %s", one.Name, one.What, clock(one.Until))
 	}

@@ -68,12 +68,14 @@ type askFlags struct {
 	clientFlags
 	reason string
 	detach bool
+	dryRun bool
 }
 
 func (f *askFlags) register(flags *pflag.FlagSet) {
 	f.clientFlags.register(flags)
 	flags.StringVar(&f.reason, "reason", "", "why, for the journal")
 	flags.BoolVar(&f.detach, "detach", false, "return when it is approved; do not show progress and wait for the end")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing; show what would come of it and what the gates say")
 }
 
 // ask asks for the action and follows it to its end.
@@ -83,6 +85,9 @@ func (f *askFlags) ask(cmd *cobra.Command, a api.ActionRequest) error {
 		return err
 	}
 	a.Reason = f.reason
+	if f.dryRun {
+		return tryOut(cmd, f.clientFlags, a)
+	}
 	c, err := client.Ask(cmd.Context(), a)
 	if err != nil {
 		return err

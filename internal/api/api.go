@@ -23,6 +23,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
+	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -42,6 +43,7 @@ type Desk interface {
 	Snooze(id string, word cluster.Approval, until time.Time) (cluster.Case, error)
 	Gates(ctx context.Context, id string) ([]cluster.Verdict, error)
 	Request(ctx context.Context, r cluster.Recommendation, word cluster.Approval) (cluster.Case, error)
+	Try(ctx context.Context, r cluster.Recommendation, word *cluster.Approval) []cluster.Verdict
 	Orders() cluster.Orders
 	Order(o cluster.Order) error
 	Lift(o cluster.Order) error
@@ -69,8 +71,44 @@ type Status struct {
 	Open       int           `json:"open_recommendations"`
 	// Orders are the pauses and approvals in advance that are in force.
 	Orders cluster.Orders `json:"orders,omitempty"`
+	// Failover says how what the cluster is to survive stands; nil where nothing is asked for, or nothing was seen yet.
+	Failover *FailoverProof `json:"failover,omitempty"`
 	// Unknown counts actions of which nobody knows what came.
 	Unknown int `json:"actions_of_unknown_outcome"`
+}
+
+// FailoverProof is how many of the failures that the cluster is to survive it would, by a placement that was found for each.
+type FailoverProof struct {
+	Proven int `json:"proven"`
+	Of     int `json:"of"`
+	// Broken are those that it would not survive, or for which no placement was found.
+	Broken []FailoverGap `json:"broken,omitempty"`
+}
+
+// FailoverGap is a failure that the cluster is not proven to survive.
+type FailoverGap struct {
+	// Kind is host, domain, percent or spare, Subject the host, the domain, or cpu or memory.
+	Kind    string `json:"kind"`
+	Subject string `json:"subject"`
+	// Unproven tells that no placement was found, and that there is none was not proven either.
+	Unproven bool   `json:"unproven,omitempty"`
+	Reason   string `json:"reason"`
+}
+
+// proofOf sums up what the analyzer found about failures; nil where it was not asked.
+func proofOf(r admission.Report) *FailoverProof {
+	if len(r.Cases) == 0 {
+		return nil
+	}
+	p := &FailoverProof{Of: len(r.Cases)}
+	for _, c := range r.Cases {
+		if c.OK {
+			p.Proven++
+			continue
+		}
+		p.Broken = append(p.Broken, FailoverGap{Kind: c.Kind, Subject: c.Subject, Unproven: c.Unproven, Reason: c.Reason})
+	}
+	return p
 }
 
 // Place is where a VM is or was.
@@ -130,6 +168,7 @@ type Server struct {
 	watch    Watch
 	failed   Failures
 	captured Captures
+	defined  Definitions
 	powered  Power
 	sizer    Sizer
 	runner   Runner
@@ -165,10 +204,12 @@ func (s *Server) routes() []route {
 		{"GET", recommendation, Viewer, reads(s.recommendation)},
 		{"GET", recommendation + "/gates", Viewer, reads(s.gates)},
 		{"GET", recommendation + "/captures", Approver, reads(s.captures)},
+		{"GET", "/api/v1/vms/{vm}/definitions", Viewer, reads(s.definitions)},
 		{"POST", recommendation + "/approve", Approver, s.approve},
 		{"POST", recommendation + "/reject", Approver, s.reject},
 		{"POST", recommendation + "/snooze", Approver, s.snooze},
 		{"POST", "/api/v1/actions", Operator, s.ask},
+		{"POST", "/api/v1/actions/dry-run", Viewer, s.tryOut},
 		{"GET", "/api/v1/orders", Viewer, reads(s.orders)},
 		{"POST", "/api/v1/orders", Operator, s.order},
 		{"DELETE", "/api/v1/orders", Operator, s.lift},
@@ -219,7 +260,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	st := Status{
 		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, Schedules: schedules, SnapshotAt: board.Snapshot.At,
 		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(), Earned: s.desk.Standings(),
-		Open: cases[cluster.CaseOpen], Unknown: cases[cluster.CaseUnknown],
+		Open: cases[cluster.CaseOpen], Unknown: cases[cluster.CaseUnknown], Failover: proofOf(board.Failover),
 	}
 	if err != nil {
 		st.LastError = err.Error()

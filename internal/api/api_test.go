@@ -137,6 +137,13 @@ func (h *house) Request(_ context.Context, r cluster.Recommendation, a cluster.A
 	return cluster.Case{Recommendation: r, State: cluster.CaseApproved, Approval: &a, Updated: a.At}, h.decide
 }
 
+func (h *house) Try(_ context.Context, r cluster.Recommendation, word *cluster.Approval) []cluster.Verdict {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said = append(h.said, strings.Join([]string{"try", r.Action.String(), word.Who, word.Via, word.Reason}, " "))
+	return append([]cluster.Verdict{}, h.verdicts...)
+}
+
 func (h *house) Orders() cluster.Orders { return h.standing }
 
 func (h *house) Order(o cluster.Order) error {

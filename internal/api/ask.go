@@ -58,6 +58,10 @@ func (a ActionRequest) problem() error {
 	return tooLong(a.Reason)
 }
 
+func (a ActionRequest) action() cluster.Action {
+	return cluster.Action{Kind: a.Kind, VM: a.VM, From: a.Host, To: a.To, Pool: a.Pool, Until: a.Until, Test: a.Test}
+}
+
 // ask takes an action that a person asks for, which is their yes to it.
 func (s *Server) ask(w http.ResponseWriter, r *http.Request, by caller) {
 	want, err := decodeBody[ActionRequest](w, r)
@@ -74,7 +78,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, by caller) {
 		fail(w, http.StatusServiceUnavailable, err, nil)
 		return
 	}
-	rec, err := plan.Ask(j.Snapshot, cluster.Action{Kind: want.Kind, VM: want.VM, From: want.Host, To: want.To, Pool: want.Pool, Until: want.Until, Test: want.Test}, why(word), s.board.Policy().Plan, word.At)
+	rec, err := plan.Ask(j.Snapshot, want.action(), why(word), s.board.Policy().Plan, word.At)
 	if err != nil {
 		fail(w, http.StatusConflict, err, nil)
 		return

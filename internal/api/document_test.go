@@ -240,9 +240,10 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
-		{"GET /api/v1/recommendations", "?state=all", "", 200}, {"GET /api/v1/recommendations/{id}", "", "", 200}, {"GET /api/v1/recommendations/{id}/gates", "", "", 200}, {"GET /api/v1/recommendations/{id}/captures", "", "", 200},
+		{"GET /api/v1/recommendations", "?state=all", "", 200}, {"GET /api/v1/recommendations/{id}", "", "", 200}, {"GET /api/v1/recommendations/{id}/gates", "", "", 200}, {"GET /api/v1/recommendations/{id}/captures", "", "", 200}, {"GET /api/v1/vms/{vm}/definitions", "", "", 200},
 		{"POST /api/v1/recommendations/{id}/approve", "", "", 200}, {"POST /api/v1/recommendations/{id}/reject", "", "", 200},
 		{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "web1", "to": "h2", "reason": "x"}`, 200},
+		{"POST /api/v1/actions/dry-run", "", `{"kind": "migrate", "vm": "web1", "to": "h2"}`, 200}, {"POST /api/v1/actions/dry-run", "", `{"kind": "maintenance", "host": "h1"}`, 200}, {"POST /api/v1/actions/dry-run", "", `{"kind": "standby", "host": "h1"}`, 200},
 		{"POST /api/v1/recommendations/{id}/snooze", "", `{"until": "2099-01-01T00:00:00Z"}`, 200}, {"GET /api/v1/orders", "", "", 200},
 		{"POST /api/v1/orders", "", `{"kind": "pause", "subject": "cluster", "reason": "x", "until": "2099-01-01T00:00:00Z"}`, 200},
 		{"DELETE /api/v1/orders", "", `{"kind": "pause", "subject": "cluster"}`, 200}, {"GET /api/v1/history", "", "", 200}, {"GET /api/v1/effects", "", "", 200},
@@ -267,15 +268,19 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		question{"POST /api/v1/recommendations/{id}/reject", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/reject", "", "", 404},
 		question{"POST /api/v1/recommendations/{id}/snooze", "", "{", 400}, question{"POST /api/v1/recommendations/nobody/snooze", "", `{"until": "2099-01-01T00:00:00Z"}`, 404},
 		question{"POST /api/v1/actions", "", "{", 400}, question{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "nobody", "to": "h2"}`, 409},
+		question{"POST /api/v1/actions/dry-run", "", "{", 400}, question{"POST /api/v1/actions/dry-run", "", `{"kind": "migrate", "vm": "nobody", "to": "h2"}`, 409},
 		question{"POST /api/v1/orders", "", "{", 400}, question{"DELETE /api/v1/orders", "", "{", 400}, question{"GET /api/v1/history", "?limit=0", "", 400}, question{"GET /api/v1/effects", "?limit=0", "", 400},
 		question{"GET /api/v1/runs", "?limit=0", "", 400}, question{"POST /api/v1/runs", "", "{", 400}, question{"POST /api/v1/runs", "", `{"runbook": "nobody"}`, 404},
 		question{"GET /api/v1/journal/verify", "?head=12", "", 400}, question{"POST /-/reload", "", "", 400})
+	twins := full()
+	twins.board.Snapshot.VMs = []cluster.VM{{ID: "1", Name: "x"}, {ID: "2", Name: "x"}}
+	a.ask(twins, nil, secret, question{"GET /api/v1/vms/{vm}/definitions", "", "", 409})
 	for cause, status := range map[error]int{errNotOpen(): 409, errNotFound(): 404, errDisk(): 503} {
 		h := full()
 		h.decide = cause
 		for _, q := range good {
 			q.status = status
-			if changes := strings.HasPrefix(q.route, "POST /api") || strings.HasPrefix(q.route, "DELETE"); changes && a.documents(q.route, status) {
+			if changes := strings.HasPrefix(q.route, "POST /api") || strings.HasPrefix(q.route, "DELETE"); changes && !strings.HasSuffix(q.route, "dry-run") && a.documents(q.route, status) {
 				a.ask(h, nil, secret, q)
 			}
 		}
@@ -283,7 +288,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	blind := full()
 	blind.boardErr = errDisk()
 	for route := range a.ops {
-		if strings.HasPrefix(route, "GET") && a.documents(route, 503) {
+		if (strings.HasPrefix(route, "GET") || strings.HasSuffix(route, "dry-run")) && a.documents(route, 503) {
 			for _, q := range good {
 				if q.status = 503; q.route == route {
 					a.ask(blind, nil, secret, q)
@@ -306,6 +311,13 @@ type watched struct{}
 
 func (watched) Hosts() []cluster.HostWatch {
 	return []cluster.HostWatch{{Host: "h1", Verdict: "isolated", Reason: "it is cut off", Since: at(), HeardAt: at(), LookedAt: at(), Exporter: "no", Libvirt: "refused", Heartbeat: "yes", Neighbours: "unknown", Power: "yes"}}
+}
+
+// kept has one version of everything, or none that can be read.
+type kept struct{ err error }
+
+func (k kept) Versions(string) ([]cluster.Definition, error) {
+	return filled[[]cluster.Definition](), k.err
 }
 
 func (watched) Get(string) ([]cluster.Captured, error) {
@@ -362,6 +374,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s.SetWatch(watched{})
 	s.SetFailures(watched{})
 	s.SetCaptures(watched{})
+	s.SetDefinitions(kept{h.boardErr})
 	s.SetPower(powered{})
 	s.SetSizer(sized{h.boardErr})
 	s.SetTimetable(watched{})
@@ -376,7 +389,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 func (a *answers) one(s http.Handler, token string, q question) {
 	a.t.Helper()
 	method, path, _ := strings.Cut(q.route, " ")
-	r := httptest.NewRequest(method, "http://x"+strings.ReplaceAll(path, "{id}", "x"), strings.NewReader(q.body))
+	r := httptest.NewRequest(method, "http://x"+strings.NewReplacer("{id}", "x", "{vm}", "x").Replace(path), strings.NewReader(q.body))
 	r.URL.RawQuery = strings.TrimPrefix(q.path, "?")
 	r.Header.Set(api.TokenHeader, token)
 	w := httptest.NewRecorder()
@@ -415,6 +428,7 @@ func (a *answers) guards() {
 	a.one(s, secret, question{"GET /api/v1/power", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/rightsizing", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/recommendations/{id}/captures", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/vms/{vm}/definitions", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/impact", "?of=host/h1", "", 404})
 	s.Configure(api.Access{Tokens: []api.Token{{Name: "eve", Secret: secret, Role: api.Viewer}}}, cluster.LevelManual)
 	for _, r := range api.Routes() {

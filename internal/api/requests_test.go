@@ -66,7 +66,7 @@ func TestBodiesAreRefusedAsTheDocumentSays(t *testing.T) {
 			} else if err == nil {
 				err = allowed.Content["application/json"].Schema.Value.VisitJSON(v, openapi3.VisitAsRequest(), openapi3.EnableFormatValidation())
 			}
-			got := status(t, s, method, strings.ReplaceAll(path, "{id}", "abc"), secret, body)
+			got := status(t, s, method, strings.NewReplacer("{id}", "abc", "{vm}", "abc").Replace(path), secret, body)
 			if want := map[bool]int{true: 200, false: 400}[err == nil]; got != want {
 				t.Errorf("%s with %.80s answers %d, and the document says %d: %v", route, body, got, want, err)
 			}
@@ -95,6 +95,7 @@ func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 	s.SetLedger(&ledger{})
 	s.SetFailures(watched{})
 	s.SetCaptures(watched{})
+	s.SetDefinitions(kept{})
 	for route, op := range operations(described(t)) {
 		for _, p := range op.Parameters {
 			if p.Value.In != "query" || p.Value.Name == "vm" && p.Value.Schema != nil { // a name or UUID may be anything
@@ -149,7 +150,7 @@ func TestALargeBodyCostsNothing(t *testing.T) {
 		if r.Method == http.MethodGet || r.Path == "/-/reload" { // these read no body
 			continue
 		}
-		path := strings.ReplaceAll(r.Path, "{id}", "abc")
+		path := strings.NewReplacer("{id}", "abc", "{vm}", "abc").Replace(r.Path)
 		if got := status(t, s, r.Method, path, secret, `{"reason": "`+strings.Repeat("x", 1<<20)+`"}`); got != http.StatusBadRequest {
 			t.Errorf("%s %s: a body of 1 MiB gives %d", r.Method, r.Path, got)
 		}
@@ -172,7 +173,7 @@ func TestTheClientAsksForWhatTheDocumentHas(t *testing.T) {
 	asked := map[string]bool{}
 	ops := operations(described(t))
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		route := r.Method + " " + strings.ReplaceAll(r.URL.Path, "/recommendations/x", "/recommendations/{id}")
+		route := r.Method + " " + strings.NewReplacer("/recommendations/x", "/recommendations/{id}", "/vms/x", "/vms/{vm}").Replace(r.URL.Path)
 		asked[route] = true
 		if ops[route] == nil {
 			t.Errorf("the client asks for %s, which is not in the document", route)

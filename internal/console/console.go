@@ -74,6 +74,9 @@ func New(o Options) (*Console, error) {
 	mux.HandleFunc("POST /recommendations/{id}", c.decide)
 	mux.HandleFunc("GET /hosts/{name}", c.shows(c.host))
 	mux.HandleFunc("GET /vms/{id}", c.shows(c.vm))
+	mux.HandleFunc("GET /try", c.shows(c.try))
+	mux.HandleFunc("POST /act", c.act)
+	mux.HandleFunc("POST /orders", c.order)
 	mux.HandleFunc("GET /events", c.events)
 	mux.HandleFunc("GET /login", c.showLogin)
 	mux.HandleFunc("POST /login", c.login)
@@ -258,16 +261,21 @@ func (c *Console) shows(fill func(r *http.Request, p person) (name, title, here 
 			}
 			err = failed
 		}
-		status := http.StatusServiceUnavailable
-		if refused := (*api.RefusedError)(nil); errors.As(err, &refused) {
-			status = refused.Status
-		}
+		status := statusOf(err)
 		if status == http.StatusUnauthorized {
 			c.render(w, r, p, "login", status, page{Title: "Log in", Body: r.URL.RequestURI()})
 			return
 		}
 		c.fail(w, r, p, status, err)
 	}
+}
+
+// statusOf is what the API answered, or that it did not.
+func statusOf(err error) int {
+	if refused := (*api.RefusedError)(nil); errors.As(err, &refused) {
+		return refused.Status
+	}
+	return http.StatusServiceUnavailable
 }
 
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, p person, status int, err error) {

@@ -13,13 +13,15 @@ import (
 
 // subject is the page of a host or of a VM.
 type subject struct {
-	Name     string
-	Host     *tile
-	VM       *cluster.VM
-	Score    *cluster.VMScore
-	Machine  *cluster.Host
-	Watch    *cluster.HostWatch
-	VMs      []neighbour
+	Name    string
+	Host    *tile
+	VM      *cluster.VM
+	Score   *cluster.VMScore
+	Machine *cluster.Host
+	Watch   *cluster.HostWatch
+	VMs     []neighbour
+	// Hosts are all of the cluster's.
+	Hosts    []cluster.Host
 	Findings []finding
 	// Why says why what is advised is advised, or nothing; Unexplained why that cannot be said.
 	Why         any
@@ -46,7 +48,7 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 		return "", "", "", nil, absent("host", key)
 	}
 	made := newTile(board.Snapshot, board.Loads[at], board.Findings, p.status.Orders)
-	v := subject{Name: key, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key)}
+	v := subject{Name: key, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key), Hosts: board.Snapshot.Hosts}
 	if h, ok := board.Snapshot.Host(key); ok {
 		v.Machine = &h
 	}
@@ -72,7 +74,7 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	if !ok {
 		return "", "", "", nil, absent("VM", id)
 	}
-	v := subject{Name: vm.Label(), VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host)}
+	v := subject{Name: vm.Label(), VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
 	v.VMs = slices.DeleteFunc(v.VMs, func(n neighbour) bool { return n.ID == id })
 	if i := slices.IndexFunc(board.Scores, func(s cluster.VMScore) bool { return s.VM == id }); i >= 0 {
 		v.Score = &board.Scores[i]

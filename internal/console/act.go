@@ -1,0 +1,215 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/common/model"
+)
+
+// acts are what a person can do about the subject of a page.
+type acts struct {
+	// Host or VM is the name or the ID of what it is about.
+	Host, VM string
+	Subject  string
+	List     []act
+	Lifts    []order
+	May      bool
+	// Form and Back are those of the page.
+	Form, Back string
+}
+
+// Acts hands what can be done about the subject to the part that draws it.
+func (p page) Acts(v subject) acts {
+	a := acts{May: p.Person.May("operator"), Form: p.Form, Back: p.Back}
+	if v.VM != nil {
+		a.VM, a.Subject, a.List = v.VM.ID, cluster.VMSubject(v.VM.ID), actsOf(v.Hosts, *v.VM)
+	} else {
+		a.Host, a.Subject = v.Name, cluster.HostSubject(v.Name)
+		if !v.Host.Physical {
+			a.List = actsOn(v.Host.State)
+		}
+	}
+	a.Lifts = lifts(p.Status.Orders, a.Subject)
+	return a
+}
+
+// AllActs is what can be done about the whole cluster.
+func (p page) AllActs() acts {
+	return acts{Subject: "cluster", May: p.Person.May("operator"), Form: p.Form, Back: p.Back, Lifts: lifts(p.Status.Orders, "cluster")}
+}
+
+// Paused tells whether there is a pause to be resumed.
+func (a acts) Paused() bool {
+	return slices.ContainsFunc(a.Lifts, func(o order) bool { return o.Word == cluster.OrderPause.String() })
+}
+
+// act is one of them.
+type act struct {
+	Kind, Word string
+	// Targets are the hosts to choose from, where it goes to one.
+	Targets []string
+	// Test is that the host is woken at once.
+	Test bool
+}
+
+// actsOf a VM are those that its state allows; the gates know more.
+func actsOf(hosts []cluster.Host, vm cluster.VM) []act {
+	switch vm.State {
+	case cluster.VMRunning:
+		var others []string
+		for _, h := range hosts {
+			if h.ID != vm.Host && h.State == cluster.HostUp {
+				others = append(others, h.ID)
+			}
+		}
+		return []act{{Kind: cluster.Migrate.String(), Word: "Move to", Targets: others}, {Kind: cluster.Shutdown.String(), Word: "Shut down"},
+			{Kind: cluster.Reset.String(), Word: "Reset"}, {Kind: cluster.Suspend.String(), Word: "Suspend"}}
+	case cluster.VMPaused:
+		return []act{{Kind: cluster.Resume.String(), Word: "Resume"}}
+	case cluster.VMShutoff, cluster.VMCrashed:
+		return []act{{Kind: cluster.Start.String(), Word: "Start"}}
+	}
+	return nil
+}
+
+// actsOn a host are those that its state allows.
+func actsOn(state string) []act {
+	switch state {
+	case cluster.HostUp.String():
+		return []act{{Kind: cluster.Maintenance.String(), Word: "Empty it for maintenance"}, {Kind: cluster.Standby.String(), Word: "Put into standby"},
+			{Kind: cluster.Standby.String(), Word: "Test that it can be woken", Test: true}}
+	case "standby":
+		return []act{{Kind: cluster.Wake.String(), Word: "Wake"}}
+	}
+	return nil
+}
+
+// lifts are the orders about the subject that can be taken back.
+func lifts(orders cluster.Orders, subject string) []order {
+	var all []order
+	for _, o := range orders {
+		if o.Subject != subject {
+			continue
+		}
+		switch o.Kind {
+		case cluster.OrderPause:
+			all = append(all, order{o.Kind.String(), "Resume what is paused"})
+		case cluster.OrderMaintenance:
+			all = append(all, order{o.Kind.String(), "End the maintenance"})
+		}
+	}
+	return all
+}
+
+// trial is the page of what would come of an action.
+type trial struct {
+	api.DryRun
+	Asked   api.ActionRequest
+	Refusal int
+	Sides   []side
+	// Order is that it is asked for as an order, which lasts.
+	Order bool
+	Lasts []string
+}
+
+// asked reads what is asked for, from an address or a form.
+func asked(r *http.Request) (a api.ActionRequest, err error) {
+	a = api.ActionRequest{VM: r.FormValue("vm"), To: r.FormValue("to"), Host: r.FormValue("host"), Test: r.FormValue("test") == "true", Reason: r.FormValue("reason")}
+	if err := a.Kind.UnmarshalText([]byte(r.FormValue("kind"))); err != nil {
+		return a, err
+	}
+	a.Until, err = lasting(r.FormValue("for"))
+	return a, err
+}
+
+// lasting is when something ends that lasts this long from now; zero for what ends when somebody says so.
+func lasting(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	d, err := model.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return time.Time{}, fmt.Errorf("%q is no duration; write for example 30m, 8h or 2d", text)
+	}
+	return time.Now().Add(time.Duration(d)), nil
+}
+
+// try shows what would come of an action, before anybody asks for it.
+func (c *Console) try(r *http.Request, p person) (name, title, here string, body any, err error) {
+	a, err := asked(r)
+	if err != nil {
+		return "", "", "", nil, bad(err)
+	}
+	out, err := p.client.DryRun(r.Context(), a)
+	if err != nil {
+		return "", "", "", nil, err
+	}
+	v := trial{DryRun: out, Asked: a, Sides: sidesOf(cluster.Case{Recommendation: out.Recommendation}), Order: a.Kind == cluster.Maintenance}
+	if v.Order || a.Kind == cluster.Standby && !a.Test {
+		v.Lasts = []string{"1h", "8h", "1d", "7d"}
+	}
+	for _, g := range v.Verdicts {
+		if !g.Pass {
+			v.Refusal++
+		}
+	}
+	return "try", "Dry run: " + out.Recommendation.Action.String(), "overview", v, nil
+}
+
+// bad is the answer to what cannot be understood.
+func bad(err error) error {
+	return &api.RefusedError{Status: http.StatusBadRequest, Problem: api.Problem{Error: err.Error()}}
+}
+
+// act asks for an action, and leads to the page on which it can be followed.
+func (c *Console) act(w http.ResponseWriter, r *http.Request) {
+	c.does(w, r, func(p person) (string, error) {
+		a, err := asked(r)
+		if err != nil {
+			return "", bad(err)
+		}
+		if a.Kind == cluster.Maintenance {
+			_, err := p.client.Order(r.Context(), api.OrderRequest{Kind: cluster.OrderMaintenance, Subject: cluster.HostSubject(a.Host), Until: a.Until, Reason: a.Reason})
+			return "/hosts/" + url.PathEscape(a.Host), err
+		}
+		made, err := p.client.Ask(r.Context(), a)
+		return "/recommendations/" + url.PathEscape(made.Recommendation.ID), err
+	})
+}
+
+// order pauses or resumes, or ends a maintenance.
+func (c *Console) order(w http.ResponseWriter, r *http.Request) {
+	c.does(w, r, func(p person) (string, error) {
+		o := api.OrderRequest{Subject: r.PostFormValue("subject"), Reason: r.PostFormValue("reason")}
+		if err := o.Kind.UnmarshalText([]byte(r.PostFormValue("kind"))); err != nil {
+			return "", bad(err)
+		}
+		send := p.client.Order
+		if r.PostFormValue("lift") == "true" {
+			send = p.client.Lift
+		}
+		_, err := send(r.Context(), o)
+		return local(r.PostFormValue("back")), err
+	})
+}
+
+// does takes a form to the API, if it is the person's own, and leads to where that says.
+func (c *Console) does(w http.ResponseWriter, r *http.Request, do func(person) (to string, err error)) {
+	p := c.person(r)
+	if !c.own(r, p.session) {
+		c.fail(w, r, p, http.StatusForbidden, errForeign)
+		return
+	}
+	to, err := do(p)
+	if err != nil {
+		c.fail(w, r, p, statusOf(err), err)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
