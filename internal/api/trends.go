@@ -68,20 +68,16 @@ func (s *Server) trendSubject(subject string) (string, error) {
 	if err != nil && board.Snapshot.At.IsZero() {
 		return subject, nil // then it must be an ID
 	}
-	if _, ok := board.Snapshot.VM(name); ok {
-		return subject, nil
-	}
-	var ids []string
-	for _, v := range board.Snapshot.VMs {
-		if v.Name == name {
-			ids = append(ids, v.ID)
-		}
-	}
-	switch len(ids) {
+	found := board.Snapshot.FindVMs(name)
+	switch len(found) {
 	case 0:
 		return subject, nil // one that is gone still has a past
 	case 1:
-		return cluster.VMSubject(ids[0]), nil
+		return cluster.VMSubject(found[0].ID), nil
+	}
+	var ids []string
+	for _, v := range found {
+		ids = append(ids, v.ID)
 	}
 	return "", fmt.Errorf("subject: %d VMs have the name %q; say which by its UUID: %s", len(ids), name, strings.Join(ids, ", "))
 }

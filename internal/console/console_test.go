@@ -457,7 +457,7 @@ func harmless(t *testing.T, where, page string) {
 			}
 		}
 	}
-	if scripts != 2 {
+	if scripts != 4 {
 		t.Errorf("%s: %d scripts", where, scripts)
 	}
 }

@@ -50,6 +50,11 @@ type overview struct {
 	Power        *cluster.PowerStatus
 	Stopped      string
 	Orders       []order
+	Past         past
+	// Before says what the score was.
+	Before string
+	// Hours is over how long numbers are shown, where somebody chose it.
+	Hours string
 }
 
 // loss is what one cause costs of the score.
@@ -128,6 +133,8 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 	if power, err := p.client.Power(ctx); err == nil {
 		v.Power = &power
 	}
+	v.Past = pastOf(r, p, "cluster", clusterPlots())
+	v.Before, v.Hours = v.Past.Before(v.Score), r.URL.Query().Get("hours")
 	return "overview", "Overview", "overview", v, nil
 }
 
