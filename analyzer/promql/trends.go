@@ -71,11 +71,12 @@ func (s *Source) servers() string {
 }
 
 // Trends returns the numbers of the cluster, a host or a VM from one time to another, which is later. The error is ErrNoSubject, or says that Prometheus
-// could not answer; what Prometheus does not hold is told by the note.
+// could not answer; what Prometheus does not hold is told by the note. They begin up to a step later than asked for.
 func (s *Source) Trends(ctx context.Context, subject string, from, to time.Time) (cluster.Trends, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(trendTimeout, s.opts.Timeout))
 	defer cancel()
 	step := stepOf(to.Sub(from))
+	from = to.Add(-to.Sub(from).Truncate(step)) // so that the last point is the newest
 	asked, err := s.trendsOf(subject, step)
 	if err != nil {
 		return cluster.Trends{}, err

@@ -33,7 +33,8 @@ func newTrends() *cobra.Command {
 			if most := int(api.MaxTrend / time.Hour); hours < 1 || hours > most {
 				return fmt.Errorf("--hours: is %d; it is from 1 to %d", hours, most)
 			}
-			trends, err := client.Trends(cmd.Context(), subject, time.Duration(hours)*time.Hour)
+			now := time.Now()
+			trends, err := client.Trends(cmd.Context(), subject, now.Add(-time.Duration(hours)*time.Hour), now)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,7 +26,12 @@ func hourOf(subject string) cluster.Trends {
 func TestNumbersOverTimeAreDrawn(t *testing.T) {
 	asked := ""
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = r.URL.Query().Get("subject") + " " + r.URL.Query().Get("hours")
+		from, err := time.Parse(time.RFC3339, r.URL.Query().Get("from"))
+		to, wrong := time.Parse(time.RFC3339, r.URL.Query().Get("to"))
+		if err != nil || wrong != nil {
+			t.Error(err, wrong)
+		}
+		asked = fmt.Sprintf("%s %.0f", r.URL.Query().Get("subject"), to.Sub(from).Hours())
 		trends := hourOf(r.URL.Query().Get("subject"))
 		if strings.HasSuffix(trends.Subject, "gone") {
 			trends.Series, trends.Note = []cluster.Trend{}, "nothing is known of it"

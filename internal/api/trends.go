@@ -122,7 +122,7 @@ func timeOf(parameter, text string) (time.Time, error) {
 	return t, nil
 }
 
-// Trends asks for the numbers of "cluster", "host/NAME" or "vm/ID or name" over the last hours, which are whole.
-func (c *Client) Trends(ctx context.Context, subject string, length time.Duration) (cluster.Trends, error) {
-	return get[cluster.Trends](ctx, c, "/api/v1/trends", url.Values{"subject": {subject}, "hours": {strconv.Itoa(int(length / time.Hour))}})
+// Trends asks for the numbers of "cluster", "host/NAME" or "vm/ID or name" from one time to a later one, at most MaxTrend apart.
+func (c *Client) Trends(ctx context.Context, subject string, from, to time.Time) (cluster.Trends, error) {
+	return get[cluster.Trends](ctx, c, "/api/v1/trends", url.Values{"subject": {subject}, "from": {from.UTC().Format(time.RFC3339)}, "to": {to.UTC().Format(time.RFC3339)}})
 }

@@ -5,9 +5,10 @@ import "time"
 // Trends are numbers of one subject over a time.
 type Trends struct {
 	// Subject is "cluster", "host/NAME" or "vm/ID".
-	Subject string    `json:"subject"`
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
+	Subject string `json:"subject"`
+	// From is at most a step later than asked for, so that the last point is at To.
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 	// StepSeconds is the time between two points. Where points are further apart than that, nothing is known in between.
 	StepSeconds float64 `json:"step_seconds"`
 	Series      []Trend `json:"series"`

@@ -45,16 +45,24 @@ type overview struct {
 	Later        []finding
 	MoreFindings int
 	Ended        []cluster.Case
-	MoreEnded    int
-	Waiting      any
-	Power        *cluster.PowerStatus
-	Stopped      string
-	Orders       []order
-	Past         past
+	// MoreEnded is how many are shown of those that there are, 0 for all.
+	MoreEnded int
+	Waiting   any
+	Power     *cluster.PowerStatus
+	Stopped   string
+	Orders    []order
+	Past      past
 	// Before says what the score was.
 	Before string
 	// Hours is over how long numbers are shown, where somebody chose it.
 	Hours string
+	// Group is by what the machines are put together, Groupings what that can be.
+	Group     string
+	Groupings []string
+	Groups    []group
+	Day       day
+	// LaterEnded are the actions after the first.
+	LaterEnded []cluster.Case
 }
 
 // loss is what one cause costs of the score.
@@ -74,7 +82,9 @@ type tile struct {
 	Blocks                  []block
 	More                    int
 	Findings                int
-	busy                    float64
+	Domain                  string
+	Tags                    []string
+	busy, cpu, memory       float64
 }
 
 // block is one VM on a tile.
@@ -93,7 +103,7 @@ type finding struct {
 type order struct{ Word, Sentence string }
 
 func (c *Console) overview(r *http.Request, p person) (name, title, here string, body any, err error) {
-	v := overview{Query: strings.TrimSpace(r.URL.Query().Get("q")), State: r.URL.Query().Get("state"), States: append(cluster.HostStates(), cluster.KindPhysical)}
+	v := overview{Query: strings.TrimSpace(r.URL.Query().Get("q")), State: r.URL.Query().Get("state"), Group: r.URL.Query().Get("group"), Groupings: groupings(), States: append(cluster.HostStates(), cluster.KindPhysical)}
 	v.Orders = ordersOf(p.status.Orders)
 	v.Cases, v.MoreCases = firstOf(p.Cases, 2*mostListed)
 	ctx := r.Context()
@@ -126,7 +136,11 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 	}
 	day := time.Now().Add(-24 * time.Hour)
 	ended = slices.DeleteFunc(ended, func(one cluster.Case) bool { return one.Updated.Before(day) || one.State == cluster.CaseExpired })
-	v.Ended, v.MoreEnded = firstOf(ended, 3*mostListed)
+	v.Day = newDay(ended, time.Now())
+	v.Ended, v.LaterEnded = ended[:min(3*mostListed, len(ended))], ended[min(3*mostListed, len(ended)):]
+	if len(ended) == fetched {
+		v.MoreEnded = fetched
+	}
 	if waiting, err := p.client.Failures(ctx); err == nil { // a server need not look after failures, nor after power
 		v.Waiting = waiting
 	}
@@ -146,13 +160,25 @@ func (v *overview) tiles(s cluster.Snapshot, loads []cluster.Load, scores []clus
 			v.Hosts = append(v.Hosts, newTile(s, l, found, orders))
 		}
 	}
-	if v.Dense = len(v.Hosts) > roomy; v.Dense {
-		slices.SortStableFunc(v.Hosts, func(x, y tile) int { return cmp.Compare(y.busy, x.busy) })
-		v.Hosts, v.Hidden = firstOf(v.Hosts, mostTiles)
+	v.Dense = len(v.Hosts) > roomy
+	if !v.Dense {
+		fillBlocks(v.Hosts, s, scores)
+	}
+	if slices.Contains(v.Groupings, v.Group) {
+		v.Groups = grouped(v.Hosts, v.Group, mostTiles)
+		v.Hosts = nil
 		return
 	}
+	if v.Dense {
+		slices.SortStableFunc(v.Hosts, func(x, y tile) int { return cmp.Compare(y.busy, x.busy) })
+		v.Hosts, v.Hidden = firstOf(v.Hosts, mostTiles)
+	}
+}
+
+// fillBlocks draws the VMs on their hosts' tiles, the largest first.
+func fillBlocks(tiles []tile, s cluster.Snapshot, scores []cluster.VMScore) {
 	at, score := map[string]int{}, map[string]float64{}
-	for i, t := range v.Hosts {
+	for i, t := range tiles {
 		at[t.Name] = i
 	}
 	for _, one := range scores {
@@ -170,16 +196,16 @@ func (v *overview) tiles(s cluster.Snapshot, loads []cluster.Load, scores []clus
 		i, shown := at[vm.Host]
 		switch {
 		case !shown || vm.Host == "":
-		case len(v.Hosts[i].Blocks) >= mostBlocks:
-			v.Hosts[i].More++
+		case len(tiles[i].Blocks) >= mostBlocks:
+			tiles[i].More++
 		default:
-			v.Hosts[i].Blocks = append(v.Hosts[i].Blocks, newBlock(vm, score, most))
+			tiles[i].Blocks = append(tiles[i].Blocks, newBlock(vm, score, most))
 		}
 	}
 }
 
 func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders cluster.Orders) tile {
-	t := tile{Name: l.Host, State: l.State.String(), Kind: "hypervisor", Physical: l.Kind == cluster.KindPhysical, VMs: l.VMs, busy: max(l.CPUUtilisation, l.MemoryUtilisation)}
+	t := tile{Name: l.Host, State: l.State.String(), Kind: "hypervisor", Physical: l.Kind == cluster.KindPhysical, VMs: l.VMs, busy: max(l.CPUUtilisation, l.MemoryUtilisation), cpu: l.CPUUtilisation, memory: l.MemoryUtilisation}
 	subject := cluster.HostSubject(l.Host)
 	for _, f := range found {
 		if f.Subject == subject {
@@ -191,14 +217,14 @@ func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders
 		t.Kind = "physical machine"
 		for _, m := range s.Machines {
 			if m.ID == l.Host {
-				t.Note = m.Reason
+				t.Note, t.Tags = m.Reason, m.Tags
 				t.CPU, t.Memory = loadBars(l, m.CPUCores, m.MemoryBytes, m.CPUUsedCores.Known)
 			}
 		}
 		return t
 	}
 	if h, ok := s.Host(l.Host); ok {
-		t.Kind = cmp.Or(h.Hypervisor, "hypervisor")
+		t.Kind, t.Domain, t.Tags = cmp.Or(h.Hypervisor, "hypervisor"), h.FailureDomain, h.Tags
 		t.CPU, t.Memory = loadBars(l, h.CPUCores, h.MemoryBytes, l.State == cluster.HostUp || l.State == cluster.HostMaintenance)
 	}
 	now := time.Now()

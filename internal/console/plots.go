@@ -22,7 +22,9 @@ type past struct {
 	Spans []choice
 	Plots []plot
 	// Note says why there is nothing to be seen, where that is so.
-	Note   string
+	Note string
+	// Since is when what is known begins, where that is later than what was asked for.
+	Since  time.Time
 	trends cluster.Trends
 }
 
@@ -81,21 +83,24 @@ func spanWord(hours int) string {
 // usualSpan is over how many hours numbers are shown when nobody says so.
 const usualSpan = 24
 
-// pastOf asks for the numbers of a subject over the time that the request names or, without, the last day; of what is younger, over less.
+// pastOf asks for the numbers of a subject over the time that the request names or, without, the last day. Where less is known, that fills the plots.
 func pastOf(r *http.Request, p person, subject string, kinds []kind) past {
 	hours, chosen := usualSpan, false
 	if n, err := strconv.Atoi(r.URL.Query().Get("hours")); err == nil && slices.Contains(spans, n) {
 		hours, chosen = n, true
 	}
-	ask := func() (cluster.Trends, error) {
-		return p.client.Trends(r.Context(), subject, time.Duration(hours)*time.Hour)
+	to := time.Now().Truncate(time.Second)
+	length := time.Duration(hours) * time.Hour
+	trends, err := p.client.Trends(r.Context(), subject, to.Add(-length), to)
+	since := time.Time{}
+	if first, known := begins(trends); err == nil && known && !chosen && first.Sub(trends.From) > length/4 {
+		first = first.Add(-time.Duration(trends.StepSeconds * float64(time.Second)))
+		if trends, err = p.client.Trends(r.Context(), subject, first, to); err == nil {
+			since, _ = begins(trends)
+			trends.From = since
+		}
 	}
-	trends, err := ask()
-	if young := youngest(trends, hours); err == nil && !chosen && young < hours {
-		hours = young
-		trends, err = ask()
-	}
-	v := past{trends: trends, Note: trends.Note}
+	v := past{trends: trends, Note: trends.Note, Since: since}
 	if err != nil {
 		v.Note = "Numbers over time cannot be shown: " + err.Error()
 		if refused := (*api.RefusedError)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
@@ -116,20 +121,14 @@ func pastOf(r *http.Request, p person, subject string, kinds []kind) past {
 	return v
 }
 
-// youngest is the shortest span that holds all that is known.
-func youngest(trends cluster.Trends, hours int) int {
-	first := trends.To
+// begins is when the first series begins, if there is one.
+func begins(trends cluster.Trends) (first time.Time, known bool) {
 	for _, s := range trends.Series {
-		if begins := s.Points[0].At; begins.Before(first) {
-			first = begins
+		if len(s.Points) > 0 && (!known || s.Points[0].At.Before(first)) {
+			first, known = s.Points[0].At, true
 		}
 	}
-	for _, n := range spans {
-		if time.Duration(n)*time.Hour >= trends.To.Sub(first) {
-			return min(n, hours)
-		}
-	}
-	return hours
+	return first, known
 }
 
 // kind is a plot that a page can have, of the series of one name.
@@ -373,8 +372,11 @@ func amount(value float64, unit string) string {
 
 // dial writes a time at an axis: the time of day, or the day where the axis is long.
 func dial(at, from, to time.Time) string {
-	if to.Sub(from) > 36*time.Hour {
+	switch length := to.Sub(from); {
+	case length > 36*time.Hour:
 		return at.Local().Format("2 Jan")
+	case length < 15*time.Minute:
+		return at.Local().Format("15:04:05")
 	}
 	return at.Local().Format("15:04")
 }
@@ -391,16 +393,28 @@ func (v past) Before(now float64) string {
 			best = p
 		}
 	}
-	since := v.trends.To.Sub(best.At).Round(time.Minute)
-	if since < time.Minute {
+	then := howLongAgo(v.trends.To.Sub(best.At))
+	if then == "" {
 		return ""
-	}
-	then := "an hour ago"
-	if (since - time.Hour).Abs() > 5*time.Minute {
-		then = strings.TrimSuffix(since.String(), "0s") + " ago"
 	}
 	if was, is := math.Round(best.Value), math.Round(now); was != is {
 		return fmt.Sprintf("was %.0f %s, %s", was, then, map[bool]string{true: "so it got better", false: "so it got worse"}[is > was])
 	}
 	return "as it was " + then
+}
+
+// howLongAgo says in words how long ago something was, "" for just now.
+func howLongAgo(age time.Duration) string {
+	minutes := int(age.Round(time.Minute).Minutes())
+	switch {
+	case minutes < 1:
+		return ""
+	case minutes == 1:
+		return "a minute ago"
+	case minutes < 55:
+		return fmt.Sprintf("%d minutes ago", minutes)
+	case minutes < 90:
+		return "an hour ago"
+	}
+	return fmt.Sprintf("%.0f hours ago", age.Hours())
 }

@@ -20,7 +20,10 @@
   // The server's time of day, as everywhere on the page, made to look like one of this browser.
   const there = (s, zone) => new Date((s + zone + new Date(s * 1e3).getTimezoneOffset() * 60) * 1e3);
 
-  const clock = (s, zone, dated) => uPlot.fmtDate(dated ? "{D} {MMM} {HH}:{mm}" : "{HH}:{mm}")(there(s, zone));
+  const clock = (s, zone, form) => uPlot.fmtDate(form)(there(s, zone));
+
+  // Times at an axis are as exact as it is long.
+  const form = (seconds) => (seconds > 36 * 3600 ? "{D} {MMM} {HH}:{mm}" : seconds < 900 ? "{HH}:{mm}:{ss}" : "{HH}:{mm}");
 
   // Columns are the times and, of a stack, each series on top of those before it.
   function columns(data) {
@@ -40,6 +43,14 @@
     return { color: style.stroke, dash };
   }
 
+  // What the numbers are under the cursor, each by itself also in a stack.
+  function tell(holder, at) {
+    const { data } = holder;
+    const word = units[data.unit] ?? String;
+    const said = data.series.map((s) => [s.name, at === null || at === undefined ? null : s.values[at] ?? null]).filter(([, v]) => v !== null);
+    holder.querySelector(".cursor").textContent = said.length ? `${clock(data.from + at * data.step, data.zone, "{D} {MMM} {HH}:{mm}:{ss}")}: ${said.map(([name, v]) => `${name} ${word(v)}`).join(", ")}` : "";
+  }
+
   function options(figure, holder, data) {
     const ink = getComputedStyle(figure);
     const grid = getComputedStyle(figure.querySelector(".rule")).stroke;
@@ -50,10 +61,6 @@
       return {
         label: s.name, stroke: color, dash, width: 2, points: { show: (u, i, from, to) => to - from < 30 },
         fill: data.stacked ? color.replace(/^rgb\((.*)\)$/, "rgba($1, 0.3)") : undefined,
-        value: (u, v, i, at) => {
-          const own = at === null || at === undefined ? null : holder.data.series[n]?.values[at];
-          return own === null || own === undefined ? "–" : word(own);
-        },
       };
     });
     return {
@@ -62,8 +69,10 @@
       cursor: { sync: { key: "evenkeel" }, drag: { x: true, y: false } },
       scales: { y: { range: (u, low, high) => [0, Math.max(holder.data.top, high ?? 0)] } },
       bands: data.stacked ? data.series.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
-      series: [{ label: "time", value: (u, s) => (s === null ? "–" : clock(s, data.zone, true)) }, ...series],
-      axes: [{ ...axis, values: (u, all) => all.map((s) => clock(s, data.zone, all.at(-1) - all[0] > 36 * 3600)) }, { ...axis, size: 72, values: (u, all) => all.map(word) }],
+      series: [{}, ...series],
+      legend: { show: false },
+      hooks: { setCursor: [(u) => tell(holder, u.cursor.idx)] },
+      axes: [{ ...axis, values: (u, all) => all.map((s) => clock(s, data.zone, form(all.at(-1) - all[0]))) }, { ...axis, size: 72, values: (u, all) => all.map(word) }],
     };
   }
 
@@ -86,7 +95,10 @@
     }
     plot?.destroy();
     holder.replaceChildren();
-    const made = new uPlot(options(figure, holder, data), columns(data), holder);
+    const cursor = document.createElement("p");
+    cursor.className = "cursor";
+    holder.append(cursor);
+    const made = new uPlot(options(figure, holder, data), columns(data), (u, start) => { holder.prepend(u.root); start(); });
     drawn.set(holder, made);
     if (!plot) new ResizeObserver(() => {
       const width = holder.clientWidth;
