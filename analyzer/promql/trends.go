@@ -71,30 +71,44 @@ func (s *Source) servers() string {
 }
 
 // Trends returns the numbers of the cluster, a host or a VM from one time to another, which is later. The error is ErrNoSubject, or says that Prometheus
-// could not answer; what Prometheus does not hold is told by the note. They begin up to a step later than asked for.
+// could not answer; what Prometheus does not hold is told by the note. They begin up to a step later than asked for, and may end up to half a step earlier.
 func (s *Source) Trends(ctx context.Context, subject string, from, to time.Time) (cluster.Trends, error) {
+	step := stepOf(to.Sub(from))
+	length := to.Sub(from).Truncate(step) // so that the last point is the newest
+	a := s.recent.of(recentKey{subject, step, length})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lasts(to, step) {
+		return a.trends, nil
+	}
+	trends, err := s.askTrends(ctx, subject, v1.Range{Start: to.Add(-length), End: to, Step: step})
+	if err == nil {
+		a.trends = trends
+	}
+	return trends, err
+}
+
+func (s *Source) askTrends(ctx context.Context, subject string, over v1.Range) (cluster.Trends, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(trendTimeout, s.opts.Timeout))
 	defer cancel()
-	step := stepOf(to.Sub(from))
-	from = to.Add(-to.Sub(from).Truncate(step)) // so that the last point is the newest
-	asked, err := s.trendsOf(subject, step)
+	asked, err := s.trendsOf(subject, over.Step)
 	if err != nil {
 		return cluster.Trends{}, err
 	}
 	found := make([]model.Matrix, len(asked))
-	f := &fetch{ctx: ctx, api: s.api, at: to}
+	f := &fetch{ctx: ctx, api: s.api, at: over.End}
 	for i, t := range asked {
-		f.matrix(t.query, v1.Range{Start: from, End: to, Step: step}, &found[i])
+		f.matrix(t.query, over, &found[i])
 	}
 	if err := f.wait(); err != nil {
 		return cluster.Trends{}, err
 	}
-	all := cluster.Trends{Subject: subject, From: from.UTC(), To: to.UTC(), StepSeconds: step.Seconds(), Series: []cluster.Trend{}}
+	all := cluster.Trends{Subject: subject, From: over.Start.UTC(), To: over.End.UTC(), StepSeconds: over.Step.Seconds(), Series: []cluster.Trend{}}
 	for i, t := range asked {
 		all.Series = append(all.Series, seriesOf(t, found[i])...)
 	}
 	if len(all.Series) == 0 {
-		all.Note, err = s.whyNothing(ctx, subject, from, to)
+		all.Note, err = s.whyNothing(ctx, subject, over.Start, over.End)
 	}
 	return all, err
 }

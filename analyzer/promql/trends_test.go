@@ -2,7 +2,9 @@ package promql_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,3 +119,44 @@ func TestWithoutNumbersTheReasonIsSaid(t *testing.T) {
 		t.Errorf("a month has steps of %v s, %v", month.StepSeconds, err)
 	}
 }
+
+// A page that many people look at asks for the same again and again.
+func TestTheSameIsNotAskedForAgainAtOnce(t *testing.T) {
+	var asked atomic.Int64
+	behind := prometheus(t, pastOfTwo)
+	proxy := roundTrip(func(r *http.Request) (*http.Response, error) {
+		asked.Add(1)
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	src, err := promql.New(behind, proxy, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(subject string, to int64) cluster.Trends {
+		trends, err := src.Trends(t.Context(), subject, time.Unix(to-3000, 0), time.Unix(to, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trends
+	}
+	ask("host/h2", 3500)
+	once := asked.Load()
+	if ask("host/h2", 3503); asked.Load() != once || once == 0 {
+		t.Errorf("%d questions and, within half a step, %d", once, asked.Load())
+	}
+	for i, again := range []func() cluster.Trends{func() cluster.Trends { return ask("host/h2", 3504) }, func() cluster.Trends { return ask("host/h1", 3504) }, func() cluster.Trends { return ask("host/h2", 3000) }} {
+		before := asked.Load()
+		if again(); asked.Load() == before {
+			t.Errorf("%d: something else is not asked for", i)
+		}
+	}
+	ask("host/none", 3500)
+	before := asked.Load()
+	if ask("host/none", 3500); asked.Load() == before {
+		t.Error("that nothing is known is believed for longer")
+	}
+}
+
+type roundTrip func(r *http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -183,7 +183,7 @@ func newPlot(k kind, trends cluster.Trends) (plot, bool) {
 		if k.stacked && high == 0 {
 			continue // a layer of no height is not to be seen
 		}
-		p.Lines = append(p.Lines, line{Name: cmp.Or(strings.ReplaceAll(s.Part, "_", " "), strings.ToLower(k.title)), Class: lineClass(s, len(p.Lines)),
+		p.Lines = append(p.Lines, line{Name: cmp.Or(strings.ReplaceAll(s.Part, "_", " "), k.title), Class: lineClass(s, len(p.Lines)),
 			Low: amount(low, unit), Mean: amount(mean, unit), High: amount(high, unit), Last: amount(last, unit)})
 		grids = append(grids, gridOf(trends, s))
 		p.ask(s.Query, trends)
