@@ -420,7 +420,7 @@ func TestHostileNamesAreNeverMarkup(t *testing.T) {
 		h := newHouse(1, name)
 		srv, b, _ := open(t, h, api.Viewer)
 		post(t, b, srv.URL+"/login", "token", "approver-token", "back", "/")
-		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?group=tag", "/?group=failure+domain", "/?group=state&hours=6", "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
+		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?group=tag", "/?group=tag&in=" + url.QueryEscape(name("rack")), "/?group=tag&in=" + url.QueryEscape(name("x")), "/?group=failure+domain", "/?group=state&hours=6", "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
 			"/hosts/" + url.PathEscape(h.judged.Snapshot.Hosts[0].ID), "/vms/" + url.PathEscape(h.judged.Snapshot.VMs[0].ID)}
 		for _, path := range paths {
 			code, page := get(t, b, srv.URL+path)
@@ -487,6 +487,9 @@ func TestAThousandHostsAreUsable(t *testing.T) {
 			t.Errorf("by %s: %d, %d tiles in %d bytes", grouping, code, tiles, len(page))
 		}
 		t.Logf("by %s: %v", grouping, time.Since(begun))
+	}
+	if _, page := get(t, b, srv.URL+"/?group=tag&in=rack"); strings.Count(page, `<li class="tile`) != 240 || !strings.Contains(page, `group=tag&amp;hours=&amp;in=rack`) {
+		t.Error("a group by itself does not have all tiles of the page")
 	}
 }
 

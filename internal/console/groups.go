@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -15,7 +16,9 @@ func groupings() []string { return []string{"failure domain", "tag", "state"} }
 
 // group is the machines that have something in common.
 type group struct {
-	Name, ID   string
+	Name, ID string
+	// Link leads to the group by itself.
+	Link       string
 	Up         int
 	Total      int
 	CPU        spread
@@ -25,6 +28,7 @@ type group struct {
 	Hosts      []tile
 	Hidden     int
 	worstShare float64
+	named      bool
 }
 
 // spread is the mean and the highest of a number, over the machines of which it is known.
@@ -58,38 +62,41 @@ func (t tile) keysOf(grouping string) []string {
 	return []string{""}
 }
 
-// grouped puts tiles together by what they have in common, the groups by name and those without one last. Each shows the same share of the tiles that
-// a page has, its fullest first where it has more.
-func grouped(tiles []tile, grouping string, most int) []group {
+// groupUp puts the tiles together by what they have in common, the groups by name and those without one last. Each shows the same share of the tiles that
+// a page has, its fullest first where it has more. Where one group is asked for by itself, it has them all.
+func (v *overview) groupUp(asked url.Values) {
 	found := map[string]*group{}
-	for _, t := range tiles {
-		for _, key := range t.keysOf(grouping) {
-			g := found[key]
-			if g == nil {
-				g = &group{Name: cmp.Or(key, "no "+grouping)}
-				found[key] = g
+	v.Alone = asked.Get("in")
+	for _, t := range v.Hosts {
+		for _, key := range t.keysOf(v.Group) {
+			name := cmp.Or(key, "no "+v.Group)
+			if v.Alone != "" && v.Alone != name {
+				continue
 			}
-			g.add(t)
+			if found[name] == nil {
+				found[name] = &group{Name: name, named: key != ""}
+			}
+			found[name].add(t)
 		}
 	}
-	names := slices.SortedFunc(maps.Keys(found), func(x, y string) int {
-		if (x == "") != (y == "") {
-			return strings.Compare(y, x) // what has no name comes last
+	groups := slices.SortedFunc(maps.Values(found), func(x, y *group) int {
+		if x.named != y.named {
+			return map[bool]int{true: -1, false: 1}[x.named]
 		}
-		return strings.Compare(x, y)
+		return strings.Compare(x.Name, y.Name)
 	})
-	var all []group
-	share := max(1, most/max(1, len(names)))
-	for i, name := range names {
-		g := found[name]
-		g.ID = fmt.Sprintf("group-%d", i)
+	groups, v.MoreGroups = firstOf(groups, mostTiles)
+	share := max(1, mostTiles/max(1, len(groups)))
+	for i, g := range groups {
+		q := url.Values{"group": {v.Group}, "in": {g.Name}, "q": {v.Query}, "state": {v.State}, "hours": {v.Hours}}
+		g.ID, g.Link = fmt.Sprintf("group-%d", i), "/?"+q.Encode()
 		if len(g.Hosts) > share {
 			slices.SortStableFunc(g.Hosts, func(x, y tile) int { return cmp.Compare(y.busy, x.busy) })
 		}
 		g.Hosts, g.Hidden = firstOf(g.Hosts, share)
-		all = append(all, *g)
+		v.Groups = append(v.Groups, *g)
 	}
-	return all
+	v.Hosts = nil
 }
 
 func (g *group) add(t tile) {

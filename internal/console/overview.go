@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +61,10 @@ type overview struct {
 	Group     string
 	Groupings []string
 	Groups    []group
-	Day       day
+	// MoreGroups is how many there are beside those shown, Alone which one is shown by itself.
+	MoreGroups int
+	Alone      string
+	Day        day
 	// LaterEnded are the actions after the first.
 	LaterEnded []cluster.Case
 }
@@ -104,6 +108,7 @@ type order struct{ Word, Sentence string }
 
 func (c *Console) overview(r *http.Request, p person) (name, title, here string, body any, err error) {
 	v := overview{Query: strings.TrimSpace(r.URL.Query().Get("q")), State: r.URL.Query().Get("state"), Group: r.URL.Query().Get("group"), Groupings: groupings(), States: append(cluster.HostStates(), cluster.KindPhysical)}
+	v.Hours = r.URL.Query().Get("hours")
 	v.Orders = ordersOf(p.status.Orders)
 	v.Cases, v.MoreCases = firstOf(p.Cases, 2*mostListed)
 	ctx := r.Context()
@@ -129,7 +134,7 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 		}
 	}
 	v.Total = len(board.Loads)
-	v.tiles(board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders)
+	v.tiles(r.URL.Query(), board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders)
 	ended, err := p.client.History(ctx, "", fetched)
 	if err != nil {
 		return "", "", "", nil, err
@@ -148,12 +153,12 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 		v.Power = &power
 	}
 	v.Past = pastOf(r, p, "cluster", clusterPlots())
-	v.Before, v.Hours = v.Past.Before(v.Score), r.URL.Query().Get("hours")
+	v.Before = v.Past.Before(v.Score)
 	return "overview", "Overview", "overview", v, nil
 }
 
 // tiles makes the tiles that the filter lets through: all by name or, where there are many, the fullest first.
-func (v *overview) tiles(s cluster.Snapshot, loads []cluster.Load, scores []cluster.VMScore, found []cluster.Finding, orders cluster.Orders) {
+func (v *overview) tiles(asked url.Values, s cluster.Snapshot, loads []cluster.Load, scores []cluster.VMScore, found []cluster.Finding, orders cluster.Orders) {
 	for _, l := range loads {
 		if (v.Query == "" || strings.Contains(strings.ToLower(l.Host), strings.ToLower(v.Query))) &&
 			(v.State == "" || v.State == l.State.String() || v.State == l.Kind) {
@@ -165,8 +170,7 @@ func (v *overview) tiles(s cluster.Snapshot, loads []cluster.Load, scores []clus
 		fillBlocks(v.Hosts, s, scores)
 	}
 	if slices.Contains(v.Groupings, v.Group) {
-		v.Groups = grouped(v.Hosts, v.Group, mostTiles)
-		v.Hosts = nil
+		v.groupUp(asked)
 		return
 	}
 	if v.Dense {

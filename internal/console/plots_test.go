@@ -196,6 +196,9 @@ func TestMachinesStandTogether(t *testing.T) {
 	if _, page := get(t, b, srv.URL+"/?group=tag&q=h000"); strings.Count(page, ">ssd<") != 1 || !strings.Contains(page, "4 of 4") || !strings.Contains(page, "<option selected>tag") {
 		t.Errorf("by tag:\n%s", page)
 	}
+	if _, page := get(t, b, srv.URL+"/?group=failure+domain&in=rowB"); strings.Count(page, `<li class="tile`) != 2 || !strings.Contains(page, "Only what stands under rowB") {
+		t.Errorf("one group by itself:\n%s", page)
+	}
 	if _, page := get(t, b, srv.URL+"/?group=colour"); strings.Contains(page, "group-0") || !strings.Contains(page, `<li class="tile`) {
 		t.Error("what is no grouping groups")
 	}

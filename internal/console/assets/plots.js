@@ -72,7 +72,7 @@
       series: [{}, ...series],
       legend: { show: false },
       hooks: { setCursor: [(u) => tell(holder, u.cursor.idx)] },
-      axes: [{ ...axis, size: 34, values: (u, all) => all.map((s) => clock(s, data.zone, form(all.at(-1) - all[0]))) }, { ...axis, size: 72, values: (u, all) => all.map(word) }],
+      axes: [{ ...axis, size: 34, space: 90, values: (u, all) => all.map((s) => clock(s, data.zone, form(all.at(-1) - all[0]))) }, { ...axis, size: 72, incrs: data.unit === "bytes" ? Array.from({ length: 50 }, (_, i) => 2 ** i) : undefined, values: (u, all) => all.map(word) }],
     };
   }
 
