@@ -25,9 +25,10 @@ build: ## both programs, bin/evenkeel and bin/evenkeel-exporter
 	@$(call with,build) && $(GO) build $(PROGRAM) -o bin/evenkeel ./cmd/evenkeel && \
 	  $(GO) build $(PROGRAM) -o bin/evenkeel-exporter ./cmd/evenkeel-exporter
 
-generate: ## the dashboards' files, from what dashboards/ says, and the console's script from npm, as its package-lock.json has it
+generate: ## the dashboards' files, from what dashboards/ says, and the console's scripts from npm, as its package-lock.json has it
 	@$(call with,test) && $(GO) test ./dashboards -run Current -count=1 -update && cd internal/console && \
-	  npm ci --ignore-scripts --no-audit --no-fund >&2 && cp node_modules/htmx.org/dist/htmx.min.js assets/htmx.min.js && cp node_modules/htmx.org/LICENSE assets/htmx.LICENSE
+	  npm ci --ignore-scripts --no-audit --no-fund >&2 && cp node_modules/htmx.org/dist/htmx.min.js assets/htmx.min.js && cp node_modules/htmx.org/LICENSE assets/htmx.LICENSE && \
+	  cp node_modules/uplot/dist/uPlot.iife.min.js assets/uplot.min.js && cp node_modules/uplot/dist/uPlot.min.css assets/uplot.min.css && cp node_modules/uplot/LICENSE assets/uplot.LICENSE
 
 deb: build ## Debian package of the exporter, bin/evenkeel-exporter_VERSION_amd64.deb
 	@$(call with,build) && exporter/debian/build $(VERSION)

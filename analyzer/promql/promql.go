@@ -72,6 +72,7 @@ type Source struct {
 	opts    Options
 	queries queries
 	slow    slow
+	recent  recent
 	// sleepers are the hosts in standby.
 	sleepers sleepers
 }

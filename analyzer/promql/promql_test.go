@@ -32,6 +32,10 @@ func prometheus(t *testing.T, script string) string {
 }
 
 func serveQuery(w http.ResponseWriter, r *http.Request, eng *engine.Engine, store storage.Queryable) {
+	if strings.HasSuffix(r.URL.Path, "/query_range") {
+		serveRange(w, r, eng, store)
+		return
+	}
 	seconds, err := strconv.ParseFloat(r.FormValue("time"), 64)
 	if err != nil {
 		at, timeErr := time.Parse(time.RFC3339Nano, r.FormValue("time"))
@@ -42,6 +46,25 @@ func serveQuery(w http.ResponseWriter, r *http.Request, eng *engine.Engine, stor
 		seconds = float64(at.UnixMilli()) / 1000
 	}
 	q, err := eng.NewInstantQuery(r.Context(), store, nil, r.FormValue("query"), time.UnixMilli(int64(seconds*1000)))
+	answerQuery(w, r, q, err)
+}
+
+// serveRange evaluates a query at each step of a time.
+func serveRange(w http.ResponseWriter, r *http.Request, eng *engine.Engine, store storage.Queryable) {
+	var seconds [3]float64
+	for i, name := range []string{"start", "end", "step"} {
+		var err error
+		if seconds[i], err = strconv.ParseFloat(r.FormValue(name), 64); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	at := func(i int) time.Time { return time.UnixMilli(int64(seconds[i] * 1000)) }
+	q, err := eng.NewRangeQuery(r.Context(), store, nil, r.FormValue("query"), at(0), at(1), time.Duration(seconds[2]*float64(time.Second)))
+	answerQuery(w, r, q, err)
+}
+
+func answerQuery(w http.ResponseWriter, r *http.Request, q engine.Query, err error) {
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `{"status":"error","errorType":"bad_data","error":%q}`, err)

@@ -14,7 +14,8 @@ func commands() map[string]string {
 		"orders": "status", "order": "pause", "lift": "resume", "history": "history", "effects": "effects", "verifyJournal": "history", "reload": "reload",
 		"ask":   "migrate",
 		"hosts": "hosts", "failures": "failures", "captures": "captures", "definitions": "definitions", "dryRun": "migrate", "impact": "impact", "power": "power", "rightsizing": "rightsizing", "schedules": "schedules", "targets": "targets",
-		"runs": "runs", "beginRun": "runbook",
+		"trends": "trends",
+		"runs":   "runs", "beginRun": "runbook",
 		"whoami": "whoami", "openapi": "", "healthy": "", "ready": "",
 	}
 }

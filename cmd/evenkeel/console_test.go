@@ -150,10 +150,67 @@ func TestTheConsoleInABrowser(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	b.do(chromedp.Click("form.me button"), chromedp.WaitVisible("a.me"))
+	b.isContent()
+}
+
+// isContent holds that the browser complained of nothing.
+func (b *tab) isContent() {
+	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.complaints) > 0 {
-		t.Errorf("the browser's console has complaints:\n%s", strings.Join(b.complaints, "\n"))
+		b.t.Errorf("the browser's console has complaints:\n%s", strings.Join(b.complaints, "\n"))
+	}
+}
+
+// The plots that the server draws become such that one can point at, which grow by themselves.
+func TestThePlotsInABrowser(t *testing.T) {
+	dir, address := t.TempDir(), freePort(t)
+	t.Setenv("TMPDIR", dir)
+	b := newTab(t)
+	background(t, "demo", "--yes", "--web.listen-address", address)
+	base := "http://" + address
+	client := api.NewClient(base, "", nil)
+	await(t, "the first look", func() error {
+		_, err := client.Board(t.Context())
+		return err
+	})
+
+	b.do(chromedp.Navigate(base))
+	b.sees("three plots", `document.querySelectorAll("figure.plot .live canvas").length === 3`)
+	if seen := b.says(`[...document.querySelectorAll(".drawing")].map((d) => getComputedStyle(d).display)`); seen != "none,none,none" {
+		t.Errorf("what the server drew is shown as well: %s", seen)
+	}
+	b.do(chromedp.Evaluate(`window.canvas = document.querySelector("#plot-score canvas"); window.known = document.getElementById("plot-score").dataset.plot; document.getElementById("plot-score-numbers").open = true`, nil))
+	b.sees("a plot that grows and stays the same", `document.getElementById("plot-score").dataset.plot !== window.known && document.querySelector("#plot-score canvas") === window.canvas && document.querySelector("#plot-score .live").text === document.getElementById("plot-score").dataset.plot && document.getElementById("plot-score-numbers").open`)
+	b.sees("what is under the cursor", `(() => {
+		const over = document.querySelector("#plot-lost .u-over"), at = over.getBoundingClientRect();
+		over.dispatchEvent(new MouseEvent("mousemove", { bubbles: true, clientX: at.left + at.width - 2, clientY: at.top + 9 }));
+		return /^\d+ \w+ \d\d:\d\d:\d\d: .*(cpu|memory) \w+ [\d.]+/.test(document.querySelector("#plot-lost .cursor").textContent);
+	})()`)
+	colours := `(() => {
+		const c = document.querySelector("#plot-score canvas"), all = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+		const line = getComputedStyle(document.querySelector("#plot-score .line.p1")).stroke.match(/\d+/g).map(Number);
+		for (let i = 0; i < all.length; i += 4) if (line.every((v, n) => all[i + n] === v)) return true;
+		return false;
+	})()`
+	b.sees("a line in the colour of the theme", colours)
+	b.do(chromedp.Click("button[value=dark]"))
+	b.sees("the same in the dark", `document.documentElement.dataset.theme === "dark" && `+colours)
+
+	b.do(chromedp.Navigate(base + "/hosts/node1"))
+	b.sees("the plots of a host", `document.querySelectorAll("figure.plot .live canvas").length === 3`)
+	places, err := client.Where(t.Context(), "web1", time.Time{})
+	if err != nil || len(places) != 1 {
+		t.Fatal(places, err)
+	}
+	b.do(chromedp.Navigate(base + "/vms/" + places[0].VM))
+	b.sees("the plots of a VM", `document.querySelectorAll("figure.plot .live canvas").length === 5`)
+	b.isContent()
+
+	out, err := execute(t, t.Context(), "trends", "vm", "web1", "--hours=1", "--server", base)
+	if err != nil || !strings.Contains(out, "cpu demand") || !strings.Contains(out, "steal") || !strings.Contains(out, "vm/"+places[0].VM) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

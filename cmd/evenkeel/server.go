@@ -142,6 +142,11 @@ func (s *swappable) Guests(ctx context.Context, at time.Time, window time.Durati
 	return s.current.Load().Guests(ctx, at, window, vms)
 }
 
+// Trends is part of api.Trender.
+func (s *swappable) Trends(ctx context.Context, subject string, from, to time.Time) (cluster.Trends, error) {
+	return s.current.Load().Trends(ctx, subject, from, to)
+}
+
 func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
 	c, err := config.Load(f.config)
 	if err != nil {
@@ -230,6 +235,7 @@ func (s *server) build(c config.Config) error {
 	s.api.SetPower(s.energy)
 	s.sizes.server = s
 	s.api.SetSizer(&s.sizes)
+	s.api.SetTrender(&s.source)
 	if s.runbooks, err = s.newRunbooks(); err != nil {
 		return err
 	}

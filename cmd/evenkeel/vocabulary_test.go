@@ -214,7 +214,7 @@ func (h *heard) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer h.mu.Unlock()
 	h.queries[r.Form.Get("query")] = true
 	kind := "vector"
-	if strings.HasSuffix(r.Form.Get("query"), "]") {
+	if strings.HasSuffix(r.Form.Get("query"), "]") || strings.HasSuffix(r.URL.Path, "/query_range") {
 		kind = "matrix"
 	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
@@ -248,7 +248,12 @@ func TestTheAnalyzerAsksForWhatIsPublished(t *testing.T) {
 	if _, err := source.Guests(t.Context(), now, time.Minute, []string{"a"}); err != nil {
 		t.Error(err)
 	}
-	if len(h.queries) < 70 {
+	for _, subject := range []string{"cluster", "host/h1", "vm/a"} {
+		if _, err := source.Trends(t.Context(), subject, now.Add(-time.Hour), now); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(h.queries) < 80 {
 		t.Errorf("it asked only %d times", len(h.queries))
 	}
 	for query := range h.queries {

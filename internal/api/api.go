@@ -173,6 +173,7 @@ type Server struct {
 	sizer    Sizer
 	runner   Runner
 	times    Timetable
+	trender  Trender
 	targets  func(scheme, self string) []TargetGroup
 	limits   limiters
 }
@@ -199,6 +200,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/rightsizing", Viewer, reads(s.rightsizing)},
 		{"GET", "/api/v1/schedules", Viewer, reads(s.schedules)},
 		{"GET", "/api/v1/impact", Viewer, reads(s.impact)},
+		{"GET", "/api/v1/trends", Viewer, reads(s.trends)},
 		{"GET", "/api/v1/board", Viewer, reads(s.showBoard)},
 		{"GET", "/api/v1/recommendations", Viewer, reads(s.recommendations)},
 		{"GET", recommendation, Viewer, reads(s.recommendation)},

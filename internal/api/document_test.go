@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/actuator/recovery"
@@ -137,6 +138,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
 		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](), "Schedule": reflect.TypeFor[cluster.ScheduleState](), "Rightsizing": reflect.TypeFor[rightsize.Report](),
+		"Trends": reflect.TypeFor[cluster.Trends](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -236,7 +238,7 @@ type question struct {
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	a := answers{t: t, ops: operations(described(t)), seen: map[string]bool{}}
 	good := []question{
-		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/schedules", "", "", 200}, {"GET /api/v1/targets/http_sd", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/rightsizing", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
+		{"GET /api/v1/status", "", "", 200}, {"GET /api/v1/hosts", "", "", 200}, {"GET /api/v1/failures", "", "", 200}, {"GET /api/v1/schedules", "", "", 200}, {"GET /api/v1/targets/http_sd", "", "", 200}, {"GET /api/v1/power", "", "", 200}, {"GET /api/v1/rightsizing", "", "", 200}, {"GET /api/v1/impact", "?of=host/h1", "", 200}, {"GET /api/v1/trends", "?subject=cluster&hours=2", "", 200}, {"GET /api/v1/history", "?about=h1", "", 200}, {"GET /api/v1/board", "", "", 200}, {"GET /api/v1/where", "", "", 200}, {"GET /api/v1/snapshot", "", "", 200},
 		{"GET /api/v1/plan", "", "", 200}, {"GET /api/v1/explain", "?subject=v1", "", 200}, {"GET /api/v1/explain", "?subject=web0", "", 200}, {"GET /api/v1/explain", "?subject=h1", "", 200},
 		{"GET /api/v1/explain", "?subject=h3", "", 200},
 		{"GET /api/v1/place", `?vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?vm={"id":"new","vcpus":200,"memory_bytes":1073741824}`, "", 200}, {"GET /api/v1/place", `?ignore_admission=true&vm={"id":"new","vcpus":2,"memory_bytes":1073741824}`, "", 200},
@@ -259,7 +261,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		}
 	}
 	a.ask(full(), fmt.Errorf("evenkeel.yml:3: hosts: is empty"), secret,
-		question{"GET /api/v1/impact", "?of=h1", "", 400}, question{"GET /api/v1/where", "?at=yesterday", "", 400}, question{"GET /api/v1/where", "?vm=nobody", "", 404}, question{"GET /api/v1/snapshot", "?at=yesterday", "", 400},
+		question{"GET /api/v1/impact", "?of=h1", "", 400}, question{"GET /api/v1/trends", "?subject=pool/x", "", 400}, question{"GET /api/v1/where", "?at=yesterday", "", 400}, question{"GET /api/v1/where", "?vm=nobody", "", 404}, question{"GET /api/v1/snapshot", "?at=yesterday", "", 400},
 		question{"GET /api/v1/plan", "?at=yesterday", "", 400}, question{"GET /api/v1/explain", "", "", 400}, question{"GET /api/v1/explain", "?subject=nobody", "", 404},
 		question{"GET /api/v1/place", "", "", 400}, question{"GET /api/v1/place", `?vm={"id":"v1","vcpus":2,"memory_bytes":1}`, "", 409}, question{"GET /api/v1/recommendations", "?state=weird", "", 400},
 		question{"GET /api/v1/place", `?ignore_admission=perhaps&vm={"id":"new","vcpus":2,"memory_bytes":1}`, "", 400},
@@ -349,6 +351,12 @@ func (z sized) Rightsizing(context.Context) (rightsize.Report, error) {
 	return filled[rightsize.Report](), z.err
 }
 
+type past struct{ err error }
+
+func (p past) Trends(context.Context, string, time.Time, time.Time) (cluster.Trends, error) {
+	return filled[cluster.Trends](), p.err
+}
+
 type powered struct{}
 
 func (powered) Status() cluster.PowerStatus {
@@ -377,6 +385,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	s.SetDefinitions(kept{h.boardErr})
 	s.SetPower(powered{})
 	s.SetSizer(sized{h.boardErr})
+	s.SetTrender(past{h.boardErr})
 	s.SetTimetable(watched{})
 	s.SetTargets(func(scheme, self string) []api.TargetGroup {
 		return []api.TargetGroup{{Targets: []string{self}, Labels: map[string]string{"__scheme__": scheme}}}
@@ -427,6 +436,7 @@ func (a *answers) guards() {
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/power", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/rightsizing", "", "", 404})
+	a.one(s, secret, question{"GET /api/v1/trends", "?subject=cluster", "", 404})
 	a.one(s, secret, question{"GET /api/v1/recommendations/{id}/captures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/vms/{vm}/definitions", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/impact", "?of=host/h1", "", 404})

@@ -38,6 +38,8 @@ type house struct {
 	mu     sync.Mutex
 	cases  []cluster.Case
 	said   []string
+	// past is what is known of each subject over time.
+	past map[string]cluster.Trends
 }
 
 func (h *house) Board() (analyzer.Judgement, error) {
@@ -138,7 +140,7 @@ func newHouse(hosts int, name func(what string) string) *house {
 	done.Recommendation.ID = "done"
 	gone := cluster.Case{Recommendation: r, State: cluster.CaseWithdrawn, Updated: now}
 	gone.Recommendation.ID = "gone"
-	return &house{judged: j, cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done, gone}}
+	return &house{judged: j, past: pasts(name, s), cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done, gone}}
 }
 
 func plainly(what string) string { return what }
@@ -152,6 +154,7 @@ func people() []api.Token {
 func open(t *testing.T, h *house, anonymous api.Role) (*httptest.Server, *http.Client, *api.Server) {
 	t.Helper()
 	s := api.New(h, h, "test", nil, slog.New(slog.DiscardHandler))
+	s.SetTrender(h)
 	s.Configure(api.Access{Anonymous: anonymous, Tokens: people()}, cluster.LevelManual)
 	c, err := console.New(console.Options{API: s, Queries: true, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -417,7 +420,7 @@ func TestHostileNamesAreNeverMarkup(t *testing.T) {
 		h := newHouse(1, name)
 		srv, b, _ := open(t, h, api.Viewer)
 		post(t, b, srv.URL+"/login", "token", "approver-token", "back", "/")
-		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
+		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?group=tag", "/?group=tag&in=" + url.QueryEscape(name("rack")), "/?group=tag&in=" + url.QueryEscape(name("x")), "/?group=failure+domain", "/?group=state&hours=6", "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
 			"/hosts/" + url.PathEscape(h.judged.Snapshot.Hosts[0].ID), "/vms/" + url.PathEscape(h.judged.Snapshot.VMs[0].ID)}
 		for _, path := range paths {
 			code, page := get(t, b, srv.URL+path)
@@ -457,7 +460,7 @@ func harmless(t *testing.T, where, page string) {
 			}
 		}
 	}
-	if scripts != 2 {
+	if scripts != 4 {
 		t.Errorf("%s: %d scripts", where, scripts)
 	}
 }
@@ -477,6 +480,17 @@ func TestAThousandHostsAreUsable(t *testing.T) {
 		t.Error("few hosts do not show their VMs")
 	}
 	t.Logf("three pages of 1,000 hosts took %v", time.Since(begun))
+	for _, grouping := range []string{"failure+domain", "tag", "state"} {
+		begun = time.Now()
+		code, page := get(t, b, srv.URL+"/?group="+grouping)
+		if tiles := strings.Count(page, `<li class="tile`); code != http.StatusOK || tiles == 0 || tiles > 240 || len(page) > 512<<10 {
+			t.Errorf("by %s: %d, %d tiles in %d bytes", grouping, code, tiles, len(page))
+		}
+		t.Logf("by %s: %v", grouping, time.Since(begun))
+	}
+	if _, page := get(t, b, srv.URL+"/?group=tag&in=rack"); strings.Count(page, `<li class="tile`) != 240 || !strings.Contains(page, `group=tag&amp;hours=&amp;in=rack`) {
+		t.Error("a group by itself does not have all tiles of the page")
+	}
 }
 
 func TestBeforeTheFirstLookThePageSaysSo(t *testing.T) {

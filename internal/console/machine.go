@@ -28,6 +28,7 @@ type subject struct {
 	Unexplained string
 	Cases       []cluster.Case
 	Ended       []cluster.Case
+	Past        past
 }
 
 // neighbour is a VM in a table.
@@ -61,6 +62,7 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 	if err := v.tell(r, p, key, !made.Physical); err != nil {
 		return "", "", "", nil, err
 	}
+	v.Past = pastOf(r, p, cluster.HostSubject(key), hostPlots())
 	return "host", key, "overview", v, nil
 }
 
@@ -87,6 +89,7 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	if err := v.tell(r, p, id, true); err != nil {
 		return "", "", "", nil, err
 	}
+	v.Past = pastOf(r, p, cluster.VMSubject(id), vmPlots())
 	return "vm", v.Name, "overview", v, nil
 }
 

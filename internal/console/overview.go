@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -45,11 +46,27 @@ type overview struct {
 	Later        []finding
 	MoreFindings int
 	Ended        []cluster.Case
-	MoreEnded    int
-	Waiting      any
-	Power        *cluster.PowerStatus
-	Stopped      string
-	Orders       []order
+	// MoreEnded is how many are shown of those that there are, 0 for all.
+	MoreEnded int
+	Waiting   any
+	Power     *cluster.PowerStatus
+	Stopped   string
+	Orders    []order
+	Past      past
+	// Before says what the score was.
+	Before string
+	// Hours is over how long numbers are shown, where somebody chose it.
+	Hours string
+	// Group is by what the machines are put together, Groupings what that can be.
+	Group     string
+	Groupings []string
+	Groups    []group
+	// MoreGroups is how many there are beside those shown, Alone which one is shown by itself.
+	MoreGroups int
+	Alone      string
+	Day        day
+	// LaterEnded are the actions after the first.
+	LaterEnded []cluster.Case
 }
 
 // loss is what one cause costs of the score.
@@ -69,7 +86,9 @@ type tile struct {
 	Blocks                  []block
 	More                    int
 	Findings                int
-	busy                    float64
+	Domain                  string
+	Tags                    []string
+	busy, cpu, memory       float64
 }
 
 // block is one VM on a tile.
@@ -88,7 +107,8 @@ type finding struct {
 type order struct{ Word, Sentence string }
 
 func (c *Console) overview(r *http.Request, p person) (name, title, here string, body any, err error) {
-	v := overview{Query: strings.TrimSpace(r.URL.Query().Get("q")), State: r.URL.Query().Get("state"), States: append(cluster.HostStates(), cluster.KindPhysical)}
+	v := overview{Query: strings.TrimSpace(r.URL.Query().Get("q")), State: r.URL.Query().Get("state"), Group: r.URL.Query().Get("group"), Groupings: groupings(), States: append(cluster.HostStates(), cluster.KindPhysical)}
+	v.Hours = r.URL.Query().Get("hours")
 	v.Orders = ordersOf(p.status.Orders)
 	v.Cases, v.MoreCases = firstOf(p.Cases, 2*mostListed)
 	ctx := r.Context()
@@ -114,38 +134,55 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 		}
 	}
 	v.Total = len(board.Loads)
-	v.tiles(board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders)
+	v.tiles(r.URL.Query(), board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders)
 	ended, err := p.client.History(ctx, "", fetched)
 	if err != nil {
 		return "", "", "", nil, err
 	}
 	day := time.Now().Add(-24 * time.Hour)
 	ended = slices.DeleteFunc(ended, func(one cluster.Case) bool { return one.Updated.Before(day) || one.State == cluster.CaseExpired })
-	v.Ended, v.MoreEnded = firstOf(ended, 3*mostListed)
+	v.Day = newDay(ended, time.Now())
+	v.Ended, v.LaterEnded = ended[:min(3*mostListed, len(ended))], ended[min(3*mostListed, len(ended)):]
+	if len(ended) == fetched {
+		v.MoreEnded = fetched
+	}
 	if waiting, err := p.client.Failures(ctx); err == nil { // a server need not look after failures, nor after power
 		v.Waiting = waiting
 	}
 	if power, err := p.client.Power(ctx); err == nil {
 		v.Power = &power
 	}
+	v.Past = pastOf(r, p, "cluster", clusterPlots())
+	v.Before = v.Past.Before(v.Score)
 	return "overview", "Overview", "overview", v, nil
 }
 
 // tiles makes the tiles that the filter lets through: all by name or, where there are many, the fullest first.
-func (v *overview) tiles(s cluster.Snapshot, loads []cluster.Load, scores []cluster.VMScore, found []cluster.Finding, orders cluster.Orders) {
+func (v *overview) tiles(asked url.Values, s cluster.Snapshot, loads []cluster.Load, scores []cluster.VMScore, found []cluster.Finding, orders cluster.Orders) {
 	for _, l := range loads {
 		if (v.Query == "" || strings.Contains(strings.ToLower(l.Host), strings.ToLower(v.Query))) &&
 			(v.State == "" || v.State == l.State.String() || v.State == l.Kind) {
 			v.Hosts = append(v.Hosts, newTile(s, l, found, orders))
 		}
 	}
-	if v.Dense = len(v.Hosts) > roomy; v.Dense {
-		slices.SortStableFunc(v.Hosts, func(x, y tile) int { return cmp.Compare(y.busy, x.busy) })
-		v.Hosts, v.Hidden = firstOf(v.Hosts, mostTiles)
+	v.Dense = len(v.Hosts) > roomy
+	if !v.Dense {
+		fillBlocks(v.Hosts, s, scores)
+	}
+	if slices.Contains(v.Groupings, v.Group) {
+		v.groupUp(asked)
 		return
 	}
+	if v.Dense {
+		slices.SortStableFunc(v.Hosts, func(x, y tile) int { return cmp.Compare(y.busy, x.busy) })
+		v.Hosts, v.Hidden = firstOf(v.Hosts, mostTiles)
+	}
+}
+
+// fillBlocks draws the VMs on their hosts' tiles, the largest first.
+func fillBlocks(tiles []tile, s cluster.Snapshot, scores []cluster.VMScore) {
 	at, score := map[string]int{}, map[string]float64{}
-	for i, t := range v.Hosts {
+	for i, t := range tiles {
 		at[t.Name] = i
 	}
 	for _, one := range scores {
@@ -163,16 +200,16 @@ func (v *overview) tiles(s cluster.Snapshot, loads []cluster.Load, scores []clus
 		i, shown := at[vm.Host]
 		switch {
 		case !shown || vm.Host == "":
-		case len(v.Hosts[i].Blocks) >= mostBlocks:
-			v.Hosts[i].More++
+		case len(tiles[i].Blocks) >= mostBlocks:
+			tiles[i].More++
 		default:
-			v.Hosts[i].Blocks = append(v.Hosts[i].Blocks, newBlock(vm, score, most))
+			tiles[i].Blocks = append(tiles[i].Blocks, newBlock(vm, score, most))
 		}
 	}
 }
 
 func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders cluster.Orders) tile {
-	t := tile{Name: l.Host, State: l.State.String(), Kind: "hypervisor", Physical: l.Kind == cluster.KindPhysical, VMs: l.VMs, busy: max(l.CPUUtilisation, l.MemoryUtilisation)}
+	t := tile{Name: l.Host, State: l.State.String(), Kind: "hypervisor", Physical: l.Kind == cluster.KindPhysical, VMs: l.VMs, busy: max(l.CPUUtilisation, l.MemoryUtilisation), cpu: l.CPUUtilisation, memory: l.MemoryUtilisation}
 	subject := cluster.HostSubject(l.Host)
 	for _, f := range found {
 		if f.Subject == subject {
@@ -184,14 +221,14 @@ func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders
 		t.Kind = "physical machine"
 		for _, m := range s.Machines {
 			if m.ID == l.Host {
-				t.Note = m.Reason
+				t.Note, t.Tags = m.Reason, m.Tags
 				t.CPU, t.Memory = loadBars(l, m.CPUCores, m.MemoryBytes, m.CPUUsedCores.Known)
 			}
 		}
 		return t
 	}
 	if h, ok := s.Host(l.Host); ok {
-		t.Kind = cmp.Or(h.Hypervisor, "hypervisor")
+		t.Kind, t.Domain, t.Tags = cmp.Or(h.Hypervisor, "hypervisor"), h.FailureDomain, h.Tags
 		t.CPU, t.Memory = loadBars(l, h.CPUCores, h.MemoryBytes, l.State == cluster.HostUp || l.State == cluster.HostMaintenance)
 	}
 	now := time.Now()
