@@ -38,6 +38,8 @@ type house struct {
 	mu     sync.Mutex
 	cases  []cluster.Case
 	said   []string
+	orders cluster.Orders
+	name   func(what string) string
 	// past is what is known of each subject over time.
 	past map[string]cluster.Trends
 }
@@ -53,7 +55,9 @@ func (h *house) Rehearse(context.Context, time.Time) (analyzer.Judgement, error)
 	return h.judged, nil
 }
 
-func (h *house) Policy() analyzer.Policy { return analyzer.Policy{} }
+func (h *house) Policy() analyzer.Policy {
+	return analyzer.Policy{Plan: plan.Policy{Limits: cluster.Limits{MaxCPUUtilisation: 0.9, MaxMemoryUtilisation: 0.9}}}
+}
 
 func (h *house) List(want func(cluster.Case) bool) []cluster.Case {
 	h.mu.Lock()
@@ -103,7 +107,43 @@ func (h *house) Gates(context.Context, string) ([]cluster.Verdict, error) {
 	return []cluster.Verdict{{Gate: "freshness", Pass: true, Detail: "seen a second ago"}, {Gate: "budget", Detail: "eight moves were done"}}, nil
 }
 
-func (h *house) Orders() cluster.Orders { return nil }
+func (h *house) Try(_ context.Context, r cluster.Recommendation, word *cluster.Approval) []cluster.Verdict {
+	return []cluster.Verdict{{Gate: "capacity", Pass: true, Detail: "it fits"}, {Gate: "level", Detail: "nothing may be done to " + r.Action.Subject()}}
+}
+
+func (h *house) Request(_ context.Context, r cluster.Recommendation, word cluster.Approval) (cluster.Case, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said = append(h.said, fmt.Sprintf("%s asks to %s %q", word.Who, r.Action, word.Reason))
+	c := cluster.Case{Recommendation: r, State: cluster.CaseApproved, Approval: &word, Updated: word.At}
+	h.cases = append(h.cases, c)
+	return c, nil
+}
+
+func (h *house) Orders() cluster.Orders {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.orders)
+}
+
+func (h *house) Order(o cluster.Order) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.orders = append(h.orders, o)
+	return nil
+}
+
+func (h *house) Lift(o cluster.Order) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.orders = slices.DeleteFunc(h.orders, func(old cluster.Order) bool { return old.ID() == o.ID() })
+	return nil
+}
+
+// Versions has two definitions of every VM.
+func (h *house) Versions(vm string) ([]cluster.Definition, error) {
+	return []cluster.Definition{{VM: vm, Name: h.name("renamed"), Host: h.name("h0000"), At: time.Now(), Version: 2}, {VM: vm, Name: h.name("first"), Host: h.name("h0000"), At: time.Now(), Version: 1}}, nil
+}
 
 func (h *house) Standings() []trust.Standing { return nil }
 
@@ -120,11 +160,13 @@ func newHouse(hosts int, name func(what string) string) *house {
 		s.Hosts = append(s.Hosts, cluster.Host{ID: host, State: cluster.HostUp, CPUCores: 16, MemoryBytes: 64 << 30, Hypervisor: name("QEMU"), Tags: []string{name("rack")}, FailureDomain: name("row")})
 		for j := range 2 {
 			s.VMs = append(s.VMs, cluster.VM{ID: name(fmt.Sprintf("id-%d-%d", i, j)), Name: name(fmt.Sprintf("web%d-%d", i, j)), Host: host, State: cluster.VMRunning, VCPUs: 4,
-				MemoryBytes: 8 << 30, MemoryDemandBytes: 4 << 30, CPUDemandCores: 1 + float64(j), Tags: []string{name("tag")}, ImmovableReason: name("it has a local disk"), CPUStealRatio: cluster.Known(0.1)})
+				MemoryBytes: 8 << 30, MemoryDemandBytes: 4 << 30, CPUDemandCores: 1 + float64(j), Tags: []string{name("tag")}, Movable: i > 0, ImmovableReason: name("it has a local disk"), CPUStealRatio: cluster.Known(0.1)})
 		}
 	}
 	s.Machines = []cluster.Machine{{ID: name("backup1"), State: cluster.HostDown, Reason: name("it is silent")}}
 	s.Gaps = []cluster.Gap{{Subject: cluster.HostSubject(s.Hosts[0].ID), Reason: name("its exporter is silent")}}
+	s.Rules = []cluster.Rule{{Name: name("apart"), Kind: cluster.VMVMAntiAffinity, Strength: cluster.Must, VMs: []string{s.VMs[0].ID, s.VMs[1].ID}},
+		{Name: name("licensed"), Kind: cluster.VMHostAffinity, Strength: cluster.Should, VMs: []string{s.VMs[0].ID}, Hosts: []string{s.Hosts[0].ID}}}
 	placement := cluster.NewPlacement(s)
 	found := cluster.Finding{Detector: name("imbalance"), Subject: cluster.HostSubject(s.Hosts[0].ID), Reason: name("it stands out"),
 		Evidence: []cluster.Evidence{{Name: name("cpu_utilisation"), Value: 0.9, Unit: "ratio", Limit: cluster.Known(0.8), Query: name(`sum(x{a="b"})`)}}}
@@ -140,14 +182,14 @@ func newHouse(hosts int, name func(what string) string) *house {
 	done.Recommendation.ID = "done"
 	gone := cluster.Case{Recommendation: r, State: cluster.CaseWithdrawn, Updated: now}
 	gone.Recommendation.ID = "gone"
-	return &house{judged: j, past: pasts(name, s), cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done, gone}}
+	return &house{judged: j, name: name, past: pasts(name, s), cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done, gone}}
 }
 
 func plainly(what string) string { return what }
 
 // people are those who have tokens.
 func people() []api.Token {
-	return []api.Token{{Name: "vera", Secret: "viewer-token", Role: api.Viewer}, {Name: "anna", Secret: "approver-token", Role: api.Approver}}
+	return []api.Token{{Name: "vera", Secret: "viewer-token", Role: api.Viewer}, {Name: "anna", Secret: "approver-token", Role: api.Approver}, {Name: "otto", Secret: "operator-token", Role: api.Operator}}
 }
 
 // open serves a console of the house, and returns a browser for it.
@@ -155,6 +197,7 @@ func open(t *testing.T, h *house, anonymous api.Role) (*httptest.Server, *http.C
 	t.Helper()
 	s := api.New(h, h, "test", nil, slog.New(slog.DiscardHandler))
 	s.SetTrender(h)
+	s.SetDefinitions(h)
 	s.Configure(api.Access{Anonymous: anonymous, Tokens: people()}, cluster.LevelManual)
 	c, err := console.New(console.Options{API: s, Queries: true, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -419,12 +462,13 @@ func TestHostileNamesAreNeverMarkup(t *testing.T) {
 	for i, name := range hostile() {
 		h := newHouse(1, name)
 		srv, b, _ := open(t, h, api.Viewer)
-		post(t, b, srv.URL+"/login", "token", "approver-token", "back", "/")
-		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?group=tag", "/?group=tag&in=" + url.QueryEscape(name("rack")), "/?group=tag&in=" + url.QueryEscape(name("x")), "/?group=failure+domain", "/?group=state&hours=6", "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
+		post(t, b, srv.URL+"/login", "token", "operator-token", "back", "/")
+		h.orders = cluster.Orders{{Kind: cluster.OrderPause, Subject: cluster.HostSubject(h.judged.Snapshot.Hosts[0].ID), Word: cluster.Approval{Who: name("carl"), Reason: name("rest")}}}
+		paths := []string{"/try?kind=shutdown&vm=" + url.QueryEscape(h.judged.Snapshot.VMs[0].ID), "/try?kind=maintenance&host=" + url.QueryEscape(h.judged.Snapshot.Hosts[0].ID), "/try?kind=" + url.QueryEscape(name("x")) + "&vm=" + url.QueryEscape(name("y")), "/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?group=tag", "/?group=tag&in=" + url.QueryEscape(name("rack")), "/?group=tag&in=" + url.QueryEscape(name("x")), "/?group=failure+domain", "/?group=state&hours=6", "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
 			"/hosts/" + url.PathEscape(h.judged.Snapshot.Hosts[0].ID), "/vms/" + url.PathEscape(h.judged.Snapshot.VMs[0].ID)}
 		for _, path := range paths {
 			code, page := get(t, b, srv.URL+path)
-			if code != http.StatusOK && code != http.StatusNotFound {
+			if code != http.StatusOK && code != http.StatusNotFound && code != http.StatusBadRequest {
 				t.Errorf("name %d, %s: %d", i, path, code)
 			}
 			harmless(t, fmt.Sprintf("name %d, %s", i, path), page)

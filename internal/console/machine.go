@@ -28,7 +28,30 @@ type subject struct {
 	Unexplained string
 	Cases       []cluster.Case
 	Ended       []cluster.Case
+	// Rules are those that name it.
+	Rules []ruled
+	// Definitions are the versions of what the VM is defined by that are kept, Undefined why they cannot be listed.
+	Definitions []cluster.Definition
+	Undefined   string
 	Past        past
+}
+
+// ruled is a rule that names a VM or a host.
+type ruled struct {
+	Name, Kind, Strength string
+	// Broken is how many VMs would have to move for it to hold.
+	Broken int
+}
+
+// rulesOn are those for which the place in the snapshot is among the VMs or hosts that they name.
+func rulesOn(s cluster.Snapshot, named func(cluster.RuleState) []int, at int) []ruled {
+	var all []ruled
+	for _, st := range cluster.NewPlacement(s).RuleStates() {
+		if slices.Contains(named(st), at) {
+			all = append(all, ruled{st.Rule.Name, st.Rule.Kind.String(), st.Rule.Strength.String(), st.Violations})
+		}
+	}
+	return all
 }
 
 // neighbour is a VM in a table.
@@ -62,6 +85,8 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 	if err := v.tell(r, p, key, !made.Physical); err != nil {
 		return "", "", "", nil, err
 	}
+	v.Rules = rulesOn(board.Snapshot, func(st cluster.RuleState) []int { return st.Hosts },
+		slices.IndexFunc(board.Snapshot.Hosts, func(h cluster.Host) bool { return h.ID == key }))
 	v.Past = pastOf(r, p, cluster.HostSubject(key), hostPlots())
 	return "host", key, "overview", v, nil
 }
@@ -88,6 +113,11 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	v.Findings = about(findingsOf(board.Findings, board.Snapshot), cluster.VMSubject(id))
 	if err := v.tell(r, p, id, true); err != nil {
 		return "", "", "", nil, err
+	}
+	v.Rules = rulesOn(board.Snapshot, func(st cluster.RuleState) []int { return st.VMs },
+		slices.IndexFunc(board.Snapshot.VMs, func(one cluster.VM) bool { return one.ID == id }))
+	if v.Definitions, err = p.client.Definitions(ctx, id); err != nil {
+		v.Undefined = err.Error()
 	}
 	v.Past = pastOf(r, p, cluster.VMSubject(id), vmPlots())
 	return "vm", v.Name, "overview", v, nil
