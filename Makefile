@@ -16,7 +16,7 @@ PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
 
-.PHONY: help build generate deb demo test check lint unit race laws deb-test e2e lab bench fuzz clean
+.PHONY: help build generate screenshots deb demo test check lint unit race laws deb-test e2e lab bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
@@ -29,6 +29,10 @@ generate: ## the dashboards' files, from what dashboards/ says, and the console'
 	@$(call with,test) && $(GO) test ./dashboards -run Current -count=1 -update && cd internal/console && \
 	  npm ci --ignore-scripts --no-audit --no-fund >&2 && cp node_modules/htmx.org/dist/htmx.min.js assets/htmx.min.js && cp node_modules/htmx.org/LICENSE assets/htmx.LICENSE && \
 	  cp node_modules/uplot/dist/uPlot.iife.min.js assets/uplot.min.js && cp node_modules/uplot/dist/uPlot.min.css assets/uplot.min.css && cp node_modules/uplot/LICENSE assets/uplot.LICENSE
+
+screenshots: build ## every page of the console in both colours, from the demo: bin/screenshots; docs/screenshots has what the README shows
+	@$(call with,test) && mkdir -p bin/screenshots docs/screenshots && $(GO) test -count=1 ./cmd/evenkeel -run TestTheConsoleCanBeUsedByEverybody -screenshots $(CURDIR)/bin/screenshots && \
+	  cp bin/screenshots/overview-light.png bin/screenshots/recommendation-dark.png docs/screenshots/
 
 deb: build ## Debian package of the exporter, bin/evenkeel-exporter_VERSION_amd64.deb
 	@$(call with,build) && exporter/debian/build $(VERSION)

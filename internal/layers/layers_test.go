@@ -84,6 +84,7 @@ func house() map[string]room {
 		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "analyzer/admission", "analyzer/rightsize", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
 		"internal/console":     {level: 3, knows: []string{"internal/api"}, why: "face: pages for people, made of what the API says to them"},
 
+		"internal/browsertest": {level: 3, why: "a real browser for tests of the console; only tests import it"},
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
 
 		"cmd/evenkeel":          {level: 4, why: "wiring: knows every room"},
