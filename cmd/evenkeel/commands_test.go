@@ -14,6 +14,7 @@ func commands() map[string]string {
 		"orders": "status", "order": "pause", "lift": "resume", "history": "history", "effects": "effects", "verifyJournal": "history", "reload": "reload",
 		"ask":   "migrate",
 		"hosts": "hosts", "failures": "failures", "captures": "captures", "impact": "impact", "power": "power", "rightsizing": "rightsizing", "schedules": "schedules", "targets": "targets",
+		"moves": "moves", "journal": "journal", "autonomy": "autonomy", "config": "config",
 		"runs": "runs", "beginRun": "runbook",
 		"whoami": "whoami", "openapi": "", "healthy": "", "ready": "",
 	}

@@ -136,6 +136,9 @@ type Server struct {
 	times    Timetable
 	targets  func(scheme, self string) []TargetGroup
 	limits   limiters
+	past     Past
+	trusted  Trusted
+	inForce  []cluster.Setting
 }
 
 // route is one thing that can be asked of a server, and who may.
@@ -175,7 +178,11 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/runs", Viewer, reads(s.runs)},
 		{"POST", "/api/v1/runs", Operator, s.beginRun},
 		{"GET", "/api/v1/history", Viewer, reads(s.history)},
+		{"GET", "/api/v1/moves", Viewer, reads(s.moves)},
+		{"GET", "/api/v1/journal", Viewer, reads(s.journal)},
 		{"GET", "/api/v1/journal/verify", Viewer, reads(s.verifyJournal)},
+		{"GET", "/api/v1/autonomy", Viewer, reads(s.autonomy)},
+		{"GET", "/api/v1/config", Viewer, s.config},
 		{"GET", "/api/v1/effects", Viewer, reads(s.effects)},
 		{"GET", "/api/v1/where", Viewer, reads(s.where)},
 		{"GET", "/api/v1/snapshot", Viewer, reads(s.snapshot)},

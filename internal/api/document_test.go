@@ -137,6 +137,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
 		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](), "Schedule": reflect.TypeFor[cluster.ScheduleState](), "Rightsizing": reflect.TypeFor[rightsize.Report](),
+		"Movements": reflect.TypeFor[cluster.Movements](), "JournalPage": reflect.TypeFor[api.JournalPage](), "Autonomy": reflect.TypeFor[api.Autonomy](), "Setting": reflect.TypeFor[cluster.Setting](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -247,6 +248,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"POST /api/v1/orders", "", `{"kind": "pause", "subject": "cluster", "reason": "x", "until": "2099-01-01T00:00:00Z"}`, 200},
 		{"DELETE /api/v1/orders", "", `{"kind": "pause", "subject": "cluster"}`, 200}, {"GET /api/v1/history", "", "", 200}, {"GET /api/v1/effects", "", "", 200},
 		{"GET /api/v1/runs", "", "", 200}, {"POST /api/v1/runs", "", `{"runbook": "x", "vm": "web1", "dry_run": true}`, 200},
+		{"GET /api/v1/moves", "", "", 200}, {"GET /api/v1/journal", "?q=a&kind=approved&about=web1", "", 200}, {"GET /api/v1/journal", "", "", 200}, {"GET /api/v1/autonomy", "", "", 200}, {"GET /api/v1/config", "", "", 200},
 		{"GET /api/v1/journal/verify", "", "", 200}, {"GET /api/v1/openapi.yaml", "", "", 200}, {"POST /-/reload", "", "", 200}, {"GET /-/healthy", "", "", 200}, {"GET /-/ready", "", "", 200},
 	}
 	a.ask(full(), nil, secret, good...)
@@ -269,6 +271,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		question{"POST /api/v1/actions", "", "{", 400}, question{"POST /api/v1/actions", "", `{"kind": "migrate", "vm": "nobody", "to": "h2"}`, 409},
 		question{"POST /api/v1/orders", "", "{", 400}, question{"DELETE /api/v1/orders", "", "{", 400}, question{"GET /api/v1/history", "?limit=0", "", 400}, question{"GET /api/v1/effects", "?limit=0", "", 400},
 		question{"GET /api/v1/runs", "?limit=0", "", 400}, question{"POST /api/v1/runs", "", "{", 400}, question{"POST /api/v1/runs", "", `{"runbook": "nobody"}`, 404},
+		question{"GET /api/v1/moves", "?from=yesterday", "", 400}, question{"GET /api/v1/journal", "?before=0", "", 400},
 		question{"GET /api/v1/journal/verify", "?head=12", "", 400}, question{"POST /-/reload", "", "", 400})
 	for cause, status := range map[error]int{errNotOpen(): 409, errNotFound(): 404, errDisk(): 503} {
 		h := full()
@@ -320,6 +323,10 @@ func (watched) Schedules() []cluster.ScheduleState {
 	return list
 }
 
+func (watched) Levels() []cluster.KindLevel { return filled[[]cluster.KindLevel]() }
+
+func (watched) Trust() []cluster.TrustChange { return filled[[]cluster.TrustChange]() }
+
 func (watched) Level() cluster.Level { return cluster.LevelFull }
 
 func (watched) Waiting() []recovery.Waiting {
@@ -358,7 +365,10 @@ func (a *answers) documents(route string, status int) bool {
 func (a *answers) ask(h *house, reload error, token string, questions ...question) {
 	a.t.Helper()
 	s, _ := serve(a.t, h, func() error { return reload })
-	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr})
+	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr, entries: []cluster.Entry{filled[cluster.Entry]()}})
+	s.SetPast(past{err: h.boardErr})
+	s.SetTrusted(watched{})
+	s.SetSettings(filled[[]cluster.Setting]())
 	s.SetWatch(watched{})
 	s.SetFailures(watched{})
 	s.SetCaptures(watched{})
@@ -410,6 +420,9 @@ func (a *answers) one(s http.Handler, token string, q question) {
 func (a *answers) guards() {
 	s, _ := serve(a.t, full(), nil)
 	a.one(s, secret, question{"GET /api/v1/journal/verify", "", "", 404})
+	for _, path := range []string{"moves", "journal", "autonomy", "config"} {
+		a.one(s, secret, question{"GET /api/v1/" + path, "", "", 404})
+	}
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/power", "", "", 404})
