@@ -85,8 +85,8 @@ func TestBodiesAreRefusedAsTheDocumentSays(t *testing.T) {
 func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 	values := map[string][]string{
 		"limit": {"0", "1", "50", "1000", "1001", "-1", "x", "1.5"}, "state": {"", "all", "open", "unknown", "none", "OPEN"},
-		"at":      {"2026-11-22T10:00:00Z", "2026-11-22T10:00:00.5+01:00", "2026-11-22", "yesterday", "1700000000"},
-		"head":    {"", "12", "12:" + strings.Repeat("aB", 32), "12:" + strings.Repeat("ab", 31), "x:" + strings.Repeat("ab", 32)},
+		"at":   {"2026-11-22T10:00:00Z", "2026-11-22T10:00:00.5+01:00", "2026-11-22", "yesterday", "1700000000"},
+		"head": {"", "12", "12:" + strings.Repeat("aB", 32), "12:" + strings.Repeat("ab", 31), "x:" + strings.Repeat("ab", 32)},
 		"from": {"2026-11-22T10:00:00Z", "yesterday"}, "to": {"2026-11-23T10:00:00Z", "2026-11-23"}, "before": {"0", "1", "9000000000", "-1", "x", "1.5"}, "kind": {"", "none", "approved", "APPROVED", "weird"},
 		"subject": {"", "h1", "web1"}, "of": {"host/h1", "pool/nfs", "network/lan", "host/", "disk/a", "h1"},
 		"vm": {"", "null", "[]", "{}", `{"id":"new"}`, `{"id":"new","vcpus":2,"memory_bytes":1073741824}`, `{"id":"","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"sudo":1}`,

@@ -1,0 +1,98 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+)
+
+// autonomy is the page of what happens without a person.
+type autonomy struct {
+	Level     cluster.Level
+	Schedules []cluster.ScheduleState
+	// Acting are the kinds of which something can happen by itself, Asking those of which nothing can, Off those that are off.
+	Acting, Asking, Off []kind
+	Orders              []order
+	// Paused tells that the whole cluster is paused.
+	Paused *cluster.Order
+	// Unknown says why nothing is known.
+	Unknown string
+}
+
+// kind is one kind of action.
+type kind struct {
+	api.KindAutonomy
+	// What says what is done, ByItself what of it happens without a person.
+	What, ByItself string
+	// Advance are approvals in advance of it.
+	Advance []cluster.Order
+}
+
+func (c *Console) autonomy(r *http.Request, p person) (name, title, here string, body any, err error) {
+	var v autonomy
+	a, err := p.client.Autonomy(r.Context())
+	if refused := (*api.RefusedError)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		v.Unknown = err.Error()
+		return "autonomy", "Autonomy", "autonomy", v, nil
+	}
+	if err != nil {
+		return "", "", "", nil, err
+	}
+	v.Level, v.Schedules, v.Orders = a.Level, a.Schedules, ordersOf(a.Orders)
+	for i, o := range a.Orders {
+		if o.Kind == cluster.OrderPause && o.Subject == "cluster" {
+			v.Paused = &a.Orders[i]
+		}
+	}
+	for _, one := range a.Kinds {
+		k := kind{KindAutonomy: one, What: deed(one.Level.Policy)}
+		for _, o := range a.Orders {
+			if o.Kind == cluster.OrderApprove && o.Policy == one.Level.Policy {
+				k.Advance = append(k.Advance, o)
+			}
+		}
+		switch by := byItself(one.Level, len(k.Advance) > 0); {
+		case one.Level.Level == cluster.LevelOff:
+			v.Off = append(v.Off, k)
+		case by == "":
+			v.Asking = append(v.Asking, k)
+		default:
+			k.ByItself = by
+			v.Acting = append(v.Acting, k)
+		}
+	}
+	return "autonomy", "Autonomy", "autonomy", v, nil
+}
+
+// byItself says what of a kind happens without a person's yes on it, "" for nothing.
+func byItself(l cluster.KindLevel, advance bool) string {
+	switch {
+	case l.Level == cluster.LevelOff, l.TwoPeople:
+		return ""
+	case l.Level == cluster.LevelFull:
+		return "Everything that is advised and that the gates let through."
+	case l.Level == cluster.LevelPartial && l.LowRisk:
+		return "Everything that is advised and that the gates let through: it counts as of low risk."
+	case l.Level == cluster.LevelPartial && advance:
+		return "What is mandatory, and what was approved in advance."
+	case l.Level == cluster.LevelPartial:
+		return "Only what is mandatory (priority 1)."
+	case advance:
+		return "What was approved in advance, while that holds."
+	}
+	return ""
+}
+
+// deed says what a kind of action does, to who does not know the word.
+func deed(policy string) string {
+	return map[string]string{
+		"rules": "moves VMs so that rules about them are kept", "evacuate": "moves VMs away from a host that is to be emptied", "quarantine": "moves VMs away from a host that is ill",
+		"balance": "moves VMs so that they get what they want", cluster.Power: "puts hosts to sleep that are not needed, and wakes them", cluster.Restart: "starts VMs again that a failure stopped",
+		"move": "moves a VM because somebody asks for it", "start": "starts a VM because somebody asks for it", "shutdown": "shuts a VM down because somebody asks for it",
+		"reset": "resets a VM that hangs, or because somebody asks for it", "suspend": "stops a VM because somebody asks for it", "resume": "lets a stopped VM go on",
+		"move-storage": "copies the disks of a VM because somebody asks for it", "maintenance": "keeps a host empty", "fence": "turns a host off that failed",
+		"forget": "takes away the definition of a VM where it no longer runs", "standby": "empties a host and turns it off", "wake": "turns a host on again",
+	}[policy]
+}
