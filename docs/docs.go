@@ -11,9 +11,10 @@ import (
 var configuration string
 
 var (
-	quoted = regexp.MustCompile("`([^`]+)`")
-	linked = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
-	freely = regexp.MustCompile(`\.[A-Z]+$`)
+	quoted   = regexp.MustCompile("`([^`]+)`")
+	linked   = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	stressed = regexp.MustCompile(`\*(\w[^*]*\w)\*`)
+	freely   = regexp.MustCompile(`\.[A-Z]+$`)
 )
 
 // Meanings returns what each key of the configuration means, as the table in configuration.md says it, in plain text. Keys are
@@ -21,13 +22,14 @@ var (
 func Meanings() map[string]string {
 	meanings := map[string]string{}
 	for line := range strings.Lines(configuration) {
-		cells := strings.Split(strings.TrimSpace(line), " | ")
-		if !strings.HasPrefix(line, "| `") || len(cells) < 3 {
+		cells := strings.SplitN(strings.TrimSuffix(strings.TrimSpace(line), "|"), "|", 4)
+		if !strings.HasPrefix(line, "| `") || len(cells) < 4 {
 			continue
 		}
-		text := strings.ReplaceAll(linked.ReplaceAllString(strings.TrimSuffix(strings.Join(cells[2:], " | "), " |"), "$1"), "`", "")
+		text := stressed.ReplaceAllString(linked.ReplaceAllString(strings.TrimSpace(cells[3]), "$1"), "$1")
+		text = strings.ReplaceAll(text, "`", "")
 		first := ""
-		for _, m := range quoted.FindAllStringSubmatch(cells[0], -1) {
+		for _, m := range quoted.FindAllStringSubmatch(cells[1], -1) {
 			key := m[1]
 			if rest, ok := strings.CutPrefix(key, "."); ok {
 				key = first[:strings.LastIndex(first, ".")+1] + rest

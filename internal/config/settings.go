@@ -34,7 +34,7 @@ func restricted(pattern string) bool {
 	}
 	return !slices.ContainsFunc(public(), func(p string) bool {
 		section, all := strings.CutSuffix(p, "*")
-		return p == pattern || all && strings.HasPrefix(pattern, section)
+		return p == pattern || all && strings.HasPrefix(pattern, section) || strings.HasPrefix(p, pattern+"[].") // an empty list
 	})
 }
 
@@ -180,12 +180,27 @@ func plain(pattern string, v reflect.Value) (text string, ok bool) {
 	case reflect.Float64:
 		return strconv.FormatFloat(v.Float(), 'g', -1, 64), true
 	case reflect.Slice:
-		if k := v.Type().Elem().Kind(); k == reflect.Float64 || k == reflect.Slice && v.Type().Elem().Elem().Kind() == reflect.String {
-			return strings.Trim(fmt.Sprint(v.Interface()), "[]"), true
-		}
+		return listed(pattern, v)
 	default:
 	}
 	return "", false
+}
+
+// listed writes a list of what plain can write in square brackets, "" for an empty one.
+func listed(pattern string, v reflect.Value) (text string, ok bool) {
+	if k := v.Type().Elem().Kind(); k != reflect.Float64 && k != reflect.Slice {
+		return "", false
+	}
+	if v.Len() == 0 {
+		return "", true
+	}
+	parts := make([]string, v.Len())
+	for i := range parts {
+		if parts[i], ok = plain(pattern, v.Index(i)); !ok {
+			return "", false
+		}
+	}
+	return "[" + strings.Join(parts, "; ") + "]", true
 }
 
 // opaque are keys whose values may hold a secret among others: options of agents, and arguments of commands.
