@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -89,11 +90,15 @@ func (s *Server) attribute(m *cluster.Movements) {
 	slack := time.Duration(m.StepSeconds*float64(time.Second)) + moveSlack
 	for i := range m.Moves {
 		one := &m.Moves[i]
+		nearest := time.Duration(math.MaxInt64)
 		for _, c := range acted[one.VM] {
-			if !made(c, *one, slack) {
+			off, ok := made(c, *one, slack)
+			if !ok || off >= nearest {
 				continue
 			}
+			nearest = off
 			r := c.Recommendation
+			one.By = ""
 			one.Recommendation, one.Policy, one.Reason = r.ID, r.Policy, r.Reason
 			if c.Approval != nil {
 				one.By = c.Approval.Who
@@ -107,8 +112,8 @@ func acts(c cluster.Case) bool {
 	return c.State == cluster.CaseRunning || c.Outcome != nil && !c.Outcome.Started.IsZero()
 }
 
-// made tells whether the case is what moved the VM: it brought it to that host, and at that time.
-func made(c cluster.Case, m cluster.Move, slack time.Duration) bool {
+// made tells whether the case can be what moved the VM, which brought it to that host at that time, and how far off its end was.
+func made(c cluster.Case, m cluster.Move, slack time.Duration) (off time.Duration, ok bool) {
 	to, began, ended := c.Recommendation.Action.To, c.Updated, m.At
 	if o := c.Outcome; o != nil {
 		began, ended = o.Started, o.Finished
@@ -116,7 +121,7 @@ func made(c cluster.Case, m cluster.Move, slack time.Duration) bool {
 			to = o.RunsOn
 		}
 	}
-	return to == m.To && !began.Add(-slack).After(m.At) && !ended.Add(slack).Before(m.Last)
+	return ended.Sub(m.At).Abs(), to == m.To && !began.Add(-slack).After(m.At) && !ended.Add(slack).Before(m.Last)
 }
 
 // Moves asks which VMs changed their host; the zero times mean the last 24 hours, and an empty key all VMs.

@@ -90,9 +90,9 @@ func deed(policy string) string {
 	return map[string]string{
 		"rules": "moves VMs so that rules about them are kept", "evacuate": "moves VMs away from a host that is to be emptied", "quarantine": "moves VMs away from a host that is ill",
 		"balance": "moves VMs so that they get what they want", cluster.Power: "puts hosts to sleep that are not needed, and wakes them", cluster.Restart: "starts VMs again that a failure stopped",
-		"move": "moves a VM because somebody asks for it", "start": "starts a VM because somebody asks for it", "shutdown": "shuts a VM down because somebody asks for it",
-		"reset": "resets a VM that hangs, or because somebody asks for it", "suspend": "stops a VM because somebody asks for it", "resume": "lets a stopped VM go on",
-		"move-storage": "copies the disks of a VM because somebody asks for it", "maintenance": "keeps a host empty", "fence": "turns a host off that failed",
-		"forget": "takes away the definition of a VM where it no longer runs", "standby": "empties a host and turns it off", "wake": "turns a host on again",
+		"move": "moves a VM when a person or a runbook asks for it", "start": "starts a VM when a person or a runbook asks for it", "shutdown": "shuts a VM down when a person or a runbook asks for it",
+		"reset": "resets a VM that hangs, or when a person or a runbook asks for it", "suspend": "stops a VM when a person or a runbook asks for it", "resume": "lets a stopped VM go on when a person or a runbook asks for it",
+		"move-storage": "copies the disks of a VM to another pool when a person or a runbook asks for it", "maintenance": "keeps a host empty when a person or a runbook asks for it", "fence": "turns a host off for certain that failed",
+		"forget": "takes away the definition of a VM from a host where it no longer runs", "standby": "empties a host and turns it off", "wake": "turns a host on again that sleeps",
 	}[policy]
 }

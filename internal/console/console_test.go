@@ -38,6 +38,8 @@ type house struct {
 	mu     sync.Mutex
 	cases  []cluster.Case
 	said   []string
+	name   func(what string) string
+	orders cluster.Orders
 }
 
 func (h *house) Board() (analyzer.Judgement, error) {
@@ -101,7 +103,7 @@ func (h *house) Gates(context.Context, string) ([]cluster.Verdict, error) {
 	return []cluster.Verdict{{Gate: "freshness", Pass: true, Detail: "seen a second ago"}, {Gate: "budget", Detail: "eight moves were done"}}, nil
 }
 
-func (h *house) Orders() cluster.Orders { return nil }
+func (h *house) Orders() cluster.Orders { return h.orders }
 
 func (h *house) Standings() []trust.Standing { return nil }
 
@@ -138,14 +140,14 @@ func newHouse(hosts int, name func(what string) string) *house {
 	done.Recommendation.ID = "done"
 	gone := cluster.Case{Recommendation: r, State: cluster.CaseWithdrawn, Updated: now}
 	gone.Recommendation.ID = "gone"
-	return &house{judged: j, cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done, gone}}
+	return &house{name: name, judged: j, cases: []cluster.Case{{Recommendation: r, State: cluster.CaseOpen, Updated: now}, done, gone}}
 }
 
 func plainly(what string) string { return what }
 
 // people are those who have tokens.
 func people() []api.Token {
-	return []api.Token{{Name: "vera", Secret: "viewer-token", Role: api.Viewer}, {Name: "anna", Secret: "approver-token", Role: api.Approver}}
+	return []api.Token{{Name: "vera", Secret: "viewer-token", Role: api.Viewer}, {Name: "anna", Secret: "approver-token", Role: api.Approver}, {Name: "olga", Secret: "operator-token", Role: api.Operator}}
 }
 
 // open serves a console of the house, and returns a browser for it.
@@ -153,6 +155,7 @@ func open(t *testing.T, h *house, anonymous api.Role) (*httptest.Server, *http.C
 	t.Helper()
 	s := api.New(h, h, "test", nil, slog.New(slog.DiscardHandler))
 	s.Configure(api.Access{Anonymous: anonymous, Tokens: people()}, cluster.LevelManual)
+	h.remembers(s)
 	c, err := console.New(console.Options{API: s, Queries: true, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -417,7 +420,7 @@ func TestHostileNamesAreNeverMarkup(t *testing.T) {
 		h := newHouse(1, name)
 		srv, b, _ := open(t, h, api.Viewer)
 		post(t, b, srv.URL+"/login", "token", "approver-token", "back", "/")
-		paths := []string{"/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
+		paths := []string{"/map", "/map?at=" + url.QueryEscape(time.Now().Add(-time.Minute).Format(time.RFC3339)) + "&from=2h&q=" + url.QueryEscape(name("web")), "/journal", "/journal?verify=1&q=" + url.QueryEscape(name("a")) + "&about=" + url.QueryEscape(name("b")), "/autonomy", "/settings", "/settings?q=" + url.QueryEscape(name("x")), "/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
 			"/hosts/" + url.PathEscape(h.judged.Snapshot.Hosts[0].ID), "/vms/" + url.PathEscape(h.judged.Snapshot.VMs[0].ID)}
 		for _, path := range paths {
 			code, page := get(t, b, srv.URL+path)

@@ -41,9 +41,13 @@ type past struct {
 	// Around are the moves about the time; Unmoved says why they are not known.
 	Around  cluster.Movements
 	Unmoved string
+	// MoreMoves is how many are not listed.
+	MoreMoves int
 	// From and To are what is compared.
 	From, To string
 	Changes  *cluster.Movements
+	// Counts are how many VMs moved, arrived and left; of each the first are listed.
+	Counts [3]int
 }
 
 // spanOf is what the slider covers.
@@ -96,8 +100,8 @@ type chip struct {
 	Found bool
 }
 
-// mostChips is how many VMs a host shows.
-const mostChips = 60
+// mostChips is how many VMs a host shows, and mostMoves how many moves are listed.
+const mostChips, mostMoves = 60, 200
 
 func (c *Console) pastMap(r *http.Request, p person) (name, title, here string, body any, err error) {
 	now := time.Now().Truncate(time.Second)
@@ -121,6 +125,7 @@ func (c *Console) pastMap(r *http.Request, p person) (name, title, here string, 
 	if v.Around, err = p.client.Moves(r.Context(), v.At.Add(-v.Span.Window), until, ""); err != nil {
 		v.Unmoved = err.Error()
 	}
+	v.Around.Moves, v.MoreMoves = firstOf(v.Around.Moves, mostMoves)
 	if v.From != "" {
 		return v.compared(r, p, now)
 	}
@@ -133,7 +138,10 @@ func (v *past) compared(r *http.Request, p person, now time.Time) (name, title, 
 	if err == nil {
 		var changes cluster.Movements
 		if changes, err = p.client.Moves(r.Context(), from, v.At, ""); err == nil {
-			v.Changes = &changes
+			v.Changes, v.Counts = &changes, [3]int{len(changes.Moves), len(changes.Arrived), len(changes.Left)}
+			for _, list := range []*[]cluster.Move{&changes.Moves, &changes.Arrived, &changes.Left} {
+				*list, _ = firstOf(*list, mostMoves)
+			}
 		}
 	} else {
 		err = &api.RefusedError{Status: http.StatusBadRequest, Problem: api.Problem{Error: "from: " + err.Error()}}

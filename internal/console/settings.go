@@ -27,10 +27,13 @@ type section struct {
 	Set  int
 	List []cluster.Setting
 	More int
+	// Long tells that it is folded.
+	Long bool
 }
 
-// mostSettings is how many settings of a section are shown: a cluster may have a thousand hosts.
-const mostSettings = 300
+// mostSettings is how many settings of a section are shown, for a cluster may have a thousand hosts, and mostUnfolded from how many on they
+// are folded.
+const mostSettings, mostUnfolded = 300, 40
 
 func (c *Console) settings(r *http.Request, p person) (name, title, here string, body any, err error) {
 	v := settings{Query: strings.TrimSpace(r.URL.Query().Get("q")), Changed: r.URL.Query().Get("changed") != ""}
@@ -76,4 +79,5 @@ func (v *settings) add(s cluster.Setting) {
 		return
 	}
 	in.List = append(in.List, s)
+	in.Long = v.Query == "" && len(in.List) > mostUnfolded
 }

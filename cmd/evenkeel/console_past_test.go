@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/evenkeel/evenkeel/internal/api"
+)
+
+// Dragging the slider of the map shows another time, while it keeps the focus and its place; and what shows the past is not replaced by what is
+// new. The other pages are read as well.
+func TestThePastInABrowser(t *testing.T) {
+	dir, address := t.TempDir(), freePort(t)
+	t.Setenv("TMPDIR", dir)
+	b := newTab(t)
+	background(t, "demo", "--web.listen-address", address, "--yes")
+	base := "http://" + address
+	client := api.NewClient(base, "", nil)
+	await(t, "the console", func() error {
+		_, err := client.Board(t.Context())
+		return err
+	})
+	b.do(chromedp.Navigate(base+"/map?span=hour"), chromedp.Evaluate("window.loaded = 'once'", nil))
+	b.sees("the map of now", `document.querySelectorAll("#map .tile").length === 8 && document.querySelectorAll("#map .chip").length >= 60 && document.getElementById("slid").textContent === "now"`)
+	b.do(chromedp.Focus("#ago"), chromedp.SendKeys("#ago", strings.Repeat(kb.ArrowLeft, 2)))
+	const there = `document.activeElement.id === "ago" && document.activeElement.value === "-20" && window.loaded === "once"`
+	b.sees("the map of then", `document.getElementById("places").textContent.includes("Where everything was") && document.getElementById("places").textContent.includes("20 seconds ago") && `+there)
+	b.sees("what the slider says", `document.getElementById("slid").textContent === "20 seconds ago" && document.getElementById("ago").getAttribute("aria-valuetext") === "20 seconds ago"`)
+	b.do(chromedp.Evaluate(`window.shown = document.getElementById("main").dataset.state; window.then = document.querySelector("#places time").dateTime; window.asked = location.search`, nil))
+	b.sees("news of the server", `document.getElementById("main").dataset.state !== window.shown`)
+	b.sees("the same time as before", `document.querySelector("#places time").dateTime === window.then && location.search === window.asked && location.search.includes("ago=-20") && document.querySelectorAll("#map .tile").length === 8 && `+there)
+	b.do(chromedp.SendKeys("#ago", strings.Repeat(kb.ArrowRight, 2)))
+	b.sees("now again", `document.getElementById("places").textContent.includes("Where everything is") && document.querySelector("[data-still]") === null && document.getElementById("ago").value === "0"`)
+	b.sees("a move, and who made it", `document.querySelector("#map table a[href^='/recommendations/']") !== null`)
+	b.do(chromedp.Navigate(base+"/map?from=10m&to=1s"), chromedp.WaitVisible("#compare"))
+	b.sees("what changed between two times", `/\d+ moves, \d+ VMs arrived/.test(document.querySelector("section[aria-labelledby=compare]").textContent)`)
+	b.do(chromedp.Navigate(base+"/journal"), chromedp.Click(`a[href="/journal?verify=1"]`))
+	b.sees("a whole chain", `document.querySelector(".notice.good").textContent.includes("Yes.")`)
+	b.do(chromedp.Navigate(base+"/autonomy"), chromedp.WaitVisible("#asking"), chromedp.Navigate(base+"/settings"), chromedp.WaitVisible("#s-automation"))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.complaints) > 0 {
+		t.Errorf("the browser's console has complaints:\n%s", strings.Join(b.complaints, "\n"))
+	}
+}
