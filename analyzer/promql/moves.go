@@ -17,7 +17,7 @@ const (
 	// mostLooks is at how many instants VMs are looked for between two times, and fewestLooks how many there are at least.
 	mostLooks, fewestLooks = 1500, 60
 	// mostSightings bounds what one answer holds: looks times VMs.
-	mostSightings = 500_000
+	mostSightings = 200_000
 )
 
 // runningVMs counts the VMs that are known, and placesOf says where one runs; %s selects series.

@@ -1,6 +1,7 @@
 package promql_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,7 +33,7 @@ func prometheus(t *testing.T, script string) string {
 }
 
 func serveQuery(w http.ResponseWriter, r *http.Request, eng *engine.Engine, store storage.Queryable) {
-	seconds, err := strconv.ParseFloat(r.FormValue("time"), 64)
+	seconds, err := strconv.ParseFloat(cmp.Or(r.FormValue("time"), r.FormValue("start")), 64)
 	if err != nil {
 		at, timeErr := time.Parse(time.RFC3339Nano, r.FormValue("time"))
 		if timeErr != nil {
@@ -42,6 +43,9 @@ func serveQuery(w http.ResponseWriter, r *http.Request, eng *engine.Engine, stor
 		seconds = float64(at.UnixMilli()) / 1000
 	}
 	q, err := eng.NewInstantQuery(r.Context(), store, nil, r.FormValue("query"), time.UnixMilli(int64(seconds*1000)))
+	if r.FormValue("step") != "" {
+		q, err = rangeQuery(r, eng, store)
+	}
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `{"status":"error","errorType":"bad_data","error":%q}`, err)
@@ -72,6 +76,18 @@ func serveQuery(w http.ResponseWriter, r *http.Request, eng *engine.Engine, stor
 		result = append(result, sample{s.Metric.Map(), [2]any{float64(s.T) / 1000, strconv.FormatFloat(s.F, 'g', -1, 64)}})
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"resultType": "vector", "result": result}})
+}
+
+func rangeQuery(r *http.Request, eng *engine.Engine, store storage.Queryable) (engine.Query, error) {
+	var n [3]float64
+	for i, name := range []string{"start", "end", "step"} {
+		var err error
+		if n[i], err = strconv.ParseFloat(r.FormValue(name), 64); err != nil {
+			return nil, err
+		}
+	}
+	ms := func(seconds float64) time.Time { return time.UnixMilli(int64(seconds * 1000)) }
+	return eng.NewRangeQuery(r.Context(), store, nil, r.FormValue("query"), ms(n[0]), ms(n[1]), time.Duration(n[2]*float64(time.Second)))
 }
 
 // host and vm write the series of one host and of one VM on it, 15 s apart, from 0 on. n is the number

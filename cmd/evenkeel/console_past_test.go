@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -18,8 +20,11 @@ func TestThePastInABrowser(t *testing.T) {
 	background(t, "demo", "--web.listen-address", address, "--yes")
 	base := "http://" + address
 	client := api.NewClient(base, "", nil)
-	await(t, "the console", func() error {
-		_, err := client.Board(t.Context())
+	await(t, "a past", func() error {
+		places, err := client.Where(t.Context(), "", time.Now().Add(-30*time.Second))
+		if err == nil && len(places) == 0 {
+			err = errors.New("nothing was seen half a minute ago")
+		}
 		return err
 	})
 	b.do(chromedp.Navigate(base+"/map?span=hour"), chromedp.Evaluate("window.loaded = 'once'", nil))

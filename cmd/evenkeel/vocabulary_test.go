@@ -214,7 +214,7 @@ func (h *heard) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer h.mu.Unlock()
 	h.queries[r.Form.Get("query")] = true
 	kind := "vector"
-	if strings.HasSuffix(r.Form.Get("query"), "]") {
+	if strings.HasSuffix(r.Form.Get("query"), "]") || strings.HasSuffix(r.URL.Path, "/query_range") {
 		kind = "matrix"
 	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
@@ -243,6 +243,12 @@ func TestTheAnalyzerAsksForWhatIsPublished(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := source.Usage(t.Context(), now, 7*24*time.Hour); err != nil {
+		t.Error(err)
+	}
+	if _, err := source.Moves(t.Context(), now.Add(-time.Hour), now, ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := source.Moves(t.Context(), now.Add(-time.Hour), now, "a"); err != nil {
 		t.Error(err)
 	}
 	if _, err := source.Guests(t.Context(), now, time.Minute, []string{"a"}); err != nil {
