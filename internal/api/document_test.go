@@ -366,7 +366,7 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 	a.t.Helper()
 	s, _ := serve(a.t, h, func() error { return reload })
 	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr, entries: []cluster.Entry{filled[cluster.Entry]()}})
-	s.SetPast(past{err: h.boardErr})
+	s.SetPast(past{err: h.boardErr, house: h})
 	s.SetTrusted(watched{})
 	s.SetSettings(filled[[]cluster.Setting]())
 	s.SetWatch(watched{})

@@ -12,8 +12,10 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// Past says what moved.
+// Past says what was, and what moved.
 type Past interface {
+	// Snapshot is the cluster as it was at the time.
+	Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error)
 	// Moves says which VMs changed their host between two times; key is the UUID or name of one, or empty for all.
 	Moves(ctx context.Context, from, to time.Time, key string) (cluster.Movements, error)
 }
@@ -25,7 +27,7 @@ const (
 	moveSlack = 30 * time.Second
 )
 
-// SetPast says who is asked for moves.
+// SetPast says who is asked for moves and, where nothing is to be judged, for the cluster as it was.
 func (s *Server) SetPast(p Past) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

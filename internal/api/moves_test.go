@@ -14,6 +14,13 @@ type past struct {
 	moves []cluster.Move
 	err   error
 	asked *[2]time.Time
+	// house is what was.
+	house *house
+}
+
+func (p past) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
+	j, err := p.house.Rehearse(ctx, at)
+	return j.Snapshot, err
 }
 
 func (p past) Moves(_ context.Context, from, to time.Time, key string) (cluster.Movements, error) {

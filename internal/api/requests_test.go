@@ -93,9 +93,10 @@ func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 			`{"ID":"new","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":-2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"cpu_demand_cores":-1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"state":"weird"}`, `{"id":"new","vcpus":2.5,"memory_bytes":1}`,
 			`{"id":"new","vcpus":2,"memory_bytes":1,"automation":"off","tags":["a"],"storage":["nfs"]}`},
 	}
-	s, _ := serve(t, &house{}, nil)
+	h := &house{}
+	s, _ := serve(t, h, nil)
 	s.SetLedger(&ledger{})
-	s.SetPast(past{})
+	s.SetPast(past{house: h})
 	s.SetTrusted(watched{})
 	s.SetSettings([]cluster.Setting{})
 	s.SetFailures(watched{})

@@ -31,6 +31,8 @@ type past struct {
 	Query string
 	// Earlier, Later and Now are links to other times.
 	Earlier, Later, Now string
+	// Unseen says why the cluster cannot be seen.
+	Unseen string
 	// Blank tells that nothing at all is known of the time.
 	Blank  bool
 	Tiles  []place
@@ -111,7 +113,7 @@ func (c *Console) pastMap(r *http.Request, p person) (name, title, here string, 
 	}
 	snapshot, err := v.look(r, p)
 	if refused := (*api.RefusedError)(nil); errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {
-		v.Unmoved = err.Error()
+		v.Unseen = err.Error()
 		return "map", "Map", "map", v, nil
 	}
 	if err != nil {

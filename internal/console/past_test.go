@@ -27,6 +27,10 @@ func (h *house) remembers(s *api.Server) {
 		{Key: "hosts[0].uri", Value: "qemu+tls://" + h.name("h"), Set: true, Restricted: true}, {Key: "external_labels." + h.name("site"), Value: h.name("north"), Set: true}})
 }
 
+func (h *house) Snapshot(context.Context, time.Time) (cluster.Snapshot, error) {
+	return h.judged.Snapshot, nil
+}
+
 func (h *house) Moves(_ context.Context, from, to time.Time, _ string) (cluster.Movements, error) {
 	m := cluster.Movements{From: from, To: to, StepSeconds: 2, SeenFrom: to.Add(-time.Minute), SeenTo: to}
 	r := h.cases[0].Recommendation.Action
@@ -205,6 +209,13 @@ func TestWithoutAPastThePagesSaySo(t *testing.T) {
 		if code, page := get(t, b, srv.URL+path); code != http.StatusOK || !strings.Contains(page, want) {
 			t.Errorf("%s: %d %s", path, code, page)
 		}
+	}
+}
+
+func TestBeforeTheFirstLookTheMapSaysSo(t *testing.T) {
+	srv, b, _ := open(t, &house{}, api.Viewer)
+	if code, page := get(t, b, srv.URL+"/map"); code != http.StatusOK || !strings.Contains(page, "It cannot be seen: the first pass has not ended yet") {
+		t.Errorf("%d\n%s", code, page)
 	}
 }
 
