@@ -44,26 +44,24 @@ func drawAutonomy(t *table, a api.Autonomy) {
 		if c := k.Changed; c != nil {
 			changed = fmt.Sprintf("%s: %s to %s, %s", clock(c.Since), c.From, c.To, c.Reason)
 		}
-		t.row(k.Level.Policy, k.Level.Level.String(), byItself(k.Level), fmt.Sprintf("%d of %d", k.Kept, k.Of), wants, changed)
+		t.row(k.Level.Policy, k.Level.Level.String(), without(k), fmt.Sprintf("%d of %d", k.Kept, k.Of), wants, changed)
 	}
 	for _, o := range a.Orders {
 		t.line("%s, says %s%s", o.ID(), o.Word.Who, ending(o))
 	}
 }
 
-// byItself says what happens of a kind without a person's word.
-func byItself(l cluster.KindLevel) string {
+// without says what happens of a kind without a person's word.
+func without(k api.KindAutonomy) string {
 	switch {
-	case l.Level == cluster.LevelOff:
+	case k.Level.Level == cluster.LevelOff:
 		return "nothing, approved or not"
-	case l.TwoPeople:
+	case k.Level.TwoPeople:
 		return "nothing: two people must say yes"
-	case l.Level == cluster.LevelFull, l.Level == cluster.LevelPartial && l.LowRisk:
-		return "what the gates let through"
-	case l.Level == cluster.LevelPartial:
-		return "what is mandatory"
+	case k.ByItself == "":
+		return "nothing: a person must say yes"
 	}
-	return "nothing: a person must say yes"
+	return k.ByItself
 }
 
 func ending(o cluster.Order) string {

@@ -75,11 +75,11 @@ func TestJournalListsEntries(t *testing.T) {
 func TestAutonomySaysWhatHappensByItself(t *testing.T) {
 	a := api.Autonomy{Level: cluster.LevelManual, Orders: cluster.Orders{{Kind: cluster.OrderPause, Subject: "cluster", Word: cluster.Approval{Who: "ada"}}}, Kinds: []api.KindAutonomy{
 		{Level: cluster.KindLevel{Policy: "balance", Level: cluster.LevelManual, Earned: true, Ceiling: cluster.LevelFull}, Kept: 3, Of: 4, Standing: &trust.Standing{Wants: "20 more measured actions"}, Changed: &cluster.TrustChange{From: cluster.LevelFull, To: cluster.LevelManual, Reason: "it failed"}},
-		{Level: cluster.KindLevel{Policy: "evacuate", Level: cluster.LevelFull}}, {Level: cluster.KindLevel{Policy: "quarantine", Level: cluster.LevelFull, TwoPeople: true}},
-		{Level: cluster.KindLevel{Policy: "rules", Level: cluster.LevelPartial, LowRisk: true}}, {Level: cluster.KindLevel{Policy: "power", Level: cluster.LevelPartial}}, {Level: cluster.KindLevel{Policy: "reset", Level: cluster.LevelOff}}}}
+		{Level: cluster.KindLevel{Policy: "evacuate", Level: cluster.LevelFull}, ByItself: "everything"}, {Level: cluster.KindLevel{Policy: "quarantine", Level: cluster.LevelFull, TwoPeople: true}},
+		{Level: cluster.KindLevel{Policy: "reset", Level: cluster.LevelOff}}}}
 	url, _ := replies(t, map[string]any{"/api/v1/autonomy": a})
 	says(t, []string{"autonomy", "--server", url}, "the automation level is manual", "balance manual nothing: a person must say yes 3 of 4 20 more measured actions -: full to manual, it failed",
-		"evacuate full what the gates let through", "quarantine full nothing: two people must say yes", "rules partial what the gates let through", "power partial what is mandatory", "reset off nothing, approved or not", "pause cluster, says ada")
+		"evacuate full everything", "quarantine full nothing: two people must say yes", "reset off nothing, approved or not", "pause cluster, says ada")
 }
 
 func TestConfigShowsWhatIsInForce(t *testing.T) {

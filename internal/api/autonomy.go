@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -31,6 +32,8 @@ type Autonomy struct {
 // KindAutonomy is how a kind of action stands.
 type KindAutonomy struct {
 	Level cluster.KindLevel `json:"level"`
+	// ByItself says what of it happens without a person's yes on each action, empty for nothing. Pauses hold all of it.
+	ByItself string `json:"by_itself,omitempty"`
 	// Standing is how far it is trusted, where its level is to be earned.
 	Standing *trust.Standing `json:"standing,omitempty"`
 	// Changed is when it last gained or lost trust.
@@ -64,7 +67,7 @@ func (s *Server) autonomy(w http.ResponseWriter, _ *http.Request) {
 	promises, standings, changes := s.desk.Promises(), s.desk.Standings(), trusted.Trust()
 	slices.Reverse(promises)
 	for _, l := range trusted.Levels() {
-		k := KindAutonomy{Level: l, Last: []cluster.Promise{}}
+		k := KindAutonomy{Level: l, ByItself: byItself(l, a.Orders), Last: []cluster.Promise{}}
 		for _, p := range promises {
 			if p.Policy == l.Policy {
 				k.add(p)
@@ -79,6 +82,29 @@ func (s *Server) autonomy(w http.ResponseWriter, _ *http.Request) {
 		a.Kinds = append(a.Kinds, k)
 	}
 	answer(w, a)
+}
+
+// byItself says what of a kind the gates let through without a person's yes on each. What was ordered is a yes as well.
+func byItself(l cluster.KindLevel, orders cluster.Orders) string {
+	if l.Level == cluster.LevelOff || l.TwoPeople {
+		return ""
+	}
+	if l.Level == cluster.LevelFull || l.Level == cluster.LevelPartial && l.LowRisk {
+		return "everything that is advised and that the gates let through"
+	}
+	var parts []string
+	if l.Level == cluster.LevelPartial {
+		parts = append(parts, "what is mandatory (priority 1)")
+	}
+	if slices.ContainsFunc(orders, func(o cluster.Order) bool { return o.Kind == cluster.OrderApprove && o.Policy == l.Policy }) {
+		parts = append(parts, "what was approved in advance, while that holds")
+	}
+	if l.Policy == "evacuate" && slices.ContainsFunc(orders, func(o cluster.Order) bool {
+		return o.Kind == cluster.OrderMaintenance || o.Kind == cluster.OrderStandby
+	}) {
+		parts = append(parts, "what empties a host that somebody put into maintenance or standby")
+	}
+	return strings.Join(parts, ", and ")
 }
 
 func (k *KindAutonomy) add(p cluster.Promise) {

@@ -41,6 +41,41 @@ func TestAutonomySaysWhatEachKindDoes(t *testing.T) {
 	}
 }
 
+func TestWhatHappensByItselfIsWhatTheGatesLetThrough(t *testing.T) {
+	advance := cluster.Order{Kind: cluster.OrderApprove, Subject: "cluster", Policy: "balance"}
+	maintenance := cluster.Order{Kind: cluster.OrderMaintenance, Subject: "host/h1"}
+	for _, c := range []struct {
+		level  cluster.KindLevel
+		orders cluster.Orders
+		want   string
+	}{
+		{cluster.KindLevel{Policy: "balance", Level: cluster.LevelManual}, nil, ""},
+		{cluster.KindLevel{Policy: "balance", Level: cluster.LevelOff}, cluster.Orders{advance}, ""},
+		{cluster.KindLevel{Policy: "balance", Level: cluster.LevelFull, TwoPeople: true}, cluster.Orders{advance}, ""},
+		{cluster.KindLevel{Policy: "balance", Level: cluster.LevelFull}, nil, "everything that is advised and that the gates let through"},
+		{cluster.KindLevel{Policy: "rules", Level: cluster.LevelPartial, LowRisk: true}, nil, "everything that is advised and that the gates let through"},
+		{cluster.KindLevel{Policy: "balance", Level: cluster.LevelPartial}, nil, "what is mandatory (priority 1)"},
+		{cluster.KindLevel{Policy: "balance", Level: cluster.LevelPartial}, cluster.Orders{advance}, "what is mandatory (priority 1), and what was approved in advance, while that holds"},
+		{cluster.KindLevel{Policy: "rules", Level: cluster.LevelManual}, cluster.Orders{advance, maintenance}, ""},
+		{cluster.KindLevel{Policy: "evacuate", Level: cluster.LevelManual}, cluster.Orders{maintenance}, "what empties a host that somebody put into maintenance or standby"},
+	} {
+		h := &house{standing: c.orders}
+		s, srv := serve(t, h, nil)
+		s.SetTrusted(oneLevel(c.level))
+		a, err := api.NewClient(srv.URL, "", nil).Autonomy(context.Background())
+		if err != nil || len(a.Kinds) != 1 || a.Kinds[0].ByItself != c.want {
+			t.Errorf("%+v with %v: %+v, %v", c.level, c.orders, a.Kinds, err)
+		}
+	}
+}
+
+// oneLevel is the level of one kind.
+type oneLevel cluster.KindLevel
+
+func (l oneLevel) Levels() []cluster.KindLevel { return []cluster.KindLevel{cluster.KindLevel(l)} }
+
+func (oneLevel) Trust() []cluster.TrustChange { return nil }
+
 // levels are those of two kinds, of which one lost trust.
 type levels struct{}
 

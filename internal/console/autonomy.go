@@ -24,8 +24,8 @@ type autonomy struct {
 // kind is one kind of action.
 type kind struct {
 	api.KindAutonomy
-	// What says what is done, ByItself what of it happens without a person.
-	What, ByItself string
+	// What says what is done.
+	What string
 	// Advance are approvals in advance of it.
 	Advance []cluster.Order
 }
@@ -53,36 +53,16 @@ func (c *Console) autonomy(r *http.Request, p person) (name, title, here string,
 				k.Advance = append(k.Advance, o)
 			}
 		}
-		switch by := byItself(one.Level, len(k.Advance) > 0); {
+		switch {
 		case one.Level.Level == cluster.LevelOff:
 			v.Off = append(v.Off, k)
-		case by == "":
+		case one.ByItself == "":
 			v.Asking = append(v.Asking, k)
 		default:
-			k.ByItself = by
 			v.Acting = append(v.Acting, k)
 		}
 	}
 	return "autonomy", "Autonomy", "autonomy", v, nil
-}
-
-// byItself says what of a kind happens without a person's yes on it, "" for nothing.
-func byItself(l cluster.KindLevel, advance bool) string {
-	switch {
-	case l.Level == cluster.LevelOff, l.TwoPeople:
-		return ""
-	case l.Level == cluster.LevelFull:
-		return "Everything that is advised and that the gates let through."
-	case l.Level == cluster.LevelPartial && l.LowRisk:
-		return "Everything that is advised and that the gates let through: it counts as of low risk."
-	case l.Level == cluster.LevelPartial && advance:
-		return "What is mandatory, and what was approved in advance."
-	case l.Level == cluster.LevelPartial:
-		return "Only what is mandatory (priority 1)."
-	case advance:
-		return "What was approved in advance, while that holds."
-	}
-	return ""
 }
 
 // deed says what a kind of action does, to who does not know the word.

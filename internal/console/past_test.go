@@ -177,7 +177,7 @@ func TestAutonomySaysWhatHappensByItself(t *testing.T) {
 	h := newHouse(1, plainly)
 	srv, b, _ := open(t, h, api.Viewer)
 	_, page := get(t, b, srv.URL+"/autonomy")
-	has(t, page, "Of 1 kinds of action something can happen by itself:</strong> evacuate", "Everything that is advised and that the gates let through.", "Waits for a person", "Trust was taken away", "it took too long", "1 of 1", "as promised", "Of these nothing happens at all")
+	has(t, page, "Of these kinds of action something can happen by itself:</strong> evacuate", "everything that is advised and that the gates let through.", "Waits for a person", "Trust was taken away", "it took too long", "1 of 1", "as promised", "Of these nothing happens at all")
 	acting, asking := strings.Index(page, `id="acting"`), strings.Index(page, `id="asking"`)
 	if at := strings.Index(page, "<h3>balance"); acting < 0 || at < asking {
 		t.Error("what must be earned anew stands among what happens by itself")
