@@ -270,7 +270,7 @@ func TestWhoMayReadSeesThePagesAndCannotDecide(t *testing.T) {
 
 func TestWithoutReadingForAllThePagesAskForAToken(t *testing.T) {
 	srv, b, s := open(t, newHouse(1, plainly), api.Nobody)
-	for _, path := range []string{"/", "/recommendations", "/hosts/h0000", "/vms/id-0-0"} {
+	for _, path := range []string{"/", "/recommendations", "/hosts/h0000", "/vms/id-0-0", "/map", "/journal", "/autonomy", "/settings"} {
 		code, page := get(t, b, srv.URL+path)
 		if code != http.StatusUnauthorized || strings.Contains(page, "h0000</a>") || !strings.Contains(page, `name="back" value="`+path+`"`) {
 			t.Errorf("%s: %d\n%s", path, code, page)
