@@ -15,7 +15,8 @@ func commands() map[string]string {
 		"ask":   "migrate",
 		"hosts": "hosts", "failures": "failures", "captures": "captures", "definitions": "definitions", "dryRun": "migrate", "impact": "impact", "power": "power", "rightsizing": "rightsizing", "schedules": "schedules", "targets": "targets",
 		"trends": "trends",
-		"runs":   "runs", "beginRun": "runbook",
+		"moves":  "moves", "journal": "journal", "autonomy": "autonomy", "config": "config",
+		"runs": "runs", "beginRun": "runbook",
 		"whoami": "whoami", "openapi": "", "healthy": "", "ready": "",
 	}
 }

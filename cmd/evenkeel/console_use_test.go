@@ -109,6 +109,7 @@ func lived(t *testing.T, base, secret string) []place {
 		{"overview", "/"}, {"groups", "/?group=state"}, {"recommendations", "/recommendations"}, {"recommendation", "/recommendations/" + open}, {"done", "/recommendations/" + done},
 		{"host", "/hosts/" + moved.From}, {"machine", "/hosts/" + demoMachineName}, {"vm", "/vms/" + url.PathEscape(moved.VM)},
 		{"dry-run", "/try?kind=migrate&to=" + moved.From + "&vm=" + url.QueryEscape(moved.VM)}, {"maintenance", "/try?kind=maintenance&host=" + moved.From},
+		{"map", "/map"}, {"past", "/map?at=30s"}, {"changes", "/map?from=1m&to=1s"}, {"journal", "/journal"}, {"chain", "/journal?verify=1"}, {"autonomy", "/autonomy"}, {"settings", "/settings"},
 		{"login", "/login"},
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/watch"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/promql"
+	"github.com/evenkeel/evenkeel/docs"
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
@@ -134,6 +135,10 @@ func (s *swappable) Snapshot(ctx context.Context, at time.Time) (cluster.Snapsho
 	return s.current.Load().Snapshot(ctx, at)
 }
 
+func (s *swappable) Moves(ctx context.Context, from, to time.Time, key string) (cluster.Movements, error) {
+	return s.current.Load().Moves(ctx, from, to, key)
+}
+
 func (s *swappable) Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error) {
 	return s.current.Load().Signs(ctx, at)
 }
@@ -228,6 +233,8 @@ func (s *server) build(c config.Config) error {
 	}
 	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
 	s.api.SetLedger(s.journal)
+	s.api.SetPast(&s.source)
+	s.api.SetTrusted(s.actuator)
 	s.api.SetWatch(s.watch)
 	s.api.SetFailures(s.failover)
 	s.api.SetCaptures(captures)
@@ -316,6 +323,7 @@ func (s *server) apply(c config.Config) error {
 	s.retention.Store(int64(c.Journal.Retention))
 	s.times.SetSchedules(schedules(c))
 	s.api.SetTargets(func(scheme, self string) []api.TargetGroup { return discovered(c, scheme, self) })
+	s.api.SetSettings(c.Settings(docs.Meanings()))
 	s.api.Configure(access, most(c.Automation))
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil

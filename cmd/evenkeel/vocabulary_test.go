@@ -245,6 +245,12 @@ func TestTheAnalyzerAsksForWhatIsPublished(t *testing.T) {
 	if _, err := source.Usage(t.Context(), now, 7*24*time.Hour); err != nil {
 		t.Error(err)
 	}
+	if _, err := source.Moves(t.Context(), now.Add(-time.Hour), now, ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := source.Moves(t.Context(), now.Add(-time.Hour), now, "a"); err != nil {
+		t.Error(err)
+	}
 	if _, err := source.Guests(t.Context(), now, time.Minute, []string{"a"}); err != nil {
 		t.Error(err)
 	}

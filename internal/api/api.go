@@ -176,6 +176,9 @@ type Server struct {
 	trender  Trender
 	targets  func(scheme, self string) []TargetGroup
 	limits   limiters
+	past     Past
+	trusted  Trusted
+	inForce  []cluster.Setting
 }
 
 // route is one thing that can be asked of a server, and who may.
@@ -218,7 +221,11 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/runs", Viewer, reads(s.runs)},
 		{"POST", "/api/v1/runs", Operator, s.beginRun},
 		{"GET", "/api/v1/history", Viewer, reads(s.history)},
+		{"GET", "/api/v1/moves", Viewer, reads(s.moves)},
+		{"GET", "/api/v1/journal", Viewer, reads(s.journal)},
 		{"GET", "/api/v1/journal/verify", Viewer, reads(s.verifyJournal)},
+		{"GET", "/api/v1/autonomy", Viewer, reads(s.autonomy)},
+		{"GET", "/api/v1/config", Viewer, s.config},
 		{"GET", "/api/v1/effects", Viewer, reads(s.effects)},
 		{"GET", "/api/v1/where", Viewer, reads(s.where)},
 		{"GET", "/api/v1/snapshot", Viewer, reads(s.snapshot)},
@@ -405,29 +412,29 @@ func limitOf(w http.ResponseWriter, r *http.Request, otherwise int) (limit int, 
 
 func (s *Server) where(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("vm")
-	j, ok := s.judgementAt(w, r, time.Now())
+	seen, ok := s.seenAt(w, r, time.Now())
 	if !ok {
 		return
 	}
 	places := []Place{}
-	for _, v := range j.Snapshot.VMs {
+	for _, v := range seen.VMs {
 		if key == "" || v.ID == key || v.Name == key {
-			places = append(places, Place{VM: v.ID, Name: v.Name, Host: v.Host, State: v.State, At: j.Snapshot.At, Gap: j.Snapshot.GapOf(cluster.VMSubject(v.ID))})
+			places = append(places, Place{VM: v.ID, Name: v.Name, Host: v.Host, State: v.State, At: seen.At, Gap: seen.GapOf(cluster.VMSubject(v.ID))})
 		}
 	}
 	if key != "" && len(places) == 0 {
-		fail(w, http.StatusNotFound, fmt.Errorf("no VM has the name or UUID %q at %s", key, j.Snapshot.At.Format(time.RFC3339)), nil)
+		fail(w, http.StatusNotFound, fmt.Errorf("no VM has the name or UUID %q at %s", key, seen.At.Format(time.RFC3339)), nil)
 		return
 	}
 	answer(w, places)
 }
 
 func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
-	j, ok := s.judgement(w, r)
+	seen, ok := s.seenAt(w, r, time.Now().Add(-s.board.Policy().Delay))
 	if !ok {
 		return
 	}
-	b, err := cluster.EncodeSnapshot(j.Snapshot)
+	b, err := cluster.EncodeSnapshot(seen)
 	if err != nil {
 		fail(w, http.StatusInternalServerError, err, nil)
 		return
@@ -450,23 +457,40 @@ func (s *Server) judgement(w http.ResponseWriter, r *http.Request) (analyzer.Jud
 
 // judgementAt rehearses at the time that the request names, or at that second.
 func (s *Server) judgementAt(w http.ResponseWriter, r *http.Request, otherwise time.Time) (analyzer.Judgement, bool) {
+	return lookedAt(w, r, otherwise, s.board.Rehearse)
+}
+
+// seenAt is the snapshot of that time. It is asked for alone where that can be: a judgement takes several, and makes a plan.
+func (s *Server) seenAt(w http.ResponseWriter, r *http.Request, otherwise time.Time) (cluster.Snapshot, bool) {
+	s.mu.Lock()
+	past := s.past
+	s.mu.Unlock()
+	if past == nil {
+		j, ok := s.judgementAt(w, r, otherwise)
+		return j.Snapshot, ok
+	}
+	return lookedAt(w, r, otherwise, past.Snapshot)
+}
+
+// lookedAt has a look taken at the time that the request names, or at that second.
+func lookedAt[T any](w http.ResponseWriter, r *http.Request, otherwise time.Time, look func(context.Context, time.Time) (T, error)) (seen T, ok bool) {
 	at := otherwise.Truncate(time.Second)
 	if text := r.URL.Query().Get("at"); text != "" {
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {
 			fail(w, http.StatusBadRequest, fmt.Errorf("at: %q is no time; write it like 2006-01-02T15:04:05Z", text), nil)
-			return analyzer.Judgement{}, false
+			return seen, false
 		}
 		at = t
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), rehearsalTimeout)
 	defer cancel()
-	j, err := s.board.Rehearse(ctx, at)
+	seen, err := look(ctx, at)
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err, nil)
-		return analyzer.Judgement{}, false
+		return seen, false
 	}
-	return j, true
+	return seen, true
 }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {

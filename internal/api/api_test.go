@@ -433,6 +433,7 @@ func FuzzRequests(f *testing.F) {
 func TestNowIsWhatCanBeHadAgain(t *testing.T) {
 	h := &house{policy: analyzer.Policy{Delay: time.Minute}}
 	s, _ := serve(t, h, nil)
+	s.SetPast(past{house: h})
 	for path, age := range map[string]time.Duration{"plan": time.Minute, "snapshot": time.Minute, "where": 0} {
 		if got := status(t, s, "GET", "/api/v1/"+path, secret, ""); got != 200 {
 			t.Fatalf("%s answers %d", path, got)

@@ -138,7 +138,8 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 		"Problem": reflect.TypeFor[api.Problem](), "Status": reflect.TypeFor[api.Status](), "Board": reflect.TypeFor[analyzer.Judgement](), "Place": reflect.TypeFor[api.Place](),
 		"Case": reflect.TypeFor[cluster.Case](), "Verdict": reflect.TypeFor[cluster.Verdict](), "Order": reflect.TypeFor[cluster.Order](), "Effects": reflect.TypeFor[api.Effects](),
 		"Verification": reflect.TypeFor[cluster.Verification](), "Explanation": reflect.TypeFor[plan.Explanation](), "Placement": reflect.TypeFor[plan.Placement](), "HostWatch": reflect.TypeFor[cluster.HostWatch](), "Run": reflect.TypeFor[cluster.Run](), "PowerStatus": reflect.TypeFor[cluster.PowerStatus](), "Schedule": reflect.TypeFor[cluster.ScheduleState](), "Rightsizing": reflect.TypeFor[rightsize.Report](),
-		"Trends": reflect.TypeFor[cluster.Trends](),
+		"Trends":    reflect.TypeFor[cluster.Trends](),
+		"Movements": reflect.TypeFor[cluster.Movements](), "JournalPage": reflect.TypeFor[api.JournalPage](), "Autonomy": reflect.TypeFor[api.Autonomy](), "Setting": reflect.TypeFor[cluster.Setting](),
 	} {
 		h.hold(name, typ, doc.Components.Schemas[name])
 	}
@@ -250,6 +251,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"POST /api/v1/orders", "", `{"kind": "pause", "subject": "cluster", "reason": "x", "until": "2099-01-01T00:00:00Z"}`, 200},
 		{"DELETE /api/v1/orders", "", `{"kind": "pause", "subject": "cluster"}`, 200}, {"GET /api/v1/history", "", "", 200}, {"GET /api/v1/effects", "", "", 200},
 		{"GET /api/v1/runs", "", "", 200}, {"POST /api/v1/runs", "", `{"runbook": "x", "vm": "web1", "dry_run": true}`, 200},
+		{"GET /api/v1/moves", "", "", 200}, {"GET /api/v1/journal", "?q=a&kind=approved&about=web1", "", 200}, {"GET /api/v1/journal", "", "", 200}, {"GET /api/v1/autonomy", "", "", 200}, {"GET /api/v1/config", "", "", 200},
 		{"GET /api/v1/journal/verify", "", "", 200}, {"GET /api/v1/openapi.yaml", "", "", 200}, {"POST /-/reload", "", "", 200}, {"GET /-/healthy", "", "", 200}, {"GET /-/ready", "", "", 200},
 	}
 	a.ask(full(), nil, secret, good...)
@@ -273,6 +275,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		question{"POST /api/v1/actions/dry-run", "", "{", 400}, question{"POST /api/v1/actions/dry-run", "", `{"kind": "migrate", "vm": "nobody", "to": "h2"}`, 409},
 		question{"POST /api/v1/orders", "", "{", 400}, question{"DELETE /api/v1/orders", "", "{", 400}, question{"GET /api/v1/history", "?limit=0", "", 400}, question{"GET /api/v1/effects", "?limit=0", "", 400},
 		question{"GET /api/v1/runs", "?limit=0", "", 400}, question{"POST /api/v1/runs", "", "{", 400}, question{"POST /api/v1/runs", "", `{"runbook": "nobody"}`, 404},
+		question{"GET /api/v1/moves", "?from=yesterday", "", 400}, question{"GET /api/v1/journal", "?before=0", "", 400},
 		question{"GET /api/v1/journal/verify", "?head=12", "", 400}, question{"POST /-/reload", "", "", 400})
 	twins := full()
 	twins.board.Snapshot.VMs = []cluster.VM{{ID: "1", Name: "x"}, {ID: "2", Name: "x"}}
@@ -334,6 +337,10 @@ func (watched) Schedules() []cluster.ScheduleState {
 	return list
 }
 
+func (watched) Levels() []cluster.KindLevel { return filled[[]cluster.KindLevel]() }
+
+func (watched) Trust() []cluster.TrustChange { return filled[[]cluster.TrustChange]() }
+
 func (watched) Level() cluster.Level { return cluster.LevelFull }
 
 func (watched) Waiting() []recovery.Waiting {
@@ -351,9 +358,9 @@ func (z sized) Rightsizing(context.Context) (rightsize.Report, error) {
 	return filled[rightsize.Report](), z.err
 }
 
-type past struct{ err error }
+type trending struct{ err error }
 
-func (p past) Trends(context.Context, string, time.Time, time.Time) (cluster.Trends, error) {
+func (p trending) Trends(context.Context, string, time.Time, time.Time) (cluster.Trends, error) {
 	return filled[cluster.Trends](), p.err
 }
 
@@ -378,14 +385,17 @@ func (a *answers) documents(route string, status int) bool {
 func (a *answers) ask(h *house, reload error, token string, questions ...question) {
 	a.t.Helper()
 	s, _ := serve(a.t, h, func() error { return reload })
-	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr})
+	s.SetLedger(&ledger{found: filled[cluster.Verification](), err: h.boardErr, entries: []cluster.Entry{filled[cluster.Entry]()}})
+	s.SetPast(past{err: h.boardErr, house: h})
+	s.SetTrusted(watched{})
+	s.SetSettings(filled[[]cluster.Setting]())
 	s.SetWatch(watched{})
 	s.SetFailures(watched{})
 	s.SetCaptures(watched{})
 	s.SetDefinitions(kept{h.boardErr})
 	s.SetPower(powered{})
 	s.SetSizer(sized{h.boardErr})
-	s.SetTrender(past{h.boardErr})
+	s.SetTrender(trending{h.boardErr})
 	s.SetTimetable(watched{})
 	s.SetTargets(func(scheme, self string) []api.TargetGroup {
 		return []api.TargetGroup{{Targets: []string{self}, Labels: map[string]string{"__scheme__": scheme}}}
@@ -432,6 +442,9 @@ func (a *answers) one(s http.Handler, token string, q question) {
 func (a *answers) guards() {
 	s, _ := serve(a.t, full(), nil)
 	a.one(s, secret, question{"GET /api/v1/journal/verify", "", "", 404})
+	for _, path := range []string{"moves", "journal", "autonomy", "config"} {
+		a.one(s, secret, question{"GET /api/v1/" + path, "", "", 404})
+	}
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/power", "", "", 404})

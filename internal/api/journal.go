@@ -13,6 +13,8 @@ import (
 type Ledger interface {
 	// Verify walks along the whole chain. With want, that entry must be there with that hash.
 	Verify(ctx context.Context, want cluster.Head) (cluster.Verification, error)
+	// Back calls f for the entries before a number, the newest first, until f says that it has enough.
+	Back(ctx context.Context, before uint64, f func(cluster.Head, cluster.Entry) bool) error
 }
 
 // SetLedger tells the server which journal GET /api/v1/journal/verify is about.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
@@ -84,15 +85,21 @@ func TestBodiesAreRefusedAsTheDocumentSays(t *testing.T) {
 func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 	values := map[string][]string{
 		"limit": {"0", "1", "50", "1000", "1001", "-1", "x", "1.5"}, "state": {"", "all", "open", "unknown", "none", "OPEN"},
-		"at":      {"2026-11-22T10:00:00Z", "2026-11-22T10:00:00.5+01:00", "2026-11-22", "yesterday", "1700000000"},
-		"head":    {"", "12", "12:" + strings.Repeat("aB", 32), "12:" + strings.Repeat("ab", 31), "x:" + strings.Repeat("ab", 32)},
+		"at":   {"2026-11-22T10:00:00Z", "2026-11-22T10:00:00.5+01:00", "2026-11-22", "yesterday", "1700000000"},
+		"head": {"", "12", "12:" + strings.Repeat("aB", 32), "12:" + strings.Repeat("ab", 31), "x:" + strings.Repeat("ab", 32)},
+		"from": {"2026-11-22T10:00:00Z", "yesterday"}, "to": {"2026-11-23T10:00:00Z", "2026-11-23"}, "before": {"0", "1", "9000000000", "-1", "x", "1.5"}, "kind": {"", "none", "approved", "APPROVED", "weird"},
 		"subject": {"", "h1", "web1"}, "of": {"host/h1", "pool/nfs", "network/lan", "host/", "disk/a", "h1"},
 		"vm": {"", "null", "[]", "{}", `{"id":"new"}`, `{"id":"new","vcpus":2,"memory_bytes":1073741824}`, `{"id":"","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"sudo":1}`,
 			`{"ID":"new","vcpus":2,"memory_bytes":1}`, `{"id":"new","vcpus":-2,"memory_bytes":1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"cpu_demand_cores":-1}`, `{"id":"new","vcpus":2,"memory_bytes":1,"state":"weird"}`, `{"id":"new","vcpus":2.5,"memory_bytes":1}`,
 			`{"id":"new","vcpus":2,"memory_bytes":1,"automation":"off","tags":["a"],"storage":["nfs"]}`},
 	}
-	s, _ := serve(t, &house{}, nil)
+	h := &house{}
+	s, _ := serve(t, h, nil)
 	s.SetLedger(&ledger{})
+	s.SetPast(past{house: h})
+	s.SetTrender(trending{})
+	s.SetTrusted(watched{})
+	s.SetSettings([]cluster.Setting{})
 	s.SetFailures(watched{})
 	s.SetCaptures(watched{})
 	s.SetDefinitions(kept{})
@@ -105,6 +112,13 @@ func TestParametersAreRefusedAsTheDocumentSays(t *testing.T) {
 				q := url.Values{"subject": {"h1"}, "of": {"host/h1"}, "vm": {values["vm"][5]}}
 				if strings.HasSuffix(route, "/where") {
 					q.Del("vm")
+				}
+				if strings.HasSuffix(route, "/trends") {
+					q.Set("subject", "cluster")
+				}
+				if strings.HasSuffix(route, "/moves") || strings.HasSuffix(route, "/trends") && p.Value.Name != "hours" { // which end before they begin, or are too long, where only one of the two is given
+					q.Set("from", "2026-11-22T10:00:00Z")
+					q.Set("to", "2026-11-23T10:00:00Z")
 				}
 				q.Set(p.Value.Name, text)
 				want := 200

@@ -58,7 +58,7 @@ func TestOverWhichTimeNumbersAreAsked(t *testing.T) {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
 		}
 	}
-	s.SetTrender(past{errors.New("Prometheus is away")})
+	s.SetTrender(trending{errors.New("Prometheus is away")})
 	if _, err := client.Trends(t.Context(), "cluster", time.Now().Add(-time.Hour), time.Now()); err == nil || !strings.Contains(err.Error(), "is away") {
 		t.Errorf("%v", err)
 	}

@@ -77,6 +77,10 @@ func New(o Options) (*Console, error) {
 	mux.HandleFunc("GET /try", c.shows(c.try))
 	mux.HandleFunc("POST /act", c.act)
 	mux.HandleFunc("POST /orders", c.order)
+	mux.HandleFunc("GET /map", c.shows(c.pastMap))
+	mux.HandleFunc("GET /journal", c.shows(c.journal))
+	mux.HandleFunc("GET /autonomy", c.shows(c.autonomy))
+	mux.HandleFunc("GET /settings", c.shows(c.settings))
 	mux.HandleFunc("GET /events", c.events)
 	mux.HandleFunc("GET /login", c.showLogin)
 	mux.HandleFunc("POST /login", c.login)
@@ -253,6 +257,10 @@ func (c *Console) shows(fill func(r *http.Request, p person) (name, title, here 
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := c.person(r)
 		err := p.unseen
+		if err == nil && r.Header.Get(liveHeader) == "frame" { // what the page shows does not change, and is not asked for again
+			c.render(w, r, p, "frame", http.StatusOK, page{})
+			return
+		}
 		if err == nil {
 			name, title, here, body, failed := fill(r, p)
 			if failed == nil {

@@ -199,6 +199,7 @@ func open(t *testing.T, h *house, anonymous api.Role) (*httptest.Server, *http.C
 	s.SetTrender(h)
 	s.SetDefinitions(h)
 	s.Configure(api.Access{Anonymous: anonymous, Tokens: people()}, cluster.LevelManual)
+	h.remembers(s)
 	c, err := console.New(console.Options{API: s, Queries: true, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -313,7 +314,7 @@ func TestWhoMayReadSeesThePagesAndCannotDecide(t *testing.T) {
 
 func TestWithoutReadingForAllThePagesAskForAToken(t *testing.T) {
 	srv, b, s := open(t, newHouse(1, plainly), api.Nobody)
-	for _, path := range []string{"/", "/recommendations", "/hosts/h0000", "/vms/id-0-0"} {
+	for _, path := range []string{"/", "/recommendations", "/hosts/h0000", "/vms/id-0-0", "/map", "/journal", "/autonomy", "/settings"} {
 		code, page := get(t, b, srv.URL+path)
 		if code != http.StatusUnauthorized || strings.Contains(page, "h0000</a>") || !strings.Contains(page, `name="back" value="`+path+`"`) {
 			t.Errorf("%s: %d\n%s", path, code, page)
@@ -464,7 +465,7 @@ func TestHostileNamesAreNeverMarkup(t *testing.T) {
 		srv, b, _ := open(t, h, api.Viewer)
 		post(t, b, srv.URL+"/login", "token", "operator-token", "back", "/")
 		h.orders = cluster.Orders{{Kind: cluster.OrderPause, Subject: cluster.HostSubject(h.judged.Snapshot.Hosts[0].ID), Word: cluster.Approval{Who: name("carl"), Reason: name("rest")}}}
-		paths := []string{"/try?kind=shutdown&vm=" + url.QueryEscape(h.judged.Snapshot.VMs[0].ID), "/try?kind=maintenance&host=" + url.QueryEscape(h.judged.Snapshot.Hosts[0].ID), "/try?kind=" + url.QueryEscape(name("x")) + "&vm=" + url.QueryEscape(name("y")), "/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?group=tag", "/?group=tag&in=" + url.QueryEscape(name("rack")), "/?group=tag&in=" + url.QueryEscape(name("x")), "/?group=failure+domain", "/?group=state&hours=6", "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
+		paths := []string{"/try?kind=shutdown&vm=" + url.QueryEscape(h.judged.Snapshot.VMs[0].ID), "/try?kind=maintenance&host=" + url.QueryEscape(h.judged.Snapshot.Hosts[0].ID), "/try?kind=" + url.QueryEscape(name("x")) + "&vm=" + url.QueryEscape(name("y")), "/map", "/map?at=" + url.QueryEscape(time.Now().Add(-time.Minute).Format(time.RFC3339)) + "&from=2h&q=" + url.QueryEscape(name("web")), "/journal", "/journal?verify=1&q=" + url.QueryEscape(name("a")) + "&about=" + url.QueryEscape(name("b")), "/autonomy", "/settings", "/settings?q=" + url.QueryEscape(name("x")), "/", "/recommendations", "/recommendations/done", "/recommendations/gone", "/recommendations/" + h.cases[0].Recommendation.ID, "/?group=tag", "/?group=tag&in=" + url.QueryEscape(name("rack")), "/?group=tag&in=" + url.QueryEscape(name("x")), "/?group=failure+domain", "/?group=state&hours=6", "/?q=" + url.QueryEscape(name("h")) + "&state=" + url.QueryEscape(name("up")), "/" + url.PathEscape(name("nope")),
 			"/hosts/" + url.PathEscape(h.judged.Snapshot.Hosts[0].ID), "/vms/" + url.PathEscape(h.judged.Snapshot.VMs[0].ID)}
 		for _, path := range paths {
 			code, page := get(t, b, srv.URL+path)

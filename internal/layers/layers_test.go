@@ -74,6 +74,7 @@ func house() map[string]room {
 		"internal/engine":      {level: 3, why: "adapter: the embedded Prometheus"},
 		"dashboards":           {level: 3, why: "adapter: Grafana; what it is to show, and what was done"},
 		"alerts":               {level: 3, why: "rules for Prometheus, as files"},
+		"docs":                 {level: 3, why: "pages of the documentation, as files"},
 		"internal/secret":      {level: 3, why: "files that hold secrets, under the rooms that read them"},
 		"internal/config":      {level: 3, knows: []string{"internal/secret"}, why: "adapter: the configuration file"},
 		"internal/simulator":   {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: a cluster that does not exist, on a virtual clock"},

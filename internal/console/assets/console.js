@@ -7,21 +7,56 @@
   let newest = "";
   let asking = false;
 
+  // What was chosen in a form that changes the page, and what that was when an update was asked for.
+  let chosen = 0;
+  let before = "";
+  const choice = () => chosen + " " + location.href;
+
   const main = () => document.getElementById("main");
 
   async function refresh() {
     if (asking || document.hidden || !newest || main().dataset.state === newest) return;
     asking = true;
     const asked = newest;
+    before = choice();
+    // A page of the past stays as it is; only what the frame says of the server is new.
+    const still = document.querySelector("[data-still]") !== null;
+    const part = still ? ".notices" : "#main";
     try {
       await htmx.ajax("GET", location.pathname + location.search, {
-        target: "#main", select: "#main", swap: "outerMorph", headers: { "Evenkeel-Live": "refresh" },
+        target: part, select: part, swap: "outerMorph", headers: { "Evenkeel-Live": still ? "frame" : "refresh" },
       });
+      if (still && before === choice()) main().dataset.state = asked;
     } finally {
       asking = false;
-      if (newest !== asked) refresh();
+      if (before !== choice()) setTimeout(refresh, 1000);
+      else if (newest !== asked) refresh();
     }
   }
+
+  // An update that was asked for before the person chose something else would show them what they left.
+  document.addEventListener("htmx:before:swap", (e) => {
+    if (e.detail.ctx.request.headers["Evenkeel-Live"] && before !== choice()) e.preventDefault();
+  });
+
+  // words says how far back the slider stands while it is dragged, before the server has answered.
+  function words(seconds) {
+    if (seconds === 0) return "now";
+    const parts = [];
+    for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]) {
+      const n = Math.floor(seconds / size);
+      seconds -= n * size;
+      if (n > 0 && parts.length < 2) parts.push(n + " " + unit + (n > 1 ? "s" : ""));
+    }
+    return parts.join(" and ") + " ago";
+  }
+  document.addEventListener("input", (e) => {
+    if (e.target.form?.dataset.hxGet) chosen++;
+    if (e.target.id !== "ago") return;
+    const text = words(-e.target.value);
+    document.getElementById("slid").textContent = text;
+    e.target.setAttribute("aria-valuetext", text);
+  });
 
   const stream = new EventSource("/events");
   stream.onmessage = (e) => {
