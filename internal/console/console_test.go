@@ -152,15 +152,18 @@ func (h *house) Counts() map[cluster.CaseState]int {
 }
 
 // newHouse has hosts, each with two VMs, whose names are made by name, and a recommendation about the first.
-func newHouse(hosts int, name func(what string) string) *house {
+func newHouse(hosts int, name func(what string) string) *house { return newHouseOf(hosts, 2, name) }
+
+// newHouseOf has so many VMs on each host.
+func newHouseOf(hosts, vms int, name func(what string) string) *house {
 	now := time.Now().UTC().Truncate(time.Second)
 	s := cluster.Snapshot{Cluster: name("demo"), At: now}
 	for i := range hosts {
 		host := name(fmt.Sprintf("h%04d", i))
 		s.Hosts = append(s.Hosts, cluster.Host{ID: host, State: cluster.HostUp, CPUCores: 16, MemoryBytes: 64 << 30, Hypervisor: name("QEMU"), Tags: []string{name("rack")}, FailureDomain: name("row")})
-		for j := range 2 {
+		for j := range vms {
 			s.VMs = append(s.VMs, cluster.VM{ID: name(fmt.Sprintf("id-%d-%d", i, j)), Name: name(fmt.Sprintf("web%d-%d", i, j)), Host: host, State: cluster.VMRunning, VCPUs: 4,
-				MemoryBytes: 8 << 30, MemoryDemandBytes: 4 << 30, CPUDemandCores: 1 + float64(j), Tags: []string{name("tag")}, Movable: i > 0, ImmovableReason: name("it has a local disk"), CPUStealRatio: cluster.Known(0.1)})
+				MemoryBytes: 8 << 30, MemoryDemandBytes: 4 << 30, CPUDemandCores: 1 + float64(j%2), Tags: []string{name("tag")}, Movable: i > 0, ImmovableReason: name("it has a local disk"), CPUStealRatio: cluster.Known(0.1)})
 		}
 	}
 	s.Machines = []cluster.Machine{{ID: name("backup1"), State: cluster.HostDown, Reason: name("it is silent")}}
@@ -193,7 +196,7 @@ func people() []api.Token {
 }
 
 // open serves a console of the house, and returns a browser for it.
-func open(t *testing.T, h *house, anonymous api.Role) (*httptest.Server, *http.Client, *api.Server) {
+func open(t testing.TB, h *house, anonymous api.Role) (*httptest.Server, *http.Client, *api.Server) {
 	t.Helper()
 	s := api.New(h, h, "test", nil, slog.New(slog.DiscardHandler))
 	s.SetTrender(h)
@@ -218,7 +221,7 @@ func open(t *testing.T, h *house, anonymous api.Role) (*httptest.Server, *http.C
 	return srv, browser(t), s
 }
 
-func browser(t *testing.T) *http.Client {
+func browser(t testing.TB) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -280,7 +283,7 @@ func TestWhoMayReadSeesThePagesAndCannotDecide(t *testing.T) {
 	srv, b, _ := open(t, h, api.Viewer)
 	id := h.cases[0].Recommendation.ID
 	for path, words := range map[string][]string{
-		"/":                      {"Score", "h0000", "web0-0", "backup1", "physical machine", "manual", "it stands out", "takes 2 cores away", "The last 24 hours", `href="/vms/id-0-1"`},
+		"/":                      {"! 1 of 4 machines is in trouble", "backup1</a>: it is down", "3 recommendations wait for a decision", "Score", "h0000", "web0-0", "backup1", "physical machine", "manual", "it stands out", "takes 2 cores away", "The last 24 hours", `href="/vms/id-0-1"`},
 		"/?q=H0001":              {"h0001", "Machines"},
 		"/recommendations":       {"To be decided", "migrate web0-0 from h0000 to to", "bob"},
 		"/recommendations/" + id: {"the role approver; you have viewer", "180 % – over", "freshness", "1 of 2 refuse", "eight moves were done", "/prometheus/api/v1/query?query=sum%28x%7ba%3d%22b%22%7d%29"},

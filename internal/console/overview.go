@@ -39,6 +39,9 @@ type overview struct {
 	Query, State string
 	States       []string
 	Up, Running  int
+	// Trouble are the machines that do not do well, Troubled how many there are.
+	Trouble  []trouble
+	Troubled int
 	Cases        []cluster.Case
 	MoreCases    int
 	Findings     []finding
@@ -67,6 +70,31 @@ type overview struct {
 	Day        day
 	// LaterEnded are the actions after the first.
 	LaterEnded []cluster.Case
+}
+
+// trouble is a machine that does not do well, and why in a few words.
+type trouble struct{ Host, Why string }
+
+// troubles are the machines that are down, cannot be seen, or have less than is wanted of them. That loads differ is none, nor is what was not found for long enough.
+func troubles(loads []cluster.Load, found []cluster.Finding, resting func(host string) bool) []trouble {
+	why := map[string]string{}
+	for _, f := range found {
+		host, is := strings.CutPrefix(f.Subject, cluster.HostSubject(""))
+		if is && !f.Pending && why[host] == "" && slices.Contains([]string{"contended_host", "overcommitted_host", "unhealthy_host", "stale_data"}, f.Detector) {
+			why[host] = f.Reason
+		}
+	}
+	var all []trouble
+	for _, l := range loads {
+		switch {
+		case resting(l.Host):
+		case l.State == cluster.HostDown || l.State == cluster.HostUnknown:
+			all = append(all, trouble{l.Host, "it is " + l.State.String()})
+		case why[l.Host] != "":
+			all = append(all, trouble{l.Host, strings.TrimPrefix(why[l.Host], l.Host+": ")})
+		}
+	}
+	return all
 }
 
 // loss is what one cause costs of the score.
@@ -134,6 +162,10 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 		}
 	}
 	v.Total = len(board.Loads)
+	now := time.Now()
+	all := troubles(board.Loads, board.Findings, func(host string) bool { return p.status.Orders.Standby(host, now) != nil })
+	v.Troubled = len(all)
+	v.Trouble, _ = firstOf(all, mostListed)
 	v.tiles(r.URL.Query(), board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders)
 	ended, err := p.client.History(ctx, "", fetched)
 	if err != nil {

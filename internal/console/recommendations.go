@@ -47,6 +47,8 @@ type one struct {
 	Gates   []cluster.Verdict
 	Asked   bool
 	Refusal int
+	// Awaited tells that nothing but a person's yes is missing.
+	Awaited bool
 	Unasked string
 	// Instead is what is advised now, where this is not advised any more, for the same VM or away from the same host.
 	Instead []cluster.Case
@@ -88,6 +90,7 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 			v.Refusal++
 		}
 	}
+	v.Awaited = v.Refusal == 1 && slices.ContainsFunc(v.Gates, func(g cluster.Verdict) bool { return !g.Pass && g.Gate == "approval" })
 	return "recommendation", found.Recommendation.Action.String(), "recommendations", v, nil
 }
 
