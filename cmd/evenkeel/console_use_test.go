@@ -19,7 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-var screenshots = flag.String("screenshots", "", "directory to which TestTheConsoleCanBeUsedByEverybody writes what it saw")
+var screenshots = flag.String("screenshots", "", "directory to which TestEverybodyCanUseTheConsoleInABrowser writes what it saw")
 
 // flaw is what axe-core finds.
 type flaw struct {
@@ -34,7 +34,7 @@ type flaw struct {
 type place struct{ name, path string }
 
 // Every page in both colours: axe-core finds nothing, and nothing is wider than the window, nor than a telephone.
-func TestTheConsoleCanBeUsedByEverybody(t *testing.T) {
+func TestEverybodyCanUseTheConsoleInABrowser(t *testing.T) {
 	axe, err := os.ReadFile("../../test/console/node_modules/axe-core/axe.min.js")
 	if err != nil {
 		t.Fatalf("axe-core is missing: %v; test/install test installs it", err)
@@ -136,7 +136,7 @@ func (b tab) keep(name string) {
 }
 
 // The way to a yes without a mouse.
-func TestTheConsoleByKeyboard(t *testing.T) {
+func TestKeysSufficeInABrowser(t *testing.T) {
 	b := tab{browsertest.Open(t)}
 	base, _, secret := demo(t)
 	b.Do(chromedp.Navigate(base + "/recommendations"))

@@ -27,6 +27,9 @@ type Tab struct {
 // Open opens a page in a browser of its own, which is gone when the test ends.
 func Open(t testing.TB) *Tab {
 	t.Helper()
+	if !strings.Contains(t.Name(), "InABrowser") {
+		t.Fatal("what needs a browser has InABrowser in its name: make browser runs those, and make unit the others")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatalf("the console is tested in a browser: %v; test/install test installs it", err)

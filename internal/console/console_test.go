@@ -611,7 +611,7 @@ func TestTheScriptsAreSmallAndTheirLicencesStandBeside(t *testing.T) {
 			}
 		}
 	}
-	if total > 100<<10 {
-		t.Errorf("the scripts are %d bytes, more than 100 KiB", total)
+	if total > 100_000 {
+		t.Errorf("the scripts are %d bytes, more than 100 KB", total)
 	}
 }

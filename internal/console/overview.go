@@ -40,11 +40,11 @@ type overview struct {
 	States       []string
 	Up, Running  int
 	// Trouble are the machines that do not do well, Troubled how many there are.
-	Trouble  []trouble
-	Troubled int
-	Cases        []cluster.Case
-	MoreCases    int
-	Findings     []finding
+	Trouble   []trouble
+	Troubled  int
+	Cases     []cluster.Case
+	MoreCases int
+	Findings  []finding
 	// Later are the findings after the first.
 	Later        []finding
 	MoreFindings int
