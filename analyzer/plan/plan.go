@@ -256,7 +256,7 @@ func because(findings []cluster.Finding, s Step) []cluster.Finding {
 func hostsFound(findings []cluster.Finding, detectors ...string) []string {
 	var ids []string
 	for _, f := range findings {
-		if id, ok := cutHost(f.Subject); ok && !f.Pending && slices.Contains(detectors, f.Detector) {
+		if id, ok := cutHost(f.Subject); ok && !f.Pending && slices.Contains(detectors, f.Detector) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

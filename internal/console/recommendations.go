@@ -50,6 +50,8 @@ type one struct {
 	// Awaited tells that nothing but a person's yes is missing.
 	Awaited bool
 	Unasked string
+	// Earlier is how many others of the same plan come before it: its numbers are those after them.
+	Earlier int
 	// Instead is what is advised now, where this is not advised any more, for the same VM or away from the same host.
 	Instead []cluster.Case
 	// Waits are what the snooze offers.
@@ -82,6 +84,7 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 			v.Unasked = err.Error()
 		}
 	}
+	v.Earlier = earlier(found, p.Cases)
 	if found.State == cluster.CaseWithdrawn || found.State == cluster.CaseExpired {
 		v.Instead = instead(found.Recommendation.Action, p.Cases)
 	}
@@ -92,6 +95,17 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 	}
 	v.Awaited = v.Refusal == 1 && slices.ContainsFunc(v.Gates, func(g cluster.Verdict) bool { return !g.Pass && g.Gate == "approval" })
 	return "recommendation", found.Recommendation.Action.String(), "recommendations", v, nil
+}
+
+// earlier counts the steps that are not done yet of those that the plan has before this one.
+func earlier(c cluster.Case, cases []cluster.Case) int {
+	n := 0
+	for _, one := range cases {
+		if c.State == cluster.CaseOpen && one.Recommendation.Made.Equal(c.Recommendation.Made) && one.Recommendation.Before.Score < c.Recommendation.Before.Score {
+			n++
+		}
+	}
+	return n
 }
 
 // instead picks those open that are about the same VM or, where there are none, the same host.
