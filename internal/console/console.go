@@ -17,10 +17,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/oidc"
 )
 
 //go:embed assets pages
@@ -44,6 +46,9 @@ type Console struct {
 	key       []byte // of the tokens in forms
 	listeners listeners
 	handler   http.Handler
+	// provider is the OpenID provider, nil where there is none; logins are those under way there.
+	provider atomic.Pointer[oidc.Provider]
+	logins   logins
 }
 
 // New returns a console.
@@ -80,6 +85,8 @@ func New(o Options) (*Console, error) {
 	mux.HandleFunc("GET /events", c.events)
 	mux.HandleFunc("GET /login", c.showLogin)
 	mux.HandleFunc("POST /login", c.login)
+	mux.HandleFunc("GET /login/oidc", c.beginOIDC)
+	mux.HandleFunc("GET "+callbackPath, c.finishOIDC)
 	mux.HandleFunc("POST /logout", c.logout)
 	mux.HandleFunc("POST /theme", c.setTheme)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -147,11 +154,11 @@ type person struct {
 // person finds out who asks. A request that the page makes by itself does not keep the session alive.
 func (c *Console) person(r *http.Request) person {
 	p := person{session: c.sessions.of(r, time.Now(), r.Header.Get(liveHeader) == "")}
-	token := ""
+	var who session
 	if p.session != nil {
-		token = p.session.token
+		who = *p.session
 	}
-	p.client = c.clientFor(r, token)
+	p.client = c.clientFor(r, who.token, who.person)
 	ctx := r.Context()
 	if p.me, p.unseen = p.client.WhoAmI(ctx); p.unseen != nil {
 		return p
@@ -170,19 +177,21 @@ func (p person) May(role string) bool {
 }
 
 // clientFor asks the API in the name of who sent the request.
-func (c *Console) clientFor(r *http.Request, token string) *api.Client {
-	return api.NewClient("http://console.invalid", token, inside{api: c.options.API, from: r})
+func (c *Console) clientFor(r *http.Request, token string, who *api.Person) *api.Client {
+	return api.NewClient("http://console.invalid", token, inside{api: c.options.API, from: r, who: who})
 }
 
 // inside hands requests to the API without a socket.
 type inside struct {
 	api  http.Handler
 	from *http.Request
+	// who is vouched for by the OpenID provider; nil for who shows a token or a certificate.
+	who *api.Person
 }
 
 // RoundTrip is part of http.RoundTripper.
 func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
-	asked := r.Clone(r.Context())
+	asked := r.Clone(api.FromConsole(r.Context(), i.who))
 	asked.RemoteAddr, asked.TLS = i.from.RemoteAddr, i.from.TLS
 	if asked.Body == nil {
 		asked.Body = http.NoBody
@@ -263,7 +272,7 @@ func (c *Console) shows(fill func(r *http.Request, p person) (name, title, here 
 		}
 		status := statusOf(err)
 		if status == http.StatusUnauthorized {
-			c.render(w, r, p, "login", status, page{Title: "Log in", Body: r.URL.RequestURI()})
+			c.offerLogin(w, r, p, status, r.URL.RequestURI(), "")
 			return
 		}
 		c.fail(w, r, p, status, err)
@@ -286,7 +295,7 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p person, name 
 	v.Person, v.Me, v.Status, v.LoggedIn = p, p.me, p.status, p.session != nil
 	v.Form, v.Theme, v.Version, v.Queries = c.formToken(r, p.session), theme(r), c.options.Version, c.options.Queries
 	v.Back = local(r.URL.RequestURI())
-	if r.Method != http.MethodGet {
+	if r.Method != http.MethodGet || strings.HasPrefix(r.URL.Path, "/login/") { // nobody is sent to a provider's answer again
 		v.Back = "/"
 	}
 	if p.unseen == nil {
