@@ -235,6 +235,8 @@ type page struct {
 	Status   api.Status
 	// State changes when what is shown does.
 	State string
+	// Still pages are not asked for again by themselves.
+	Still bool
 	// Form is the token that forms carry, Back where they lead back to.
 	Form, Back string
 	Theme      string
@@ -295,7 +297,8 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p person, name 
 	v.Person, v.Me, v.Status, v.LoggedIn = p, p.me, p.status, p.session != nil
 	v.Form, v.Theme, v.Version, v.Queries = c.formToken(r, p.session), theme(r), c.options.Version, c.options.Queries
 	v.Back = local(r.URL.RequestURI())
-	if r.Method != http.MethodGet || strings.HasPrefix(r.URL.Path, "/login/") { // nobody is sent to a provider's answer again
+	v.Still = strings.HasPrefix(r.URL.Path, "/login") // a provider's answer counts once, and a refusal is to be read
+	if r.Method != http.MethodGet || r.URL.Path == callbackPath {
 		v.Back = "/"
 	}
 	if p.unseen == nil {

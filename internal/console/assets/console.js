@@ -10,7 +10,8 @@
   const main = () => document.getElementById("main");
 
   async function refresh() {
-    if (asking || document.hidden || !newest || main().dataset.state === newest) return;
+    const shown = main().dataset.state; // undefined on pages that are not to be asked for again
+    if (asking || document.hidden || !newest || shown === undefined || shown === newest) return;
     asking = true;
     const asked = newest;
     try {
