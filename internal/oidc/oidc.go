@@ -172,7 +172,11 @@ func more(ctx context.Context, known *oidc.Provider, source oauth2.TokenSource, 
 }
 
 func (p *Provider) flow(known *oidc.Provider, a Attempt) *oauth2.Config {
-	return &oauth2.Config{ClientID: p.options.ClientID, ClientSecret: p.options.ClientSecret, Endpoint: known.Endpoint(), RedirectURL: a.redirectURL, Scopes: p.options.Scopes}
+	endpoint := known.Endpoint()
+	if p.options.ClientSecret == "" {
+		endpoint.AuthStyle = oauth2.AuthStyleInParams // with an empty password a public client would be refused
+	}
+	return &oauth2.Config{ClientID: p.options.ClientID, ClientSecret: p.options.ClientSecret, Endpoint: endpoint, RedirectURL: a.redirectURL, Scopes: p.options.Scopes}
 }
 
 // discover asks the provider where its parts are, or remembers it.
