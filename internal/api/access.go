@@ -121,7 +121,7 @@ func (s *Server) guarded(r route) http.HandlerFunc {
 			r.handle(answered, req, by)
 		}
 		if changes || err != nil {
-			s.log.Info("request", "audit", true, "who", by.name, "role", by.role.String(), "method", req.Method, "path", req.URL.Path, "status", answered.status, "from", addressOf(req))
+			s.log.Info("request", "audit", true, "who", by.name, "via", by.via, "role", by.role.String(), "method", req.Method, "path", req.URL.Path, "status", answered.status, "from", addressOf(req))
 		}
 	}
 }

@@ -186,6 +186,9 @@ func TestWhoAmISaysWhomTheServerTakesACallerFor(t *testing.T) {
 	}
 }
 
+// console is called as the key that marks what the console asks, and is another.
+type console struct{}
+
 func TestWhatTheConsoleAsksIsAskedByItsPerson(t *testing.T) {
 	h := &house{}
 	s, _ := serve(t, h, nil)
@@ -209,7 +212,7 @@ func TestWhatTheConsoleAsksIsAskedByItsPerson(t *testing.T) {
 		"a person without a role":      {"", from(&api.Person{Issuer: "https://login", Name: "otto", Groups: []string{"guests"}}), 401, ""},
 		"a person of another provider": {"", from(&api.Person{Issuer: "https://other", Name: "anna", Groups: anna.Groups}), 401, ""},
 		"a person of no provider":      {"", from(&api.Person{Name: "anna", Groups: anna.Groups}), 401, ""},
-		"a context with another's key": {"", func(r *http.Request) { *r = *r.WithContext(context.WithValue(r.Context(), struct{}{}, anna)) }, 401, ""},
+		"a context with another's key": {"", func(r *http.Request) { *r = *r.WithContext(context.WithValue(r.Context(), console{}, anna)) }, 401, ""},
 	} {
 		h.said = nil
 		if got := status(t, s, "POST", "/api/v1/recommendations/abc/approve", c.token, "", c.change); got != c.want {

@@ -11,8 +11,8 @@ import (
 // claims are what the provider says of a person.
 type claims map[string]any
 
-// maxName bounds a name, in bytes.
-const maxName = 200
+// maxName bounds a name, and maxSaid what the provider says besides, in bytes.
+const maxName, maxSaid = 200, 500
 
 // random is a text that nobody guesses.
 func random() string { return rand.Text() + rand.Text() }
@@ -25,8 +25,8 @@ func short(s string) string {
 		}
 		return r
 	}, s)
-	if len(s) > maxName {
-		s = strings.ToValidUTF8(s[:maxName], "") + "…"
+	if len(s) > maxSaid {
+		s = strings.ToValidUTF8(s[:maxSaid], "") + "…"
 	}
 	return s
 }

@@ -130,7 +130,7 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, sent url.Values) (Iden
 	}
 	id, err := known.Verifier(&oidc.Config{ClientID: p.options.ClientID, Now: func() time.Time { return time.Now().Add(-skew) }}).Verify(ctx, raw)
 	if err != nil {
-		return Identity{}, fmt.Errorf("the provider's ID token does not hold: %w", err)
+		return Identity{}, fmt.Errorf("the provider's ID token does not hold: %w", plain(err))
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(a.nonce)) != 1 {
 		return Identity{}, errors.New("the provider's ID token is of another login (its nonce differs)")
@@ -194,12 +194,12 @@ func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
 	known, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.options.Issuer)
 	p.known, p.failed, p.asked = known, nil, time.Now()
 	if err != nil {
-		p.failed = fmt.Errorf("the provider %s does not say how to log in: %w", p.options.Issuer, err)
+		p.failed = fmt.Errorf("the provider %s does not say how to log in: %w", p.options.Issuer, plain(err))
 	}
 	return p.known, p.failed
 }
 
-// plain is the error without what the provider answered, which may hold anything.
+// plain is the error in a line of bounded length: libraries put whole answers of the provider into theirs.
 func plain(err error) error {
 	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) {
 		said := "it says nothing more"
