@@ -8,10 +8,10 @@
   let asking = false;
 
   const main = () => document.getElementById("main");
+  if (main().dataset.state === undefined) return; // a page that is not to be asked for again
 
   async function refresh() {
-    const shown = main().dataset.state; // undefined on pages that are not to be asked for again
-    if (asking || document.hidden || !newest || shown === undefined || shown === newest) return;
+    if (asking || document.hidden || !newest || main().dataset.state === newest) return;
     asking = true;
     const asked = newest;
     try {
