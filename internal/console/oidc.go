@@ -36,6 +36,8 @@ type login struct {
 	browser  string
 	back     string
 	began    time.Time
+	// replaces is the ID of the session in which it began, empty without one: its cookie is not sent along when the provider sends the person back.
+	replaces string
 }
 
 // logins are those under way, by state.
@@ -94,7 +96,11 @@ func (c *Console) beginOIDC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	browser := rand.Text() + rand.Text()
-	c.logins.begin(login{Attempt: attempt, provider: provider, browser: browser, back: back, began: time.Now()})
+	begun := login{Attempt: attempt, provider: provider, browser: browser, back: back, began: time.Now()}
+	if old := c.sessions.of(r, time.Now(), false); old != nil {
+		begun.replaces = old.id
+	}
+	c.logins.begin(begun)
 	setLogin(w, r, browser, int(loginTime.Seconds()))
 	http.Redirect(w, r, address, http.StatusSeeOther)
 }
@@ -129,6 +135,7 @@ func (c *Console) finishOIDC(w http.ResponseWriter, r *http.Request) {
 	case me.Name == "":
 		refuse(http.StatusForbidden, one.back, fmt.Sprintf("You are %s, %s, and none of these has a role here. Who looks after the server can give one (api.oidc.roles).", who.Name, groupsOf(who.Groups)))
 	default:
+		c.sessions.end(one.replaces)
 		c.enter(w, r, session{person: who, ends: time.Now().Add(longest)}, me)
 		c.welcome(w, r, me, one.back)
 	}

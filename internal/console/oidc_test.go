@@ -337,3 +337,24 @@ func TestTheAddressToComeBackToIsTheOneConfigured(t *testing.T) {
 		t.Errorf("the provider sends people to %s", address)
 	}
 }
+
+func TestALoginReplacesTheSessionInWhichItBegan(t *testing.T) {
+	d := newDoor(t)
+	post(t, d.browser, d.srv.URL+"/login", "token", "viewer-token", "back", "/")
+	root, err := url.Parse(d.srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := d.browser.Jar.Cookies(root)
+	address := d.begins("/")
+	for _, c := range old { // as a browser that comes from another site
+		d.browser.Jar.SetCookies(root, []*http.Cookie{{Name: c.Name, Path: "/", MaxAge: -1}})
+	}
+	_, page := get(t, d.browser, address)
+	has(t, page, "You are anna, approver")
+	d.browser.Jar = jar(t)
+	d.browser.Jar.SetCookies(root, old)
+	if code, _ := get(t, d.browser, d.srv.URL+"/recommendations"); len(old) == 0 || code != http.StatusUnauthorized {
+		t.Errorf("the old session (%d cookies) goes on: %d", len(old), code)
+	}
+}
