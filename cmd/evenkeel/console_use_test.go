@@ -35,21 +35,29 @@ type place struct{ name, path string }
 
 // Every page in both colours: axe-core finds nothing, and nothing is wider than the window, nor than a telephone.
 func TestEverybodyCanUseTheConsoleInABrowser(t *testing.T) {
-	axe, err := os.ReadFile("../../test/console/node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatalf("axe-core is missing: %v; test/install test installs it", err)
-	}
 	b := tab{browsertest.Open(t)}
 	base, _, secret := demo(t)
+	script := axe(t)
 	b.Do(chromedp.Navigate(base))
 	b.logsIn(secret)
 	for _, p := range lived(t, base, secret) {
-		b.looksAt(base, p, string(axe))
+		b.looksAt(base, p, script)
 	}
 	b.IsContent()
-	b.looksAt(base, place{"nowhere", "/nowhere"}, string(axe)) // the browser complains of that it is not there
+	b.looksAt(base, place{"nowhere", "/nowhere"}, script) // the browser complains of that it is not there
 }
 
+// axe is the script of axe-core.
+func axe(t *testing.T) string {
+	t.Helper()
+	script, err := os.ReadFile("../../test/console/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is missing: %v; test/install test installs it", err)
+	}
+	return string(script)
+}
+
+// looksAt holds one page in both colours against axe-core and the width of the window, and of a telephone.
 func (b tab) looksAt(base string, p place, axe string) {
 	b.T.Helper()
 	for _, theme := range []string{"light", "dark"} {

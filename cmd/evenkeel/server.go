@@ -40,6 +40,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/evenkeel/evenkeel/internal/console"
 	"github.com/evenkeel/evenkeel/internal/engine"
+	"github.com/evenkeel/evenkeel/internal/oidc"
 	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -124,8 +125,9 @@ type server struct {
 	retention atomic.Int64             // of the journal, as a time.Duration
 
 	reloading sync.Mutex
-	scrape    config.Scrape // as the server was started with
-	asked     *config.Slack // the same
+	scrape    config.Scrape  // as the server was started with
+	asked     *config.Slack  // the same
+	provider  *oidc.Provider // of who logs in to the console, nil where none is configured
 }
 
 // swappable is a source that a reload can replace.
@@ -285,6 +287,10 @@ func (s *server) apply(c config.Config) error {
 	if err != nil {
 		return err
 	}
+	provider, err := newProvider(c.API.OIDC, s.provider)
+	if err != nil {
+		return err
+	}
 	source, err := s.newSource(c)
 	if err != nil {
 		return err
@@ -325,6 +331,8 @@ func (s *server) apply(c config.Config) error {
 	s.api.SetTargets(func(scheme, self string) []api.TargetGroup { return discovered(c, scheme, self) })
 	s.api.SetSettings(c.Settings(docs.Meanings()))
 	s.api.Configure(access, most(c.Automation))
+	s.console.SetProvider(provider)
+	s.provider = provider
 	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil
 }

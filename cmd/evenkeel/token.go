@@ -24,6 +24,10 @@ func (s *server) access(c config.Config) (api.Access, error) {
 		role, bad := api.ParseRole(cert.Role)
 		a.Certificates[cert.Name], err = role, errors.Join(err, bad)
 	}
+	if o := c.API.OIDC; o != nil {
+		groups, bad := groupRoles(o.Roles)
+		a.Issuer, a.Groups, err = o.Issuer, groups, errors.Join(err, bad)
+	}
 	listed := c.API.Tokens
 	if len(listed) == 0 {
 		path := filepath.Join(s.flags.storage, "token")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -54,8 +55,38 @@ type Access struct {
 	Tokens []Token
 	// Certificates gives roles to client certificates that the web server has verified, by their common name.
 	Certificates map[string]Role
-	// Anonymous is the role of those without either.
+	// Issuer is the OpenID provider that is trusted; Groups are the roles that its groups give.
+	Issuer string
+	Groups map[string]Role
+	// Anonymous is the role of those without any of these.
 	Anonymous Role
+}
+
+// RoleOf is the highest role that a person's groups give, or Nobody.
+func (a Access) RoleOf(p Person) Role {
+	role := Nobody
+	if p.Issuer == "" || p.Issuer != a.Issuer {
+		return role
+	}
+	for _, group := range p.Groups {
+		role = max(role, a.Groups[group])
+	}
+	return role
+}
+
+// Person is somebody whom an OpenID provider vouches for.
+type Person struct {
+	Issuer, Name string
+	Groups       []string
+}
+
+// console is the key of what a request that comes from the console says of itself.
+type console struct{}
+
+// FromConsole marks what is asked with the context as asked by the console, in this process: for the person where it is not nil, else
+// for who sends the token or the certificate. Nothing that comes over the network can have it.
+func FromConsole(ctx context.Context, p *Person) context.Context {
+	return context.WithValue(ctx, console{}, p)
 }
 
 // caller is who asks.
@@ -90,7 +121,7 @@ func (s *Server) guarded(r route) http.HandlerFunc {
 			r.handle(answered, req, by)
 		}
 		if changes || err != nil {
-			s.log.Info("request", "audit", true, "who", by.name, "role", by.role.String(), "method", req.Method, "path", req.URL.Path, "status", answered.status, "from", addressOf(req))
+			s.log.Info("request", "audit", true, "who", by.name, "via", by.via, "role", by.role.String(), "method", req.Method, "path", req.URL.Path, "status", answered.status, "from", addressOf(req))
 		}
 	}
 }
@@ -110,6 +141,30 @@ func (r *recorder) WriteHeader(status int) {
 // caller finds out who asks. Who sends a token that is none may do what is free to all, and is told so where that is
 // not enough.
 func (s *Server) caller(r *http.Request) (caller, error) {
+	person, console := r.Context().Value(console{}).(*Person)
+	if person != nil {
+		return s.vouched(*person)
+	}
+	by, err := s.shown(r)
+	if console {
+		by.via = strings.Replace(by.via, "api", "console", 1)
+	}
+	return by, err
+}
+
+// vouched is the person, with the role that their groups have now.
+func (s *Server) vouched(p Person) (caller, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	role := s.access.RoleOf(p)
+	if role == Nobody {
+		return caller{role: s.access.Anonymous}, fmt.Errorf("%s has no group with a role any more; log in again", p.Name)
+	}
+	return caller{name: p.Name, via: "console (oidc)", role: role}, nil
+}
+
+// shown is who the token or the certificate of the request belongs to.
+func (s *Server) shown(r *http.Request) (caller, error) {
 	secret := r.Header.Get(TokenHeader)
 	if secret == "" {
 		if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {

@@ -185,3 +185,46 @@ func TestWhoAmISaysWhomTheServerTakesACallerFor(t *testing.T) {
 		}
 	}
 }
+
+// console is called as the key that marks what the console asks, and is another.
+type console struct{}
+
+func TestWhatTheConsoleAsksIsAskedByItsPerson(t *testing.T) {
+	h := &house{}
+	s, _ := serve(t, h, nil)
+	access := api.Access{Issuer: "https://login", Groups: map[string]api.Role{"staff": api.Viewer, "virtualisation": api.Approver}, Tokens: []api.Token{{Name: "alice", Secret: secret, Role: api.Approver}}}
+	s.Configure(access, cluster.LevelManual)
+	from := func(p *api.Person) func(*http.Request) {
+		return func(r *http.Request) { *r = *r.WithContext(api.FromConsole(r.Context(), p)) }
+	}
+	anna := &api.Person{Issuer: "https://login", Name: "anna", Groups: []string{"virtualisation", "staff", "guests"}}
+	for name, c := range map[string]struct {
+		token  string
+		change func(*http.Request)
+		want   int
+		said   string
+	}{
+		"a person":                     {"", from(anna), 200, "approve abc anna console (oidc) "},
+		"a person, whatever token":     {secret, from(anna), 200, "approve abc anna console (oidc) "},
+		"a token on the console":       {secret, from(nil), 200, "approve abc alice console "},
+		"a token":                      {secret, func(*http.Request) {}, 200, "approve abc alice api "},
+		"a person with a lower role":   {"", from(&api.Person{Issuer: "https://login", Name: "otto", Groups: []string{"staff"}}), 403, ""},
+		"a person without a role":      {"", from(&api.Person{Issuer: "https://login", Name: "otto", Groups: []string{"guests"}}), 401, ""},
+		"a person of another provider": {"", from(&api.Person{Issuer: "https://other", Name: "anna", Groups: anna.Groups}), 401, ""},
+		"a person of no provider":      {"", from(&api.Person{Name: "anna", Groups: anna.Groups}), 401, ""},
+		"a context with another's key": {"", func(r *http.Request) { *r = *r.WithContext(context.WithValue(r.Context(), console{}, anna)) }, 401, ""},
+	} {
+		h.said = nil
+		if got := status(t, s, "POST", "/api/v1/recommendations/abc/approve", c.token, "", c.change); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+		if said := strings.Join(h.said, ";"); said != c.said {
+			t.Errorf("%s: %q, want %q", name, said, c.said)
+		}
+	}
+	access.Issuer = "" // OpenID is not used any more
+	s.Configure(access, cluster.LevelManual)
+	if got := status(t, s, "GET", "/api/v1/board", "", "", from(&api.Person{Name: "anna", Groups: anna.Groups})); got != 401 {
+		t.Errorf("without a provider a person is let in: %d", got)
+	}
+}

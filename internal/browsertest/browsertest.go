@@ -4,6 +4,7 @@ package browsertest
 import (
 	"context"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,12 +96,15 @@ func (b *Tab) Sees(what, expression string) {
 	}
 }
 
-// IsContent holds that the browser complained of nothing.
-func (b *Tab) IsContent() {
+// IsContent holds that the browser complained of nothing but of what has one of the words.
+func (b *Tab) IsContent(but ...string) {
 	b.T.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.complaints) > 0 {
-		b.T.Errorf("the browser's console has complaints:\n%s", strings.Join(b.complaints, "\n"))
+	ofOthers := func(complaint string) bool {
+		return slices.ContainsFunc(but, func(word string) bool { return strings.Contains(complaint, word) })
+	}
+	if own := slices.DeleteFunc(slices.Clone(b.complaints), ofOthers); len(own) > 0 {
+		b.T.Errorf("the browser's console has complaints:\n%s", strings.Join(own, "\n"))
 	}
 }

@@ -340,6 +340,8 @@ type API struct {
 	Certificates []Certificate `yaml:"certificates"`
 	// Anonymous is the role of those without either: viewer or nobody.
 	Anonymous string `yaml:"anonymous"`
+	// OIDC lets people log in to the console at an OpenID provider; nil where it is not used.
+	OIDC *OIDC `yaml:"oidc"`
 }
 
 // Token lets one person or program in.
@@ -439,7 +441,7 @@ func (c *Config) readable(path string) error {
 			errs = append(errs, fmt.Errorf("%s: api.tokens[%d].file: %w", path, i, err))
 		}
 	}
-	errs = append(errs, c.readFences(path, resolve))
+	errs = append(errs, c.API.OIDC.readable(path, resolve), c.readFences(path, resolve))
 	if c.Failures.KeyFile != "" {
 		resolve(&c.Failures.KeyFile)
 	}

@@ -70,6 +70,10 @@ func TestEveryKeyIsRead(t *testing.T) {
 	if s := c.Schedules; len(s) != 4 || s[0].NeverSleep.Hosts[0] != "host2" || time.Duration(s[1].Duration) != 2*time.Hour || s[2].Maintenance.Hosts[0] != "host1" || !s[3].Level.Automation.Earned || s[3].Level.Kinds["power"].Level != cluster.LevelFull {
 		t.Errorf("schedules: %+v", s)
 	}
+	o := c.API.OIDC
+	if secret, err := o.ReadSecret(); err != nil || secret != "0123456789abcdef0123" || o.Issuer != "https://login.example.org/realms/main" || o.NameClaim != "email" || o.RolesClaim != "realm_access.roles" || !slices.Equal(o.Roles["approver"], []string{"virtualisation", "on-call"}) || !slices.Equal(o.Scopes, []string{"openid", "groups"}) || filepath.Base(o.CAFile) != "good.yml" || o.CAFile == "good.yml" {
+		t.Errorf("oidc: %v %+v", err, o)
+	}
 	rules := c.ClusterRules()
 	if len(rules) != 2 || rules[0].Kind != cluster.VMVMAntiAffinity || rules[1].Strength != cluster.Should {
 		t.Errorf("rules: %+v", rules)
@@ -112,6 +116,19 @@ func TestMistakesAreNamedByFileLineAndKey(t *testing.T) {
 				t.Errorf("the error is\n%v\nwant\n%s:%s", err, file, want)
 			}
 		})
+	}
+}
+
+func TestTheSmallestProviderTakesTheDefaults(t *testing.T) {
+	for issuer, fine := range map[string]bool{"https://login.example.org": true, "http://127.0.0.1:8080": true, "http://[::1]/x": true, "http://localhost": true, "http://localhost.example.org": false, "ftp://localhost": false, "https://u:p@login.example.org": false} {
+		c, err := Parse("f.yml", []byte("hosts: [{name: h1, uri: 'qemu:///system'}]\napi: {oidc: {issuer: '"+issuer+"', client_id: evenkeel, roles: {viewer: [staff]}}}"))
+		if (err == nil) != fine {
+			t.Errorf("%s: %v", issuer, err)
+		}
+		o := c.API.OIDC
+		if secret, err := o.ReadSecret(); err != nil || secret != "" || o.RolesClaim != "groups" || o.NameClaim != "" || !slices.Equal(o.Scopes, []string{"openid", "profile", "email"}) {
+			t.Errorf("%v %+v", err, o)
+		}
 	}
 }
 

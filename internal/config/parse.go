@@ -42,6 +42,7 @@ func Parse(name string, text []byte) (Config, error) {
 	for i := range c.API.Tokens {
 		c.API.Tokens[i].Role = cmp.Or(c.API.Tokens[i].Role, "operator")
 	}
+	c.API.OIDC.fill()
 	for i := range c.Runbooks {
 		c.Runbooks[i].fill()
 	}

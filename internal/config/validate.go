@@ -164,6 +164,7 @@ func (c Config) checkAccess(p *problems) {
 		certified[t.Name] = true
 		p.add(!slices.Contains(roles(), t.Role), key+".role", "%q is no role; use %s", t.Role, known)
 	}
+	c.API.OIDC.check(p)
 	p.add(c.API.Anonymous != "viewer" && c.API.Anonymous != "nobody", "api.anonymous", "%q is neither viewer (everybody may read) nor nobody (reading takes a token as well)", c.API.Anonymous)
 }
 

@@ -17,10 +17,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/oidc"
 )
 
 //go:embed assets pages
@@ -44,6 +46,9 @@ type Console struct {
 	key       []byte // of the tokens in forms
 	listeners listeners
 	handler   http.Handler
+	// provider is the OpenID provider, nil where there is none; logins are those under way there.
+	provider atomic.Pointer[oidc.Provider]
+	logins   logins
 }
 
 // New returns a console.
@@ -84,6 +89,8 @@ func New(o Options) (*Console, error) {
 	mux.HandleFunc("GET /events", c.events)
 	mux.HandleFunc("GET /login", c.showLogin)
 	mux.HandleFunc("POST /login", c.login)
+	mux.HandleFunc("GET /login/oidc", c.beginOIDC)
+	mux.HandleFunc("GET "+callbackPath, c.finishOIDC)
 	mux.HandleFunc("POST /logout", c.logout)
 	mux.HandleFunc("POST /theme", c.setTheme)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -151,11 +158,11 @@ type person struct {
 // person finds out who asks. A request that the page makes by itself does not keep the session alive.
 func (c *Console) person(r *http.Request) person {
 	p := person{session: c.sessions.of(r, time.Now(), r.Header.Get(liveHeader) == "")}
-	token := ""
+	var who session
 	if p.session != nil {
-		token = p.session.token
+		who = *p.session
 	}
-	p.client = c.clientFor(r, token)
+	p.client = c.clientFor(r, who.token, who.person)
 	ctx := r.Context()
 	if p.me, p.unseen = p.client.WhoAmI(ctx); p.unseen != nil {
 		return p
@@ -174,19 +181,21 @@ func (p person) May(role string) bool {
 }
 
 // clientFor asks the API in the name of who sent the request.
-func (c *Console) clientFor(r *http.Request, token string) *api.Client {
-	return api.NewClient("http://console.invalid", token, inside{api: c.options.API, from: r})
+func (c *Console) clientFor(r *http.Request, token string, who *api.Person) *api.Client {
+	return api.NewClient("http://console.invalid", token, inside{api: c.options.API, from: r, who: who})
 }
 
 // inside hands requests to the API without a socket.
 type inside struct {
 	api  http.Handler
 	from *http.Request
+	// who is vouched for by the OpenID provider; nil for who shows a token or a certificate.
+	who *api.Person
 }
 
 // RoundTrip is part of http.RoundTripper.
 func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
-	asked := r.Clone(r.Context())
+	asked := r.Clone(api.FromConsole(r.Context(), i.who))
 	asked.RemoteAddr, asked.TLS = i.from.RemoteAddr, i.from.TLS
 	if asked.Body == nil {
 		asked.Body = http.NoBody
@@ -230,6 +239,8 @@ type page struct {
 	Status   api.Status
 	// State changes when what is shown does.
 	State string
+	// Still pages are not asked for again by themselves.
+	Still bool
 	// Form is the token that forms carry, Back where they lead back to.
 	Form, Back string
 	Theme      string
@@ -271,7 +282,7 @@ func (c *Console) shows(fill func(r *http.Request, p person) (name, title, here 
 		}
 		status := statusOf(err)
 		if status == http.StatusUnauthorized {
-			c.render(w, r, p, "login", status, page{Title: "Log in", Body: r.URL.RequestURI()})
+			c.offerLogin(w, r, p, status, r.URL.RequestURI(), "")
 			return
 		}
 		c.fail(w, r, p, status, err)
@@ -294,7 +305,8 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p person, name 
 	v.Person, v.Me, v.Status, v.LoggedIn = p, p.me, p.status, p.session != nil
 	v.Form, v.Theme, v.Version, v.Queries = c.formToken(r, p.session), theme(r), c.options.Version, c.options.Queries
 	v.Back = local(r.URL.RequestURI())
-	if r.Method != http.MethodGet {
+	v.Still = strings.HasPrefix(r.URL.Path, "/login") // a provider's answer counts once, and a refusal is to be read
+	if r.Method != http.MethodGet || r.URL.Path == callbackPath {
 		v.Back = "/"
 	}
 	if p.unseen == nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/evenkeel/evenkeel/internal/api"
 )
 
 const (
@@ -20,10 +22,17 @@ const (
 	mostSessions = 1000
 )
 
-// session is one browser in which somebody gave a token.
+// session is one browser in which somebody gave a token, or logged in at an OpenID provider: then the person is not nil.
 type session struct {
 	id, token string
+	person    *api.Person
 	used      time.Time
+	// ends is when it ends although it is used; zero for never.
+	ends time.Time
+}
+
+func (s session) over(now time.Time) bool {
+	return now.Sub(s.used) > idle || !s.ends.IsZero() && now.After(s.ends)
 }
 
 // sessions are those open. The browser holds the ID, the token never leaves the server again.
@@ -32,8 +41,8 @@ type sessions struct {
 	byID map[string]session
 }
 
-// open begins a session.
-func (s *sessions) open(token string, now time.Time) session {
+// open begins a session, and gives it its ID.
+func (s *sessions) open(made session, now time.Time) session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byID == nil {
@@ -41,7 +50,7 @@ func (s *sessions) open(token string, now time.Time) session {
 	}
 	oldest := ""
 	for id, one := range s.byID {
-		if now.Sub(one.used) > idle {
+		if one.over(now) {
 			delete(s.byID, id)
 		} else if oldest == "" || one.used.Before(s.byID[oldest].used) {
 			oldest = id
@@ -50,7 +59,7 @@ func (s *sessions) open(token string, now time.Time) session {
 	if len(s.byID) >= mostSessions {
 		delete(s.byID, oldest)
 	}
-	made := session{id: rand.Text() + rand.Text(), token: token, used: now}
+	made.id, made.used = rand.Text()+rand.Text(), now
 	s.byID[made.id] = made
 	return made
 }
@@ -64,7 +73,7 @@ func (s *sessions) of(r *http.Request, now time.Time, use bool) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, ok := s.byID[cookie.Value]
-	if !ok || now.Sub(one.used) > idle {
+	if !ok || one.over(now) {
 		delete(s.byID, cookie.Value)
 		return nil
 	}
@@ -108,34 +117,52 @@ func encrypted(r *http.Request) bool {
 }
 
 func (c *Console) showLogin(w http.ResponseWriter, r *http.Request) {
-	c.render(w, r, c.person(r), "login", http.StatusOK, page{Title: "Log in", Here: "login", Body: local(r.URL.Query().Get("back"))})
+	c.offerLogin(w, r, c.person(r), http.StatusOK, local(r.URL.Query().Get("back")), "")
 }
 
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	token, back := strings.TrimSpace(r.PostFormValue("token")), local(r.PostFormValue("back"))
 	refuse := func(status int, why string) {
-		p := c.person(r)
-		c.render(w, r, p, "login", status, page{Title: "Log in", Here: "login", Problem: why, Body: back})
+		c.offerLogin(w, r, c.person(r), status, back, why)
 	}
 	if token == "" {
 		refuse(http.StatusBadRequest, "Give a token.")
 		return
 	}
-	me, err := c.clientFor(r, token).WhoAmI(r.Context())
+	me, err := c.clientFor(r, token, nil).WhoAmI(r.Context())
 	switch {
 	case err != nil:
 		refuse(http.StatusTooManyRequests, err.Error())
 	case me.Name == "":
 		refuse(http.StatusUnauthorized, "The server does not know this token.")
 	default:
-		if old := c.sessions.of(r, time.Now(), false); old != nil {
-			c.sessions.end(old.id)
-		}
-		s := c.sessions.open(token, time.Now())
-		c.options.Log.Info("logged in", "audit", true, "who", me.Name, "role", me.Role, "from", r.RemoteAddr)
-		setSession(w, r, s.id, 0)
+		c.enter(w, r, session{token: token}, me)
 		http.Redirect(w, r, back, http.StatusSeeOther)
 	}
+}
+
+// enter begins a session in the browser, in place of the one that it may have.
+func (c *Console) enter(w http.ResponseWriter, r *http.Request, made session, me api.Me) {
+	if old := c.sessions.of(r, time.Now(), false); old != nil {
+		c.sessions.end(old.id)
+	}
+	s := c.sessions.open(made, time.Now())
+	c.options.Log.Info("logged in", "audit", true, "who", me.Name, "role", me.Role, "oidc", s.person != nil, "from", r.RemoteAddr)
+	setSession(w, r, s.id, 0)
+}
+
+// loginPage is what the page says on which people log in.
+type loginPage struct {
+	// Back is where they wanted to go, Provider the name of the OpenID provider, empty where there is none.
+	Back, Provider string
+}
+
+func (c *Console) offerLogin(w http.ResponseWriter, r *http.Request, p person, status int, back, problem string) {
+	body := loginPage{Back: back}
+	if provider := c.provider.Load(); provider != nil {
+		body.Provider = hostOf(provider.Issuer())
+	}
+	c.render(w, r, p, "login", status, page{Title: "Log in", Here: "login", Problem: problem, Body: body})
 }
 
 func (c *Console) logout(w http.ResponseWriter, r *http.Request) {

@@ -83,7 +83,8 @@ func house() map[string]room {
 		"internal/planetlab":   {level: 3, knows: []string{"analyzer/consolidate"}, why: "adapter: a published workload on the cluster and by the rules of its paper"},
 		"internal/calamity":    {level: 3, knows: []string{"actuator/gate", "actuator/recovery", "actuator/verdict", "analyzer/plan"}, why: "adapter: a world in which things break, for the judgement on failures"},
 		"internal/api":         {level: 3, knows: []string{"analyzer", "analyzer/plan", "analyzer/admission", "analyzer/rightsize", "actuator", "actuator/recovery", "actuator/trust"}, why: "face: HTTP server and client of what the loops show"},
-		"internal/console":     {level: 3, knows: []string{"internal/api"}, why: "face: pages for people, made of what the API says to them"},
+		"internal/oidc":        {level: 3, why: "adapter: an OpenID provider; who somebody is"},
+		"internal/console":     {level: 3, knows: []string{"internal/api", "internal/oidc"}, why: "face: pages for people, made of what the API says to them"},
 
 		"internal/browsertest": {level: 3, why: "a real browser for tests of the console; only tests import it"},
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},

@@ -13,6 +13,7 @@
   const choice = () => chosen + " " + location.href;
 
   const main = () => document.getElementById("main");
+  if (main().dataset.state === undefined) return; // a page that is not to be asked for again
 
   async function refresh() {
     if (asking || document.hidden || !newest || main().dataset.state === newest) return;
