@@ -66,7 +66,7 @@ func (sc *screen) run(ctx context.Context) error {
 		case yes, open := <-answers:
 			if !open {
 				answers = nil
-				sc.out.line("nobody is here to ask: approve from another terminal, or start with --yes")
+				sc.out.line("nobody can be asked here: approve in a browser or from another terminal, or start with --yes")
 				continue
 			}
 			if yes {
@@ -119,6 +119,7 @@ func (sc *screen) show() {
 			sc.out.line("  found %s: %s%s", f.Detector, f.Reason, pending(f))
 		}
 	}
+	sc.out.line("  in a browser: http://%s/   log in there with the token in %s", sc.flags.listen, filepath.Join(sc.dir, "data", "token"))
 	sc.results()
 	for _, c := range sc.cases(func(c cluster.Case) bool { return c.State.Unsettled() }) {
 		sc.out.line("  %-8s %s  %s; %s", c.State, c.Recommendation.ID, c.Recommendation.Action, c.Recommendation.Reason)

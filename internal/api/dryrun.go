@@ -50,7 +50,12 @@ func (s *Server) tryOut(w http.ResponseWriter, r *http.Request, by caller) {
 		out.Moves, out.Stay, out.Reserve = append(out.Moves, rest.Moves...), rest.Stay, rest.Reserve
 	}
 	if want.Kind != cluster.Maintenance {
-		out.Verdicts = append(out.Verdicts, s.desk.Try(ctx, out.Recommendation, &word)...)
+		for _, v := range s.desk.Try(ctx, out.Recommendation, &word) {
+			if v.Gate == "approval" && v.Pass {
+				v.Detail = "who asks for it says yes to it"
+			}
+			out.Verdicts = append(out.Verdicts, v)
+		}
 	}
 	answer(w, out)
 }

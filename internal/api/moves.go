@@ -100,11 +100,8 @@ func (s *Server) attribute(m *cluster.Movements) {
 			}
 			nearest = off
 			r := c.Recommendation
-			one.By = ""
+			one.By = c.Word()
 			one.Recommendation, one.Policy, one.Reason = r.ID, r.Policy, r.Reason
-			if c.Approval != nil {
-				one.By = c.Approval.Who
-			}
 		}
 	}
 }

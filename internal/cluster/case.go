@@ -167,6 +167,20 @@ func (e Entry) AboutCase() bool {
 	return e.Kind != EntryOrdered && e.Kind != EntryLifted && e.Kind != EntryTrust && e.Kind != EntryRun
 }
 
+// Word is by whose word the case was done: a person's name or, where nobody was asked about this case by itself, why it needed no yes, as the
+// gate said; empty where nothing was decided.
+func (c Case) Word() string {
+	if c.Approval != nil {
+		return c.Approval.Who
+	}
+	for _, v := range c.Verdicts {
+		if v.Gate == "approval" && v.Pass {
+			return v.Detail
+		}
+	}
+	return ""
+}
+
 // Apply carries a case forward by one journal entry. The journal replayed from its start gives
 // every case as it stood, which is how a restarted server forgets nothing. What Transitions does not
 // list is refused, and changes nothing.

@@ -28,7 +28,7 @@ type acts struct {
 func (p page) Acts(v subject) acts {
 	a := acts{May: p.Person.May("operator"), Form: p.Form, Back: p.Back}
 	if v.VM != nil {
-		a.VM, a.Subject, a.List = v.VM.ID, cluster.VMSubject(v.VM.ID), actsOf(v.Hosts, *v.VM)
+		a.VM, a.Subject, a.List = v.VM.ID, cluster.VMSubject(v.VM.ID), actsOf(v.targets(), *v.VM)
 	} else {
 		a.Host, a.Subject = v.Name, cluster.HostSubject(v.Name)
 		if !v.Host.Physical {
@@ -53,22 +53,39 @@ func (a acts) Paused() bool {
 type act struct {
 	Kind, Word string
 	// Targets are the hosts to choose from, where it goes to one.
-	Targets []string
+	Targets []target
 	// Test is that the host is woken at once.
 	Test bool
 }
 
+// target is a host that a VM can be moved to; Not says why it may not be.
+type target struct{ Host, Not string }
+
+// targets are the other hosts, those first that the planner would let take the VM, by what each brings; then those of which it says why not, and those of which it says nothing.
+func (v subject) targets() []target {
+	var yes, no, unsaid []target
+	said := map[string]bool{}
+	for _, c := range v.Candidates {
+		said[c.Host] = true
+		if c.Constraint == "" {
+			yes = append(yes, target{Host: c.Host})
+		} else {
+			no = append(no, target{c.Host, c.Constraint})
+		}
+	}
+	for _, h := range v.Hosts {
+		if h.ID != v.VM.Host && h.State == cluster.HostUp && !said[h.ID] {
+			unsaid = append(unsaid, target{Host: h.ID})
+		}
+	}
+	return slices.Concat(yes, no, unsaid)
+}
+
 // actsOf a VM are those that its state allows; the gates know more.
-func actsOf(hosts []cluster.Host, vm cluster.VM) []act {
+func actsOf(targets []target, vm cluster.VM) []act {
 	switch vm.State {
 	case cluster.VMRunning:
-		var others []string
-		for _, h := range hosts {
-			if h.ID != vm.Host && h.State == cluster.HostUp {
-				others = append(others, h.ID)
-			}
-		}
-		return []act{{Kind: cluster.Migrate.String(), Word: "Move to", Targets: others}, {Kind: cluster.Shutdown.String(), Word: "Shut down"},
+		return []act{{Kind: cluster.Migrate.String(), Word: "Move to", Targets: targets}, {Kind: cluster.Shutdown.String(), Word: "Shut down"},
 			{Kind: cluster.Reset.String(), Word: "Reset"}, {Kind: cluster.Suspend.String(), Word: "Suspend"}}
 	case cluster.VMPaused:
 		return []act{{Kind: cluster.Resume.String(), Word: "Resume"}}

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -251,6 +252,11 @@ type page struct {
 	Body    any
 }
 
+// Paused are the orders by which nothing at all is done.
+func (p page) Paused() []cluster.Order {
+	return slices.DeleteFunc(slices.Clone(p.Status.Orders), func(o cluster.Order) bool { return o.Kind != cluster.OrderPause || o.Subject != "cluster" })
+}
+
 // Themes are those that a person can choose.
 func (page) Themes() []string { return []string{"auto", "light", "dark"} }
 
@@ -289,6 +295,15 @@ func (c *Console) shows(fill func(r *http.Request, p person) (name, title, here 
 	}
 }
 
+// cameFrom is the page of this server on which a form was sent, or "".
+func cameFrom(r *http.Request) string {
+	u, err := url.Parse(r.Referer())
+	if err != nil || u.Host != r.Host || r.Method == http.MethodGet {
+		return ""
+	}
+	return local(u.RequestURI())
+}
+
 // statusOf is what the API answered, or that it did not.
 func statusOf(err error) int {
 	if refused := (*api.RefusedError)(nil); errors.As(err, &refused) {
@@ -298,7 +313,7 @@ func statusOf(err error) int {
 }
 
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, p person, status int, err error) {
-	c.render(w, r, p, "problem", status, page{Title: http.StatusText(status), Problem: err.Error()})
+	c.render(w, r, p, "problem", status, page{Title: http.StatusText(status), Problem: err.Error(), Body: cameFrom(r)})
 }
 
 func (c *Console) render(w http.ResponseWriter, r *http.Request, p person, name string, status int, v page) {

@@ -26,8 +26,10 @@ type subject struct {
 	// Why says why what is advised is advised, or nothing; Unexplained why that cannot be said.
 	Why         any
 	Unexplained string
-	Cases       []cluster.Case
-	Ended       []cluster.Case
+	// Candidates are the hosts that a VM could go to, and what each would bring or forbids it.
+	Candidates []cluster.Candidate
+	Cases      []cluster.Case
+	Ended      []cluster.Case
 	// Rules are those that name it.
 	Rules []ruled
 	// Definitions are the versions of what the VM is defined by that are kept, Undefined why they cannot be listed.
@@ -132,7 +134,7 @@ func (v *subject) tell(r *http.Request, p person, key string, planned bool) erro
 		}
 	}
 	if why, err := p.client.Explain(r.Context(), key, time.Time{}); err == nil {
-		v.Why = why
+		v.Why, v.Candidates = why, why.Candidates
 	} else if planned {
 		v.Unexplained = err.Error()
 	}

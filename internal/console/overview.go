@@ -80,7 +80,7 @@ func troubles(loads []cluster.Load, found []cluster.Finding, resting func(host s
 	why := map[string]string{}
 	for _, f := range found {
 		host, is := strings.CutPrefix(f.Subject, cluster.HostSubject(""))
-		if is && !f.Pending && why[host] == "" && slices.Contains([]string{"contended_host", "overcommitted_host", "unhealthy_host", "stale_data"}, f.Detector) {
+		if is && !f.Pending && why[host] == "" && slices.Contains([]string{"contended_host", "unhealthy_host", "stale_data"}, f.Detector) {
 			why[host] = f.Reason
 		}
 	}
@@ -268,6 +268,12 @@ func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders
 		t.State, t.Note = "standby", restWord(o.Rest)
 	} else if o := orders.Maintenance(l.Host, now); o != nil {
 		t.State, t.Note = "maintenance", "kept empty by "+o.Word.Who
+		if o.Word.Reason != "" {
+			t.Note += ": " + o.Word.Reason
+		}
+		if l.VMs > 0 {
+			t.Note += fmt.Sprintf("; %d VMs are on it still", l.VMs)
+		}
 	}
 	return t
 }

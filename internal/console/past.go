@@ -127,6 +127,7 @@ func (c *Console) pastMap(r *http.Request, p person) (name, title, here string, 
 	if v.Around, err = p.client.Moves(r.Context(), v.At.Add(-v.Span.Window), until, ""); err != nil {
 		v.Unmoved = err.Error()
 	}
+	v.Around.Moves = slices.DeleteFunc(v.Around.Moves, func(m cluster.Move) bool { return !v.finds(m.Name) && !v.finds(m.From) && !v.finds(m.To) })
 	v.Around.Moves, v.MoreMoves = firstOf(v.Around.Moves, mostMoves)
 	if v.From != "" {
 		return v.compared(r, p, now)

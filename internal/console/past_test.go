@@ -93,7 +93,7 @@ func TestTheMapShowsATimeAndWhatMoved(t *testing.T) {
 	h.cases[0].State, h.cases[0].Approval, h.cases[0].Outcome = cluster.CaseDone, &cluster.Approval{Who: "anna"}, &cluster.Outcome{Started: time.Now().Add(-time.Second), Finished: time.Now()}
 	srv, b, _ := open(t, h, api.Viewer)
 	_, now := get(t, b, srv.URL+"/map")
-	has(t, now, `type="range"`, "h0000", "web0-0", "its exporter is silent", "Where everything is", "approved by anna", "takes 2 cores away", "moved by somebody else", "stray", "Prometheus does not reach back further")
+	has(t, now, `type="range"`, "h0000", "web0-0", "its exporter is silent", "Where everything is", "By the word of: anna", "takes 2 cores away", "moved by somebody else", "stray", "Prometheus does not reach back further")
 	if strings.Contains(now, "data-still") {
 		t.Error("the map of now is not kept up to date")
 	}

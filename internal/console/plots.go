@@ -403,14 +403,12 @@ func (v past) Before(now float64) string {
 	return "as it was " + then
 }
 
-// howLongAgo says in words how long ago something was, "" for just now.
+// howLongAgo says in words how long ago something was, "" for less than ten minutes: that is noise, or a server that has just begun to look.
 func howLongAgo(age time.Duration) string {
 	minutes := int(age.Round(time.Minute).Minutes())
 	switch {
-	case minutes < 1:
+	case minutes < 10:
 		return ""
-	case minutes == 1:
-		return "a minute ago"
 	case minutes < 55:
 		return fmt.Sprintf("%d minutes ago", minutes)
 	case minutes < 90:

@@ -18,7 +18,9 @@ const mostEnded = 30
 // advice is the list of what is advised, runs, and ended not long ago.
 type advice struct {
 	Open, Busy, Ended []cluster.Case
-	More              int
+	// Steps tells that some of those open belong to one plan.
+	Steps bool
+	More  int
 }
 
 func (c *Console) recommendations(r *http.Request, p person) (name, title, here string, body any, err error) {
@@ -30,6 +32,11 @@ func (c *Console) recommendations(r *http.Request, p person) (name, title, here 
 			v.Busy = append(v.Busy, one)
 		}
 	}
+	made := map[time.Time]bool{}
+	for _, one := range v.Open {
+		made[one.Recommendation.Made] = true
+	}
+	v.Steps = len(made) < len(v.Open)
 	ended, err := p.client.History(r.Context(), "", fetched)
 	if err != nil {
 		return "", "", "", nil, err
@@ -54,6 +61,8 @@ type one struct {
 	Earlier int
 	// Instead is what is advised now, where this is not advised any more, for the same VM or away from the same host.
 	Instead []cluster.Case
+	// Promise is what came of what was promised; nil where that is not known yet.
+	Promise *cluster.Promise
 	// Waits are what the snooze offers.
 	Waits []string
 }
@@ -83,6 +92,9 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 		} else {
 			v.Unasked = err.Error()
 		}
+	}
+	if promise, known := found.Promise(); known {
+		v.Promise = &promise
 	}
 	v.Earlier = earlier(found, p.Cases)
 	if found.State == cluster.CaseWithdrawn || found.State == cluster.CaseExpired {

@@ -17,7 +17,7 @@ func words() template.FuncMap {
 		"percent": percent, "size": func(n any) string { return size(float(n)) }, "ms": func(seconds float64) float64 { return 1000 * seconds }, "clock": clock, "stamp": stamp, "segment": url.PathEscape, "until": until, "ago": ago,
 		"plain": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 		"level": func(score float64) string { return levelOf(score).Word }, "points": func(n float64) string { return fmt.Sprintf("%.1f", n) },
-		"number": number, "energy": energy, "took": took, "who": who, "meaning": meaning, "dial": dial, "short": short,
+		"number": number, "energy": energy, "took": took, "who": who, "when": when, "meaning": meaning, "dial": dial, "short": short,
 	}
 }
 
@@ -128,12 +128,24 @@ func meaning(s cluster.CaseState) string {
 	return ""
 }
 
-// who says whose word it was.
-func who(a *cluster.Approval) string {
-	if a == nil {
-		return "nobody"
+// who says by whose word it was done.
+func who(c cluster.Case) string {
+	word := c.Word()
+	switch {
+	case word != "":
+		return word
+	case c.Outcome != nil:
+		return "not recorded"
 	}
-	return a.Who
+	return "nobody's"
+}
+
+// when is when it ended, or became what it is.
+func when(c cluster.Case) time.Time {
+	if c.Outcome != nil && !c.Outcome.Finished.IsZero() {
+		return c.Outcome.Finished
+	}
+	return c.Updated
 }
 
 // restWord says how far a host is on its way into standby.

@@ -23,10 +23,16 @@
     // A page of the past stays as it is; only what the frame says of the server is new.
     const still = document.querySelector("[data-still]") !== null;
     const part = still ? ".notices" : "#main";
+    // What went wrong with what the person asked for stands until they do something else.
+    const said = main().querySelector(".said");
     try {
       await htmx.ajax("GET", location.pathname + location.search, {
         target: part, select: part, swap: "outerMorph", headers: { "Evenkeel-Live": still ? "frame" : "refresh" },
       });
+      if (said && before === choice() && !main().querySelector(".said")) {
+        said.removeAttribute("role"); // it was read out already
+        main().prepend(said);
+      }
       if (still && before === choice()) main().dataset.state = asked;
     } finally {
       asking = false;
