@@ -41,7 +41,7 @@ demo: build ## the whole loop on three real libvirt hosts on this machine
 	@test/demo
 
 test: lint race unit ## every test, those on real hypervisors included
-	@$(MAKE) --no-print-directory -j2 laws e2e deb-test browser
+	@$(MAKE) --no-print-directory -j2 e2e laws deb-test browser
 
 check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
 
@@ -54,7 +54,7 @@ unit: ## every test that needs neither a hypervisor nor a browser, but for those
 race: ## the pure rooms and the loops under the race detector
 	@$(call with,test) && $(GO) test -race $(RACED)
 
-browser: ## the console in Chromium, against the demo
+browser: build ## the console in Chromium, against the demo
 	@$(call with,test) && $(GO) test -exec 'nice -n 10' -count=1 -timeout 20m -run InABrowser ./cmd/evenkeel ./internal/console
 
 laws: ## break the laws on purpose: each planted fault must make its test fail. It takes what CPU is left over
