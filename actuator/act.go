@@ -16,7 +16,8 @@ import (
 // through without a person's word. What could not be begun is not tried again at once.
 func (a *Actuator) proceed(ctx context.Context, carry func(cluster.Case)) {
 	for c, ok := a.approved(); ok; c, ok = a.approved() {
-		intended, begun := a.begin(ctx, c, nil)
+		q := a.question(ctx, c, c.Approval, false)
+		intended, begun := a.begin(ctx, c, q, gate.Ask(gate.All(), q))
 		if !begun {
 			return
 		}
@@ -24,11 +25,12 @@ func (a *Actuator) proceed(ctx context.Context, carry func(cluster.Case)) {
 	}
 	cases := a.unasked()
 	for i, world := range a.see(ctx, cases) {
-		verdicts := gate.Ask(gate.All(), a.ask(cases[i], nil, false, world))
+		q := a.ask(cases[i], nil, false, world)
+		verdicts := gate.Ask(gate.All(), q)
 		if ctx.Err() != nil || !gate.Open(verdicts) {
 			continue
 		}
-		if intended, begun := a.begin(ctx, cases[i], verdicts); begun {
+		if intended, begun := a.begin(ctx, cases[i], q, verdicts); begun {
 			carry(intended)
 		}
 	}
@@ -337,15 +339,11 @@ func (a *Actuator) failures(act cluster.Action) []time.Time {
 	return failed
 }
 
-// begin asks the gates once more, unless they were asked just now, and journals the intent; begun tells whether it may be
-// carried out now. What was decided while the gates were asked counts: the entry is taken only in the state that the case
-// was found in.
-func (a *Actuator) begin(ctx context.Context, c cluster.Case, verdicts []cluster.Verdict) (intended cluster.Case, begun bool) {
+// begin journals the intent, with what is expected of it now; begun tells whether it may be carried out, by what the gates have just said to
+// the question. What was decided while they were asked counts: the entry is taken only in the state that the case was found in.
+func (a *Actuator) begin(ctx context.Context, c cluster.Case, q gate.Question, verdicts []cluster.Verdict) (intended cluster.Case, begun bool) {
 	rec := c.Recommendation
 	log := a.log.With("id", rec.ID, "action", rec.Action.String())
-	if verdicts == nil {
-		verdicts = gate.Ask(gate.All(), a.question(ctx, c, c.Approval, false))
-	}
 	if ctx.Err() != nil {
 		return c, false
 	}
@@ -360,11 +358,12 @@ func (a *Actuator) begin(ctx context.Context, c cluster.Case, verdicts []cluster
 		log.Warn("refused just before acting", "reason", out.Reason)
 		return c, false
 	}
+	promise := expected(q.Snapshot, rec)
 	c, err := a.recordAs(rec.ID, func(now cluster.Case) (cluster.Entry, error) {
 		if no := gate.Refusals(gate.Ask(gate.Forehand(), a.remembered(now, now.Approval))); len(no) > 0 {
 			return cluster.Entry{}, fmt.Errorf("%w: %s", ErrRefused, reasons(no))
 		}
-		return cluster.Entry{At: time.Now(), Kind: cluster.EntryIntent, Approval: now.Approval, Verdicts: verdicts}, nil
+		return cluster.Entry{At: time.Now(), Kind: cluster.EntryIntent, Approval: now.Approval, Verdicts: verdicts, Expected: promise}, nil
 	}, c.State)
 	switch {
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrNotOpen):

@@ -51,23 +51,50 @@ func blurred(s cluster.Snapshot, a cluster.Action) bool {
 	return false
 }
 
-// measured holds a snapshot against a promise. What is done meanwhile by other actions shows in the
-// same numbers, so the promise is that of the last action done: of all for the score, and of those
-// that touched the host for each host.
+// expected is what a move should bring from where the cluster stands when it begins. A recommendation is a step of a plan, and counts on the steps
+// before it; a person may approve it alone, or later. What is under way counts as done. It is nil for what is no move, and where that cannot be told.
+func expected(s cluster.Snapshot, r cluster.Recommendation) *cluster.Expectation {
+	if r.Action.Kind != cluster.Migrate || len(r.Effects) == 0 {
+		return nil
+	}
+	s.VMs = slices.Clone(s.VMs)
+	for i := range s.VMs {
+		if v := &s.VMs[i]; v.MigratingTo != "" && v.ID != r.Action.VM {
+			v.Host, v.MigratingTo = v.MigratingTo, ""
+		}
+	}
+	p := cluster.NewPlacement(s)
+	vm, known := p.VMIndex(r.Action.VM)
+	to, there := p.HostIndex(r.Action.To)
+	if !known || !there || p.At(vm) < 0 {
+		return nil
+	}
+	e := &cluster.Expectation{Before: p.Assess().Score}
+	for _, one := range r.Effects {
+		now := one.Seen(p.Load(one.Host))
+		e.Effects = append(e.Effects, cluster.Effect{Host: one.Host, Name: one.Name, Before: now, After: now + one.After - one.Before})
+	}
+	p.MoveAt(vm, to)
+	e.After = p.Assess().Score
+	return e
+}
+
+// measured holds a snapshot against a promise. What other actions do meanwhile shows in the same numbers, so the promise is that of the action
+// that began last, which counted on those under way: of all for the score, and of those that touched the host for each host.
 func measured(s cluster.Snapshot, c cluster.Case, done []cluster.Case) cluster.Measurement {
 	p := cluster.NewPlacement(s)
-	m := cluster.Measurement{At: s.At, Cluster: p.Assess(), PredictedScore: c.Recommendation.After.Score}
+	m := cluster.Measurement{At: s.At, Cluster: p.Assess(), PredictedScore: c.Expects().After}
 	m.Cluster.StealCPUCores = s.MeasuredSteal()
-	promised := slices.Clone(c.Recommendation.Effects)
-	slices.SortStableFunc(done, func(x, y cluster.Case) int { return x.Outcome.Finished.Compare(y.Outcome.Finished) })
+	promised := slices.Clone(c.Expects().Effects)
+	slices.SortStableFunc(done, func(x, y cluster.Case) int { return x.Outcome.Started.Compare(y.Outcome.Started) })
 	for _, later := range done {
-		if !later.Outcome.Finished.After(c.Outcome.Finished) {
+		if !later.Outcome.Started.After(c.Outcome.Started) {
 			continue
 		}
 		m.Others++
-		m.PredictedScore = later.Recommendation.After.Score
+		m.PredictedScore = later.Expects().After
 		for i, e := range promised {
-			for _, l := range later.Recommendation.Effects {
+			for _, l := range later.Expects().Effects {
 				if l.Host == e.Host && l.Name == e.Name {
 					promised[i] = l
 				}

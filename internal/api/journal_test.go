@@ -180,7 +180,9 @@ func TestASearchInALongJournalEnds(t *testing.T) {
 	l := &ledger{entries: []cluster.Entry{{Seq: 7, Kind: cluster.EntryIntent, ID: "abc"}}, endless: true}
 	s.SetLedger(l)
 	page, err := api.NewClient(srv.URL, "", nil).Journal(context.Background(), api.JournalQuery{Text: "nothing like that"})
-	if err != nil || page.Stopped != "20000 entries were looked at" || page.Before != 7 || page.Looked != 20000 {
+	looked := page.Stopped == "20000 entries were looked at" && page.Looked == 20000
+	slow := page.Stopped == "it took longer than 5s" && page.Looked < 20000 // a machine that is busy with the race detector
+	if err != nil || !looked && !slow || page.Before != 7 {
 		t.Errorf("%+v, %v", page, err)
 	}
 	l.endless = false

@@ -73,10 +73,31 @@ type Case struct {
 	// Verdicts are the gates' latest answers, all of them.
 	Verdicts []Verdict `json:"verdicts,omitempty"`
 	Progress Progress  `json:"progress,omitzero"`
-	Outcome  *Outcome  `json:"outcome,omitempty"`
+	// Expected is what it should bring, as of its begin; nil before that, and of what moves nothing.
+	Expected *Expectation `json:"expected,omitempty"`
+	Outcome  *Outcome     `json:"outcome,omitempty"`
 	// Measured is the cluster as it was seen when the effect had had its time to show.
 	Measured *Measurement `json:"measured,omitempty"`
 	Updated  time.Time    `json:"updated"`
+}
+
+// Expectation is what an action should bring from where the cluster stands when it begins, which need not be where its recommendation
+// counted on it to stand: others may have been done or left since.
+type Expectation struct {
+	// Before and After are the cluster's score, in points.
+	Before float64 `json:"score_before"`
+	After  float64 `json:"score_after"`
+	// Effects are those of the recommendation from where the two hosts stand.
+	Effects []Effect `json:"effects"`
+}
+
+// Expects is what the case should bring: as of its begin or, where that is not known, as its recommendation says.
+func (c Case) Expects() Expectation {
+	if c.Expected != nil {
+		return *c.Expected
+	}
+	r := c.Recommendation
+	return Expectation{Before: r.Before.Score, After: r.After.Score, Effects: r.Effects}
 }
 
 // PutOff tells whether a person said "not now", and that has not ended.
@@ -155,6 +176,7 @@ type Entry struct {
 	Recommendation *Recommendation `json:"recommendation,omitempty"`
 	Approval       *Approval       `json:"approval,omitempty"`
 	Verdicts       []Verdict       `json:"verdicts,omitempty"`
+	Expected       *Expectation    `json:"expected,omitempty"`
 	Outcome        *Outcome        `json:"outcome,omitempty"`
 	Measured       *Measurement    `json:"measured,omitempty"`
 	Order          *Order          `json:"order,omitempty"`
@@ -218,7 +240,7 @@ func (c *Case) Apply(e Entry) error {
 			c.State, c.Outcome = CaseRefused, e.Outcome
 		}
 	case EntryIntent:
-		c.State = CaseRunning
+		c.State, c.Expected = CaseRunning, e.Expected
 	case EntryOutcome:
 		c.Outcome = e.Outcome
 		c.State = stateOf(e.Outcome)

@@ -144,7 +144,8 @@ func instead(a cluster.Action, cases []cluster.Case) []cluster.Case {
 func sidesOf(c cluster.Case) []side {
 	var all []side
 	scale := full
-	for _, e := range c.Recommendation.Effects {
+	effects := c.Expects().Effects
+	for _, e := range effects {
 		scale = max(scale, e.Before, e.After)
 	}
 	if c.Measured != nil {
@@ -152,7 +153,7 @@ func sidesOf(c cluster.Case) []side {
 			scale = max(scale, e.After)
 		}
 	}
-	for _, e := range c.Recommendation.Effects {
+	for _, e := range effects {
 		i := slices.IndexFunc(all, func(s side) bool { return s.Host == e.Host })
 		if i < 0 {
 			i, all = len(all), append(all, side{Host: e.Host})
