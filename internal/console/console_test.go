@@ -160,7 +160,7 @@ func newHouseOf(hosts, vms int, name func(what string) string) *house {
 	s := cluster.Snapshot{Cluster: name("demo"), At: now}
 	for i := range hosts {
 		host := name(fmt.Sprintf("h%04d", i))
-		s.Hosts = append(s.Hosts, cluster.Host{ID: host, State: cluster.HostUp, CPUCores: 16, MemoryBytes: 64 << 30, Hypervisor: name("QEMU"), Tags: []string{name("rack")}, FailureDomain: name("row")})
+		s.Hosts = append(s.Hosts, cluster.Host{ID: host, State: cluster.HostUp, CPUCores: 16, MemoryBytes: 64 << 30, ReservedCPUCores: 0.5, CPUPressureRatio: cluster.Known(0.36), IOPressureRatio: cluster.Known(0.01), Hypervisor: name("QEMU"), Tags: []string{name("rack")}, FailureDomain: name("row")})
 		for j := range vms {
 			s.VMs = append(s.VMs, cluster.VM{ID: name(fmt.Sprintf("id-%d-%d", i, j)), Name: name(fmt.Sprintf("web%d-%d", i, j)), Host: host, State: cluster.VMRunning, VCPUs: 4,
 				MemoryBytes: 8 << 30, MemoryDemandBytes: 4 << 30, CPUDemandCores: 1 + float64(j%2), Tags: []string{name("tag")}, Movable: i > 0, ImmovableReason: name("it has a local disk"), CPUStealRatio: cluster.Known(0.1)})
@@ -283,7 +283,7 @@ func TestWhoMayReadSeesThePagesAndCannotDecide(t *testing.T) {
 	srv, b, _ := open(t, h, api.Viewer)
 	id := h.cases[0].Recommendation.ID
 	for path, words := range map[string][]string{
-		"/":                      {"! 1 of 4 machines is in trouble", "backup1</a>: it is down", "3 recommendations wait for a decision", "Score", "h0000", "web0-0", "backup1", "physical machine", "manual", "it stands out", "takes 2 cores away", "The last 24 hours", `href="/vms/id-0-1"`},
+		"/":                      {"! 1 of 4 machines is in trouble", "backup1</a>: it is down", "3 recommendations wait for a decision", "Tasks wait for CPU 36 %, disks 1 % of the time", "of it 0.5 its own", `class="own"`, "Score", "h0000", "web0-0", "backup1", "physical machine", "manual", "it stands out", "takes 2 cores away", "The last 24 hours", `href="/vms/id-0-1"`},
 		"/?q=H0001":              {"h0001", "Machines"},
 		"/recommendations":       {"To be decided", "migrate web0-0 from h0000 to to", "bob"},
 		"/recommendations/" + id: {"the role approver; you have viewer", "180 % – over", "freshness", "1 of 2 refuse", "eight moves were done", "/prometheus/api/v1/query?query=sum%28x%7ba%3d%22b%22%7d%29"},

@@ -110,13 +110,15 @@ type tile struct {
 	Name, State, Kind, Note string
 	Physical                bool
 	CPU, Memory             bar
-	VMs                     int
-	Blocks                  []block
-	More                    int
-	Findings                int
-	Domain                  string
-	Tags                    []string
-	busy, cpu, memory       float64
+	// Waits says how much of the time tasks waited for something, as the kernel's pressure tells; "" where it does not.
+	Waits             string
+	VMs               int
+	Blocks            []block
+	More              int
+	Findings          int
+	Domain            string
+	Tags              []string
+	busy, cpu, memory float64
 }
 
 // block is one VM on a tile.
@@ -254,14 +256,16 @@ func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders
 		for _, m := range s.Machines {
 			if m.ID == l.Host {
 				t.Note, t.Tags = m.Reason, m.Tags
-				t.CPU, t.Memory = loadBars(l, m.CPUCores, m.MemoryBytes, m.CPUUsedCores.Known)
+				t.CPU, t.Memory = loadBars(l, m.CPUCores, float64(m.MemoryBytes), 0, 0, m.CPUUsedCores.Known)
+				t.Waits = waits(m.CPUPressureRatio, m.MemoryPressureRatio, m.IOPressureRatio)
 			}
 		}
 		return t
 	}
 	if h, ok := s.Host(l.Host); ok {
 		t.Kind, t.Domain, t.Tags = cmp.Or(h.Hypervisor, "hypervisor"), h.FailureDomain, h.Tags
-		t.CPU, t.Memory = loadBars(l, h.CPUCores, h.MemoryBytes, l.State == cluster.HostUp || l.State == cluster.HostMaintenance)
+		t.CPU, t.Memory = loadBars(l, h.CPUCores, float64(h.MemoryBytes), h.ReservedCPUCores, float64(h.ReservedMemoryBytes), l.State == cluster.HostUp || l.State == cluster.HostMaintenance)
+		t.Waits = waits(h.CPUPressureRatio, h.MemoryPressureRatio, h.IOPressureRatio)
 	}
 	now := time.Now()
 	if o := orders.Standby(l.Host, now); o != nil {
@@ -278,13 +282,35 @@ func newTile(s cluster.Snapshot, l cluster.Load, found []cluster.Finding, orders
 	return t
 }
 
-// loadBars draw a machine's demand against what it has.
-func loadBars(l cluster.Load, cores float64, memory int64, known bool) (cpu, mem bar) {
+// loadBars draw a machine's demand, of it what the host needs itself, against what it has.
+func loadBars(l cluster.Load, cores, memory, ownCores, ownMemory float64, known bool) (cpu, mem bar) {
 	if !known {
 		return bar{Label: "CPU", Text: "not known"}, bar{Label: "Memory", Text: "not known"}
 	}
-	return newBar("CPU", l.CPUUtilisation, max(full, l.CPUUtilisation), fmt.Sprintf("%.1f of %.4g cores, %s", l.CPUUtilisation*cores, cores, percent(l.CPUUtilisation))),
-		newBar("Memory", l.MemoryUtilisation, max(full, l.MemoryUtilisation), fmt.Sprintf("%s of %s, %s", size(l.MemoryUtilisation*float64(memory)), size(float64(memory)), percent(l.MemoryUtilisation)))
+	own := func(amount float64, text string) string {
+		if amount <= 0 {
+			return ""
+		}
+		return ", of it " + text + " its own"
+	}
+	return newBar("CPU", l.CPUUtilisation, max(full, l.CPUUtilisation), fmt.Sprintf("%.1f of %.4g cores, %s%s", l.CPUUtilisation*cores, cores, percent(l.CPUUtilisation), own(ownCores, fmt.Sprintf("%.1f", ownCores)))).
+			reserving(ownCores / max(cores, 1)),
+		newBar("Memory", l.MemoryUtilisation, max(full, l.MemoryUtilisation), fmt.Sprintf("%s of %s, %s%s", size(l.MemoryUtilisation*memory), size(memory), percent(l.MemoryUtilisation), own(ownMemory, size(ownMemory)))).
+			reserving(ownMemory / max(memory, 1))
+}
+
+// waits puts the pressures that are known into words.
+func waits(cpu, memory, io cluster.Number) string {
+	var all []string
+	for _, one := range []struct {
+		name  string
+		ratio cluster.Number
+	}{{"CPU", cpu}, {"memory", memory}, {"disks", io}} {
+		if one.ratio.Known {
+			all = append(all, one.name+" "+percent(one.ratio.Value))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // newBlock draws a VM: as wide as its memory beside that of the largest, and coloured and marked by its score.

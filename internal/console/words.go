@@ -167,6 +167,8 @@ type bar struct {
 	Fill               float64
 	// Limit is where the whole host ends, on a bar that goes beyond it; else 0.
 	Limit float64
+	// Own is how much of it the host needs itself, from the left.
+	Own float64
 	// Known is false where there is no number.
 	Known bool
 }
@@ -186,6 +188,16 @@ func newBar(label string, ratio, scale float64, text string) bar {
 	case ratio > tight:
 		b.Class, b.Text = "tight", text+" – tight"
 	}
+	return b
+}
+
+// reserving shows which share of the whole host the host needs itself.
+func (b bar) reserving(share float64) bar {
+	whole := 100.0
+	if b.Limit > 0 {
+		whole = b.Limit
+	}
+	b.Own = math.Round(10*min(b.Fill, share*whole)) / 10
 	return b
 }
 
