@@ -105,7 +105,8 @@ func faults() []fault {
 		// No journal, no act; a restart repeats nothing and forgets nothing; a time-out proves nothing.
 		{"it acts without a journal", "actuator/act.go", "\"not done: no journal, no act\", \"err\", err)\n\t\treturn c, false", "\"not done: no journal, no act\", \"err\", err)\n\t\treturn c, true", "./actuator", "TestNoJournalNoAct"},
 		{"the intent is written afterwards", "actuator/act.go", "Kind: cluster.EntryIntent, Approval", "Kind: cluster.EntryApproved, Approval", "./actuator", "TestLawTheJournalHoldsOnlyWhatThePageSays"},
-		{"a restart begins again", "internal/cluster/case.go", "case EntryIntent:\n\t\tc.State = CaseRunning", "case EntryIntent:\n\t\tc.State = CaseApproved", "./actuator", "TestLawARestartRepeatsNothingAndForgetsNothing"},
+		{"a restart begins again", "internal/cluster/case.go", "case EntryIntent:\n\t\tc.State, c.Expected = CaseRunning, e.Expected", "case EntryIntent:\n\t\tc.State, c.Expected = CaseApproved, e.Expected", "./actuator", "TestLawARestartRepeatsNothingAndForgetsNothing"},
+		{"a promise is the plan's", "internal/cluster/case.go", "if c.Expected != nil {", "if false {", "./actuator", "TestThePromiseIsFromWhereTheHostsStand"},
 		{"a restart forgets", "actuator/actuator.go", "for _, c := range a.List(underWay) {", "for _, c := range a.List(underWay)[:0] {", "./actuator", "TestLawARestartRepeatsNothingAndForgetsNothing"},
 		{"silence is success", "actuator/interpret.go", "runsTo && fromAnswered && !from.Active()", "runsTo", "./actuator", "TestInterpret"},
 		{"a job under way is over", "actuator/interpret.go", "case runsFrom && fromJob:", "case false:", "./actuator", "TestInterpret"},
