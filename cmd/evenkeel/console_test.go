@@ -87,7 +87,8 @@ func TestTheConsoleInABrowser(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	b.Do(chromedp.Click("form.me button"), chromedp.WaitVisible("a.me"))
-	b.IsContent()
+	b.isNobody(base, id)
+	b.IsContent("403 (Forbidden)")
 }
 
 // The plots that the server draws become such that one can point at, which grow by themselves.
@@ -135,6 +136,27 @@ func TestThePlotsInABrowser(t *testing.T) {
 	out, err := execute(t, t.Context(), "trends", "vm", "web1", "--hours=1", "--server", base)
 	if err != nil || !strings.Contains(out, "cpu demand") || !strings.Contains(out, "steal") || !strings.Contains(out, "vm/"+places[0].VM) {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// isNobody holds that who is logged out may look, is offered nothing to decide or to do, and is refused when they ask for it all the same.
+func (b tab) isNobody(base, id string) {
+	b.T.Helper()
+	for path, want := range map[string]string{"/": "", "/recommendations/" + id: "", "/hosts/node1": "This takes the role operator"} {
+		b.Do(chromedp.Navigate(base+path), chromedp.WaitVisible("main h1"))
+		if offered := b.Says(`document.querySelector("main form[method=post]") !== null`); offered != "false" || !strings.Contains(b.Says(`document.querySelector("main").textContent`), want) {
+			b.T.Errorf("%s offers something to who is logged out: %s", path, offered)
+		}
+	}
+	for path, form := range map[string]string{"/recommendations/" + id: "decision=reject", "/orders": "kind=pause&subject=cluster", "/act": "kind=shutdown&vm=web1"} {
+		var status int
+		b.Do(chromedp.Evaluate(`fetch("`+path+`", {method: "POST", headers: {"Content-Type": "application/x-www-form-urlencoded"}, body: "`+form+`&csrf=0"}).then((r) => r.status)`, &status, awaited))
+		if status != 403 {
+			b.T.Errorf("a forged %s to %s is answered with %d", form, path, status)
+		}
+	}
+	if orders, err := api.NewClient(base, "", nil).Orders(b.T.Context()); err != nil || len(orders) > 0 {
+		b.T.Errorf("after that %+v are in force, %v", orders, err)
 	}
 }
 
