@@ -145,7 +145,7 @@ func All() []Gate {
 		{Name: "level", Check: level},
 		{Name: "pause", Check: pause},
 		{Name: "armed", Check: armed},
-		{Name: "approval", Check: approval},
+		{Name: cluster.ApprovalGate, Check: approval},
 		{Name: "rejection", Check: rejection},
 		{Name: "snooze", Check: snooze},
 		{Name: "expiry", Check: expiry},

@@ -9,7 +9,6 @@ import (
 
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -101,14 +100,11 @@ func (f *subjectFlags) order(cmd *cobra.Command, ask clientFlags, o api.OrderReq
 
 // lastingUntil reads how long something is to last; zero when nothing is said.
 func lastingUntil(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
+	until, err := api.LastingUntil(text)
+	if err != nil {
+		return until, fmt.Errorf("--for: %w", err)
 	}
-	d, err := model.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return time.Time{}, fmt.Errorf("--for: %q is no duration; write for example 30m, 8h or 2d", text)
-	}
-	return time.Now().Add(time.Duration(d)).Truncate(time.Second), nil
+	return until, nil
 }
 
 // drawOrders lists orders in force, a line each.

@@ -23,7 +23,6 @@ import (
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
-	"github.com/evenkeel/evenkeel/analyzer/admission"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -75,40 +74,6 @@ type Status struct {
 	Failover *FailoverProof `json:"failover,omitempty"`
 	// Unknown counts actions of which nobody knows what came.
 	Unknown int `json:"actions_of_unknown_outcome"`
-}
-
-// FailoverProof is how many of the failures that the cluster is to survive it would, by a placement that was found for each.
-type FailoverProof struct {
-	Proven int `json:"proven"`
-	Of     int `json:"of"`
-	// Broken are those that it would not survive, or for which no placement was found.
-	Broken []FailoverGap `json:"broken,omitempty"`
-}
-
-// FailoverGap is a failure that the cluster is not proven to survive.
-type FailoverGap struct {
-	// Kind is host, domain, percent or spare, Subject the host, the domain, or cpu or memory.
-	Kind    string `json:"kind"`
-	Subject string `json:"subject"`
-	// Unproven tells that no placement was found, and that there is none was not proven either.
-	Unproven bool   `json:"unproven,omitempty"`
-	Reason   string `json:"reason"`
-}
-
-// proofOf sums up what the analyzer found about failures; nil where it was not asked.
-func proofOf(r admission.Report) *FailoverProof {
-	if len(r.Cases) == 0 {
-		return nil
-	}
-	p := &FailoverProof{Of: len(r.Cases)}
-	for _, c := range r.Cases {
-		if c.OK {
-			p.Proven++
-			continue
-		}
-		p.Broken = append(p.Broken, FailoverGap{Kind: c.Kind, Subject: c.Subject, Unproven: c.Unproven, Reason: c.Reason})
-	}
-	return p
 }
 
 // Place is where a VM is or was.

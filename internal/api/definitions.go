@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
@@ -46,17 +46,24 @@ func (s *Server) definitions(w http.ResponseWriter, r *http.Request) {
 	answer(w, orEmpty(list))
 }
 
-// knownVM is the UUID of the VM that is called so now. What is on no host any more goes by its UUID.
+// knownVM is the UUID of the VM that is called so now. What is on no host any more, or was not seen yet, goes by its UUID.
 func (s *Server) knownVM(key string) (string, error) {
 	board, _ := s.board.Board() // one that is not fresh knows the names as well
-	found := board.Snapshot.FindVMs(key)
-	if len(found) > 1 && !slices.ContainsFunc(found, func(v cluster.VM) bool { return v.ID == key }) {
-		return "", fmt.Errorf("%d VMs are called %q; name one by its UUID", len(found), key)
+	if _, is := board.Snapshot.VM(key); is { // another VM may be named like its UUID
+		return key, nil
 	}
-	if len(found) == 1 {
+	found := board.Snapshot.FindVMs(key)
+	switch len(found) {
+	case 0:
+		return key, nil
+	case 1:
 		return found[0].ID, nil
 	}
-	return key, nil
+	var ids []string
+	for _, v := range found {
+		ids = append(ids, v.ID)
+	}
+	return "", fmt.Errorf("%d VMs have the name %q; say which by its UUID: %s", len(ids), key, strings.Join(ids, ", "))
 }
 
 // Definitions asks which versions of a VM's definition are kept.

@@ -51,7 +51,7 @@ func (s *Server) tryOut(w http.ResponseWriter, r *http.Request, by caller) {
 	}
 	if want.Kind != cluster.Maintenance {
 		for _, v := range s.desk.Try(ctx, out.Recommendation, &word) {
-			if v.Gate == "approval" && v.Pass {
+			if v.Gate == cluster.ApprovalGate && v.Pass {
 				v.Detail = "who asks for it says yes to it"
 			}
 			out.Verdicts = append(out.Verdicts, v)

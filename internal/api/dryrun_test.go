@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -37,8 +36,5 @@ func TestADryRunTellsWhatWouldBe(t *testing.T) {
 	}
 	if len(d.Moves)+1 < on && d.Stay == "" || len(d.Moves) > on || len(d.Verdicts) != 0 || len(h.said) != 0 {
 		t.Errorf("%d VMs are on h1: %+v, said %q", on, d, h.said)
-	}
-	if slices.ContainsFunc(h.said, func(what string) bool { return strings.HasPrefix(what, "request") || strings.HasPrefix(what, "order") }) {
-		t.Errorf("something was asked for: %q", h.said)
 	}
 }

@@ -44,15 +44,12 @@ type search struct {
 }
 
 func (s *Server) journal(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	ledger := s.ledger
-	s.mu.Unlock()
-	if ledger == nil {
-		fail(w, http.StatusNotFound, errors.New("this server keeps no journal"), nil)
+	ledger, ok := s.whoKeepsTheJournal(w)
+	if !ok {
 		return
 	}
-	limit, ok := limitOf(w, r, usualHistory)
-	if !ok {
+	limit, bounded := limitOf(w, r, usualHistory)
+	if !bounded {
 		return
 	}
 	q := r.URL.Query()

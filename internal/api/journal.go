@@ -24,12 +24,18 @@ func (s *Server) SetLedger(l Ledger) {
 	s.ledger = l
 }
 
-func (s *Server) verifyJournal(w http.ResponseWriter, r *http.Request) {
+func (s *Server) whoKeepsTheJournal(w http.ResponseWriter) (Ledger, bool) {
 	s.mu.Lock()
-	ledger := s.ledger
-	s.mu.Unlock()
-	if ledger == nil {
+	defer s.mu.Unlock()
+	if s.ledger == nil {
 		fail(w, http.StatusNotFound, errors.New("this server keeps no journal"), nil)
+	}
+	return s.ledger, s.ledger != nil
+}
+
+func (s *Server) verifyJournal(w http.ResponseWriter, r *http.Request) {
+	ledger, ok := s.whoKeepsTheJournal(w)
+	if !ok {
 		return
 	}
 	var want cluster.Head

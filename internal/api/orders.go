@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/prometheus/common/model"
 )
 
 // OrderRequest is the body of an order: a pause, or an approval in advance.
@@ -112,6 +113,18 @@ func (s *Server) subject(text string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("subject: there is no %q; write cluster, host/NAME or vm/NAME", text)
+}
+
+// LastingUntil is when something ends that lasts so long from now, as in 30m, 8h or 2d; zero for "", which lasts until somebody ends it.
+func LastingUntil(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	d, err := model.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return time.Time{}, fmt.Errorf("%q is no duration; write for example 30m, 8h or 2d", text)
+	}
+	return time.Now().Add(time.Duration(d)).Truncate(time.Second), nil
 }
 
 // Gates asks every gate about the recommendation as if it were to be done now.

@@ -64,22 +64,11 @@ func (s *Server) trendSubject(subject string) (string, error) {
 	case kind != "vm" || !named || name == "":
 		return "", fmt.Errorf("subject: %q is none; write cluster, host/NAME or vm/ID", subject)
 	}
-	board, err := s.board.Board()
-	if err != nil && board.Snapshot.At.IsZero() {
-		return subject, nil // then it must be an ID
+	id, err := s.knownVM(name)
+	if err != nil {
+		return "", fmt.Errorf("subject: %w", err)
 	}
-	found := board.Snapshot.FindVMs(name)
-	switch len(found) {
-	case 0:
-		return subject, nil // one that is gone still has a past
-	case 1:
-		return cluster.VMSubject(found[0].ID), nil
-	}
-	var ids []string
-	for _, v := range found {
-		ids = append(ids, v.ID)
-	}
-	return "", fmt.Errorf("subject: %d VMs have the name %q; say which by its UUID: %s", len(ids), name, strings.Join(ids, ", "))
+	return cluster.VMSubject(id), nil
 }
 
 // spanOf reads from when to when numbers are wanted: so many hours until now, or from one time to another.

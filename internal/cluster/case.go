@@ -189,6 +189,9 @@ func (e Entry) AboutCase() bool {
 	return e.Kind != EntryOrdered && e.Kind != EntryLifted && e.Kind != EntryTrust && e.Kind != EntryRun
 }
 
+// ApprovalGate is the name of the gate that asks for a person's word.
+const ApprovalGate = "approval"
+
 // Word is by whose word the case was done: a person's name or, where nobody was asked about this case by itself, why it needed no yes, as the
 // gate said; empty where nothing was decided.
 func (c Case) Word() string {
@@ -196,7 +199,7 @@ func (c Case) Word() string {
 		return c.Approval.Who
 	}
 	for _, v := range c.Verdicts {
-		if v.Gate == "approval" && v.Pass {
+		if v.Gate == ApprovalGate && v.Pass {
 			return v.Detail
 		}
 	}

@@ -1,15 +1,12 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"github.com/prometheus/common/model"
 )
 
 // acts are what a person can do about the subject of a page.
@@ -141,20 +138,8 @@ func asked(r *http.Request) (a api.ActionRequest, err error) {
 	if err := a.Kind.UnmarshalText([]byte(r.FormValue("kind"))); err != nil {
 		return a, err
 	}
-	a.Until, err = lasting(r.FormValue("for"))
+	a.Until, err = api.LastingUntil(r.FormValue("for"))
 	return a, err
-}
-
-// lasting is when something ends that lasts this long from now; zero for what ends when somebody says so.
-func lasting(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	d, err := model.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return time.Time{}, fmt.Errorf("%q is no duration; write for example 30m, 8h or 2d", text)
-	}
-	return time.Now().Add(time.Duration(d)), nil
 }
 
 // try shows what would come of an action, before anybody asks for it.

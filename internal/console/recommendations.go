@@ -105,7 +105,7 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 			v.Refusal++
 		}
 	}
-	v.Awaited = v.Refusal == 1 && slices.ContainsFunc(v.Gates, func(g cluster.Verdict) bool { return !g.Pass && g.Gate == "approval" })
+	v.Awaited = v.Refusal == 1 && slices.ContainsFunc(v.Gates, func(g cluster.Verdict) bool { return !g.Pass && g.Gate == cluster.ApprovalGate })
 	return "recommendation", found.Recommendation.Action.String(), "recommendations", v, nil
 }
 
@@ -210,11 +210,11 @@ func (c *Console) say(r *http.Request, p person, id, reason string) error {
 	case "reject":
 		_, err = p.client.Reject(r.Context(), id, reason)
 	case "snooze":
-		wait, bad := time.ParseDuration(r.PostFormValue("for"))
-		if bad != nil || wait <= 0 {
-			return fmt.Errorf("put off for %q: say how long, for example 8h", r.PostFormValue("for"))
+		until, unclear := api.LastingUntil(r.PostFormValue("for"))
+		if unclear != nil {
+			return fmt.Errorf("put off: %w", unclear)
 		}
-		_, err = p.client.Snooze(r.Context(), id, reason, time.Now().Add(wait).Truncate(time.Second))
+		_, err = p.client.Snooze(r.Context(), id, reason, until)
 	default:
 		return fmt.Errorf("%q is no decision", word)
 	}
