@@ -48,7 +48,7 @@ func (s *Server) definitions(w http.ResponseWriter, r *http.Request) {
 
 // knownVM is the UUID of the VM that is called so now. What is on no host any more, or was not seen yet, goes by its UUID.
 func (s *Server) knownVM(key string) (string, error) {
-	board, _ := s.board.Board() // one that is not fresh knows the names as well
+	board, _ := s.board.Board()              // one that is not fresh knows the names as well
 	if _, is := board.Snapshot.VM(key); is { // another VM may be named like its UUID
 		return key, nil
 	}
