@@ -26,8 +26,8 @@ type node struct {
 	cmd *exec.Cmd
 }
 
-// etcd starts so many nodes of one etcd and returns when they answer.
-func etcd(t *testing.T, nodes int) []node {
+// etcd starts so many nodes of one etcd; connected waits until they answer. With flags it speaks TLS to clients.
+func etcd(t *testing.T, nodes int, flags ...string) []node {
 	t.Helper()
 	program, err := exec.LookPath("etcd")
 	if err != nil {
@@ -37,12 +37,16 @@ func etcd(t *testing.T, nodes int) []node {
 	peers, all := make([]string, nodes), make([]string, nodes)
 	for i := range list {
 		list[i].url, peers[i] = address(t), address(t)
+		if len(flags) > 0 {
+			list[i].url = strings.Replace(list[i].url, "http", "https", 1)
+		}
 		all[i] = fmt.Sprintf("n%d=%s", i, peers[i])
 	}
 	for i := range list {
 		c := exec.Command(program, "--name", fmt.Sprintf("n%d", i), "--data-dir", t.TempDir(), "--logger", "zap", "--log-level", "error",
 			"--listen-client-urls", list[i].url, "--advertise-client-urls", list[i].url, "--listen-peer-urls", peers[i],
 			"--initial-advertise-peer-urls", peers[i], "--initial-cluster", strings.Join(all, ","), "--initial-cluster-state", "new")
+		c.Args = append(c.Args, flags...)
 		var log bytes.Buffer
 		c.Stdout, c.Stderr = &log, &log
 		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -78,6 +82,11 @@ func connected(t *testing.T, nodes []node, name string, ttl int) *Store {
 	for _, n := range nodes {
 		o.Endpoints = append(o.Endpoints, n.url)
 	}
+	return connectedWith(t, o)
+}
+
+func connectedWith(t *testing.T, o Options) *Store {
+	t.Helper()
 	var s *Store
 	var err error
 	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
