@@ -96,6 +96,32 @@ func stored(got *clientv3.TxnResponse, i int, into *cluster.Head) error {
 	return json.Unmarshal(kvs[0].Value, into)
 }
 
+// Begin is part of journal.Shelf.
+func (s *shelf) Begin(ctx context.Context, anchor cluster.Head) error {
+	if s.term == nil {
+		return ErrDeposed
+	}
+	text, err := json.Marshal(anchor)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	got, err := s.store.client.Txn(ctx).
+		If(s.term.holds(), clientv3.Compare(clientv3.CreateRevision(s.head()), "=", 0)).
+		Then(clientv3.OpPut(s.anchor(), string(text)), clientv3.OpPut(s.head(), string(text))).Commit()
+	if err != nil {
+		return withAdvice(err)
+	}
+	if got.Succeeded {
+		return nil
+	}
+	if err := s.term.Confirm(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("there is a journal already: copy to an empty place, or take away what a copy left that did not come to its end: etcdctl del --prefix %sjournal/", s.store.prefix)
+}
+
 // Put is part of journal.Shelf. When a request's end is not known, the next Put asks what became of it: only this term may have
 // written, and only what it tried.
 func (s *shelf) Put(last, added cluster.Head, record []byte) error {

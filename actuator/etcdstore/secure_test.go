@@ -64,20 +64,24 @@ func TestOverTLSOneUserHasOneClustersKeys(t *testing.T) {
 	if got := sound(t, j); len(got) != 1 {
 		t.Errorf("it holds %v", got)
 	}
-	for what, change := range map[string]func(*Options){
-		"a wrong password":            func(o *Options) { o.Password = "wrong" },
-		"no user":                     func(o *Options) { o.User, o.Password = "", "" },
-		"another cluster's keys":      func(o *Options) { o.Cluster = "d" },
-		"a server nobody vouches for": func(o *Options) { o.TLS = &tls.Config{RootCAs: x509.NewCertPool()} },
-		"no TLS":                      func(o *Options) { o.Endpoints = []string{strings.Replace(nodes[0].url, "https", "http", 1)} },
+	for _, c := range []struct {
+		what, says string
+		change     func(*Options)
+	}{
+		{"a wrong password", "authentication failed", func(o *Options) { o.Password = "wrong" }},
+		{"no user", "user name is empty", func(o *Options) { o.User, o.Password = "", "" }},
+		{"another cluster's keys", "permission denied", func(o *Options) { o.Cluster = "d" }},
+		{"a server nobody vouches for", "or TLS does not fit", func(o *Options) { o.TLS = &tls.Config{RootCAs: x509.NewCertPool()} }},
+		{"no TLS", "or TLS does not fit", func(o *Options) { o.Endpoints = []string{strings.Replace(nodes[0].url, "https", "http", 1)} }},
 	} {
 		bad := o
-		change(&bad)
-		if s, err := Open(context.Background(), bad); err == nil {
-			t.Errorf("%s: it opens", what)
+		c.change(&bad)
+		s, err := Open(context.Background(), bad)
+		if err == nil {
 			_ = s.Close()
-		} else {
-			t.Logf("%s: %v", what, err)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s gives %v", c.what, err)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{Endpoints: o.Endpoints, TLS: o.TLS, Username: o.User, Password: o.Password,
 		DialTimeout: patience, DialKeepAliveTime: patience, DialKeepAliveTimeout: patience, Logger: zap.NewNop()})
 	if err != nil {
-		return nil, fmt.Errorf("open etcd %s: %w", strings.Join(o.Endpoints, ","), err)
+		return nil, fmt.Errorf("open etcd %s: %w", strings.Join(o.Endpoints, ","), withAdvice(err)) // with a user it has asked already
 	}
 	s := &Store{client: client, prefix: "/evenkeel/" + o.Cluster + "/", ttl: o.TTL}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -77,7 +77,7 @@ func withAdvice(err error) error {
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return fmt.Errorf("%w; etcd's quota is used up: compact and defragment it, and then etcdctl alarm disarm", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, rpctypes.ErrNoLeader), errors.Is(err, rpctypes.ErrTimeout):
-		return fmt.Errorf("%w; etcd does not answer or has no quorum: see etcdctl endpoint status; it goes on by itself then", err)
+		return fmt.Errorf("%w; etcd does not answer or has no quorum, or TLS does not fit: see etcdctl endpoint status; it goes on by itself then", err)
 	}
 	return err
 }

@@ -93,6 +93,17 @@ func (f *file) Ends(context.Context) (Ends, error) {
 	return e, err
 }
 
+// Begin is part of Shelf.
+func (f *file) Begin(_ context.Context, anchor cluster.Head) error {
+	return f.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(entriesBucket())
+		if k, _ := b.Cursor().First(); k != nil || b.Sequence() > 0 {
+			return errNotEmpty
+		}
+		return errors.Join(b.SetSequence(anchor.Seq), setAnchor(tx, anchor))
+	})
+}
+
 // Put is part of Shelf.
 func (f *file) Put(last, added cluster.Head, record []byte) error {
 	err := f.db.Update(func(tx *bbolt.Tx) error {

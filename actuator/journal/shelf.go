@@ -13,6 +13,8 @@ import (
 type Shelf interface {
 	// Ends says where the journal begins and ends.
 	Ends(ctx context.Context) (Ends, error)
+	// Begin says where the chain begins, on a shelf on which nothing was put yet; else it fails.
+	Begin(ctx context.Context, anchor cluster.Head) error
 	// Put stands a record behind the last one that is certain, and returns when it is safe. What stands behind that one was
 	// never acknowledged and gives way. It fails without a change when another has written meanwhile.
 	Put(last, added cluster.Head, record []byte) error

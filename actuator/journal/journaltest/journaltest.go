@@ -4,6 +4,7 @@ package journaltest
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -37,6 +38,7 @@ func Run(t *testing.T, begin func(t *testing.T) Opener) {
 	} {
 		t.Run(name, func(t *testing.T) { part(t, begin(t)) })
 	}
+	t.Run("it is copied to a file and back", func(t *testing.T) { copied(t, begin(t), begin(t)) })
 }
 
 func empty(t *testing.T, open Opener) {
@@ -185,6 +187,38 @@ func meanwhile(t *testing.T, open Opener) {
 	fill(t, j, 8, 8)
 	if v := verified(t, j, j.Head()); v.Flaw != nil || v.Entries != 2 || v.Archived != 6 {
 		t.Errorf("found %+v, flaw %v", v, v.Flaw)
+	}
+}
+
+func copied(t *testing.T, open, again Opener) {
+	j := open()
+	fill(t, j, 1, 9)
+	if _, err := j.Compact(context.Background(), Entry(4).At, nothing); err != nil {
+		t.Fatal(err)
+	}
+	file, err := journal.Open(filepath.Join(t.TempDir(), "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close() //nolint:errcheck // nothing is lost with it
+	back := again()
+	for _, step := range [][2]*journal.Journal{{j, file}, {file, back}} {
+		v, err := step[0].CopyTo(context.Background(), step[1])
+		if err != nil || v.Entries != 6 || v.Head != j.Head() || v.Anchor.Seq != 3 {
+			t.Fatalf("copied %+v, %v", v, err)
+		}
+		if _, err := step[0].CopyTo(context.Background(), step[1]); err == nil {
+			t.Error("it is copied over a journal")
+		}
+	}
+	closed(t, back)
+	back = again()
+	fill(t, back, 10, 10)
+	if got := numbers(t, back); !slices.Equal(got, count(4, 10)) {
+		t.Errorf("after the way back it holds %v", got)
+	}
+	if v := verified(t, back, j.Head()); v.Flaw != nil {
+		t.Error(v.Flaw)
 	}
 }
 
