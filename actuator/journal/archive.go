@@ -32,7 +32,7 @@ type archive struct {
 }
 
 func (j *Journal) archivePath(s cluster.Span) string {
-	return filepath.Join(filepath.Dir(j.path), archiveDir, archiveName(s))
+	return filepath.Join(j.dir, archiveDir, archiveName(s))
 }
 
 func archiveName(s cluster.Span) string {
@@ -48,7 +48,7 @@ func spanOf(name string) (cluster.Span, bool) {
 
 // archives lists the archives beside the journal, oldest first. Other files there are passed over.
 func (j *Journal) archives() ([]archive, error) {
-	names, err := os.ReadDir(filepath.Join(filepath.Dir(j.path), archiveDir))
+	names, err := os.ReadDir(filepath.Join(j.dir, archiveDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list the archives: %w", err)
 	}

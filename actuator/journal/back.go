@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"go.etcd.io/bbolt"
 )
 
 // Back calls f for the entries before that number, newest first, until f says that it has enough or the context ends; 0 begins
@@ -17,12 +16,12 @@ func (j *Journal) Back(ctx context.Context, before uint64, f func(cluster.Head, 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			read, err := j.earlier(before)
+			read, err := j.shelf.Before(ctx, before, batch)
 			if err != nil {
 				return err
 			}
 			for _, one := range read {
-				h, e := told(one.seq, one.value)
+				h, e := told(one.Seq, one.Value)
 				if !f(h, e) {
 					return nil
 				}
@@ -30,41 +29,13 @@ func (j *Journal) Back(ctx context.Context, before uint64, f func(cluster.Head, 
 			if len(read) < batch {
 				return nil
 			}
-			before = read[len(read)-1].seq
+			before = read[len(read)-1].Seq
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("read journal %s: %w", j.path, err)
+		return fmt.Errorf("read journal %s: %w", j.name, err)
 	}
 	return nil
-}
-
-// kept is a record as it stands in the file.
-type kept struct {
-	seq   uint64
-	value []byte
-}
-
-// earlier reads one batch of records before a number, newest first. No transaction is open when it returns.
-func (j *Journal) earlier(before uint64) ([]kept, error) {
-	var read []kept
-	err := j.db.View(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(entriesBucket()).Cursor()
-		k, v := c.Last()
-		if before > 0 {
-			if k, v = c.Seek(key(before)); k == nil {
-				k, v = c.Last()
-			}
-			for k != nil && number(k) >= before {
-				k, v = c.Prev()
-			}
-		}
-		for ; k != nil && len(read) < batch; k, v = c.Prev() {
-			read = append(read, kept{number(k), append([]byte(nil), v...)})
-		}
-		return nil
-	})
-	return read, err
 }
 
 // told reads a record as far as that is possible.

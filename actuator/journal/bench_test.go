@@ -30,10 +30,10 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 	var record int
-	if err := j.walk(b.Context(), 1, func(_, v []byte) error { record = len(v); return nil }); err != nil {
+	if err := j.walk(b.Context(), 1, func(_ uint64, v []byte) error { record = len(v); return nil }); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(record), "record-B")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
-	b.ReportMetric(float64(j.bytes.Load())/float64(b.N), "file-B/entry")
+	b.ReportMetric(float64(j.shelf.(*file).bytes.Load())/float64(b.N), "file-B/entry")
 }

@@ -118,20 +118,6 @@ func setAnchor(tx *bbolt.Tx, h cluster.Head) error {
 	return tx.Bucket(chainBucket()).Put(anchorKey(), b)
 }
 
-// head returns the last entry in the file, or the anchor when there is none.
-func head(tx *bbolt.Tx) (cluster.Head, error) {
-	k, v := tx.Bucket(entriesBucket()).Cursor().Last()
-	if k == nil {
-		return anchor(tx)
-	}
-	seq := number(k)
-	r, err := parse(v)
-	if err != nil {
-		return cluster.Head{}, fmt.Errorf("read the last entry, %d: %w", seq, err)
-	}
-	return cluster.Head{Seq: seq, Hash: r.hash}, nil
-}
-
 // prepare makes the buckets where they are missing, and takes entries that were written before there
 // was a chain into one. It returns how many those were.
 func prepare(tx *bbolt.Tx) (adopted int, err error) {

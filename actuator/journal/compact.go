@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"go.etcd.io/bbolt"
 )
 
 // Compaction says what was moved out. The zero value says: nothing.
@@ -25,7 +24,7 @@ type Compaction struct {
 // and that keep, which is asked about each, does not hold back; and it never parts the entries of one
 // case, for a case without its beginning could not be read. Numbers go on as if nothing had happened.
 //
-// The file is whole and on disk before one transaction takes the entries out. After a crash between
+// The file is whole and on disk before one step takes the entries out. After a crash between
 // the two they stand in both, and the next run clears that up. Nothing is moved out when a part of it
 // was changed: that would take the proof away.
 func (j *Journal) Compact(ctx context.Context, before time.Time, keep func(cluster.Entry) bool) (Compaction, error) {
@@ -33,16 +32,17 @@ func (j *Journal) Compact(ctx context.Context, before time.Time, keep func(clust
 	defer j.upkeep.Unlock()
 	done, err := j.compact(ctx, before, keep)
 	if err != nil {
-		return Compaction{}, fmt.Errorf("compact the journal: %w", withAdvice(err, filepath.Join(filepath.Dir(j.path), archiveDir)))
+		return Compaction{}, fmt.Errorf("compact the journal: %w", withAdvice(err, filepath.Join(j.dir, archiveDir)))
 	}
 	return done, nil
 }
 
 func (j *Journal) compact(ctx context.Context, before time.Time, keep func(cluster.Entry) bool) (Compaction, error) {
-	var from, to cluster.Head
-	if err := j.db.View(func(tx *bbolt.Tx) (err error) { from, err = anchor(tx); return err }); err != nil {
+	ends, err := j.shelf.Ends(ctx)
+	if err != nil {
 		return Compaction{}, err
 	}
+	from, to := ends.Anchor, cluster.Head{}
 	if err := j.clearUp(ctx, from); err != nil {
 		return Compaction{}, err
 	}
@@ -59,7 +59,7 @@ func (j *Journal) compact(ctx context.Context, before time.Time, keep func(clust
 	}); err != nil {
 		return Compaction{}, fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := j.db.Update(func(tx *bbolt.Tx) error { return takeOut(tx, span, to, last, moved) }); err != nil {
+	if err := j.shelf.TakeOut(ctx, span, to, last, apart(moved)); err != nil {
 		return Compaction{}, err
 	}
 	return Compaction{Span: span, File: path}, nil
@@ -70,14 +70,14 @@ func (j *Journal) choose(ctx context.Context, last uint64, before time.Time, kee
 	ends := map[string]uint64{} // the last entry of each case
 	var old []cluster.Entry     // without what they carry
 	over := false
-	err := j.walk(ctx, last, func(k, v []byte) error {
+	err := j.walk(ctx, last, func(seq uint64, v []byte) error {
 		r, err := parse(v)
 		var e cluster.Entry
 		if err == nil {
 			e, err = r.decode()
 		}
 		if err != nil {
-			return fmt.Errorf("entry %d cannot be read: %w", number(k), err)
+			return fmt.Errorf("entry %d cannot be read: %w", seq, err)
 		}
 		ends[caseOf(e)] = e.Seq
 		if over = over || !e.At.Before(before) || keep(e); !over {
@@ -117,8 +117,8 @@ func caseOf(e cluster.Entry) string {
 // export writes the records up to the cut, and sees that the chain is whole.
 func (j *Journal) export(ctx context.Context, from cluster.Head, cut uint64, line func([]byte) error) (cluster.Head, error) {
 	c := &checker{prev: from}
-	err := j.walk(ctx, cut, func(k, v []byte) error {
-		c.next(number(k), v)
+	err := j.walk(ctx, cut, func(seq uint64, v []byte) error {
+		c.next(seq, v)
 		if c.flaw != nil {
 			return fmt.Errorf("%s; nothing is moved out, see evenkeel history --verify", c.flaw)
 		}
@@ -127,11 +127,9 @@ func (j *Journal) export(ctx context.Context, from cluster.Head, cut uint64, lin
 	return c.prev, err
 }
 
-// takeOut deletes entries that are in an archive by now, and notes where the chain goes on.
-func takeOut(tx *bbolt.Tx, span cluster.Span, to cluster.Head, seen uint64, moved map[string]bool) error {
-	b := tx.Bucket(entriesBucket())
-	c := b.Cursor()
-	for k, v := c.Seek(key(seen + 1)); k != nil; k, v = c.Next() {
+// apart says whether a record that came meanwhile is of none of the cases that are about to be moved out.
+func apart(moved map[string]bool) func([]byte) error {
+	return func(v []byte) error {
 		r, err := parse(v)
 		if err != nil {
 			return err
@@ -139,19 +137,14 @@ func takeOut(tx *bbolt.Tx, span cluster.Span, to cluster.Head, seen uint64, move
 		if e, err := r.decode(); err != nil || moved[caseOf(e)] {
 			return errors.Join(err, errors.New("a case went on that was about to be moved out; the next run sees to it"))
 		}
+		return nil
 	}
-	for seq := span.First; seq <= span.Last; seq++ {
-		if err := b.Delete(key(seq)); err != nil {
-			return err
-		}
-	}
-	return setAnchor(tx, to)
 }
 
 // clearUp takes away what a run left behind that did not come to its end: files that are not whole,
 // and archives of entries that the journal still holds.
 func (j *Journal) clearUp(ctx context.Context, from cluster.Head) error {
-	unfinished, err := filepath.Glob(filepath.Join(filepath.Dir(j.path), archiveDir, "*"+archiveSuffix+temporary))
+	unfinished, err := filepath.Glob(filepath.Join(j.dir, archiveDir, "*"+archiveSuffix+temporary))
 	if err != nil {
 		return err
 	}
@@ -178,14 +171,18 @@ func (j *Journal) clearUp(ctx context.Context, from cluster.Head) error {
 
 // holds looks whether the journal holds all of an archive, byte for byte.
 func (j *Journal) holds(ctx context.Context, f archive) error {
-	seq := f.First
+	seq, read := f.First, []Record(nil)
 	return readArchive(ctx, f.path, func(line []byte) error {
-		return j.db.View(func(tx *bbolt.Tx) error {
-			if !bytes.Equal(tx.Bucket(entriesBucket()).Get(key(seq)), line) {
-				return fmt.Errorf("%s holds an entry %d that is not the journal's: one of the two was changed or comes from elsewhere; see evenkeel history --verify, and move the file away when you know which", f.path, seq)
+		if len(read) == 0 {
+			var err error
+			if read, err = j.shelf.After(ctx, seq-1, batch); err != nil {
+				return err
 			}
-			seq++
-			return nil
-		})
+		}
+		if len(read) == 0 || read[0].Seq != seq || !bytes.Equal(read[0].Value, line) {
+			return fmt.Errorf("%s holds an entry %d that is not the journal's: one of the two was changed or comes from elsewhere; see evenkeel history --verify, and move the file away when you know which", f.path, seq)
+		}
+		seq, read = seq+1, read[1:]
+		return nil
 	})
 }

@@ -284,7 +284,7 @@ func TestLawNothingIsLostOrDoubledByCompacting(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer j.Close()
-		j.db.NoSync = true // nothing crashes here
+		j.shelf.(*file).db.NoSync = true // nothing crashes here
 		written := 0
 		for range rapid.IntRange(1, 8).Draw(rt, "rounds") {
 			for range rapid.IntRange(0, 10).Draw(rt, "added") {

@@ -18,7 +18,7 @@ func newMetrics() *metrics {
 			Name: "evenkeel_journal_appends_total", Help: "Entries that were to be written to the journal, by result. Nothing is done whose entry fails.",
 		}, []string{"result"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "evenkeel_journal_append_duration_seconds", Help: "Time until an entry was on disk, or failed.",
+			Name: "evenkeel_journal_append_duration_seconds", Help: "Time until an entry was safe, or failed.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 	}
@@ -45,7 +45,7 @@ func (m *metrics) appended(took time.Duration, err error) {
 func (j *Journal) Collector() prometheus.Collector {
 	return &collector{journal: j,
 		entries: prometheus.NewDesc("evenkeel_journal_entries", "Number of the journal's last entry: as many were written since its beginning, those included that were moved out since.", nil, nil),
-		bytes:   prometheus.NewDesc("evenkeel_journal_bytes", "Size of the journal's file. It does not shrink when entries are moved out, their room is used again.", nil, nil),
+		bytes:   prometheus.NewDesc("evenkeel_journal_bytes", "Size of the journal's file, where it has one. It does not shrink when entries are moved out, their room is used again.", nil, nil),
 	}
 }
 
@@ -65,7 +65,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect reads the metrics.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(c.entries, prometheus.GaugeValue, float64(c.journal.Head().Seq))
-	ch <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, float64(c.journal.bytes.Load()))
+	if n, known := c.journal.shelf.Bytes(); known {
+		ch <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, float64(n))
+	}
 	c.journal.metrics.appends.Collect(ch)
 	c.journal.metrics.duration.Collect(ch)
 }

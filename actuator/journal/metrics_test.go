@@ -27,13 +27,13 @@ func TestTheMetricsTellWhatIsThereAndWhatFailed(t *testing.T) {
 # TYPE evenkeel_journal_appends_total counter
 evenkeel_journal_appends_total{result="failure"} 1
 evenkeel_journal_appends_total{result="success"} 1
-# HELP evenkeel_journal_bytes Size of the journal's file. It does not shrink when entries are moved out, their room is used again.
+# HELP evenkeel_journal_bytes Size of the journal's file, where it has one. It does not shrink when entries are moved out, their room is used again.
 # TYPE evenkeel_journal_bytes gauge
 evenkeel_journal_bytes %d
 # HELP evenkeel_journal_entries Number of the journal's last entry: as many were written since its beginning, those included that were moved out since.
 # TYPE evenkeel_journal_entries gauge
 evenkeel_journal_entries 4
-`, j.bytes.Load())
+`, j.shelf.(*file).bytes.Load())
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "evenkeel_journal_appends_total", "evenkeel_journal_bytes", "evenkeel_journal_entries"); err != nil {
 		t.Error(err)
 	}

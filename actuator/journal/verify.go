@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +11,10 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"go.etcd.io/bbolt"
 )
 
-// batch is how many entries one transaction reads. While a transaction is open the file cannot grow,
-// so a walk along a long journal must not be a single one.
+// batch is how many entries are read at once. While a transaction is open the file cannot grow, so a
+// walk along a long journal must not be a single one.
 const batch = 500
 
 // Verify walks along the whole chain, that of the archives beside the journal included, and says
@@ -31,22 +29,18 @@ func (j *Journal) Verify(ctx context.Context, want cluster.Head) (cluster.Verifi
 		return err
 	})
 	if err != nil {
-		return v, fmt.Errorf("verify journal %s: %w", j.path, err)
+		return v, fmt.Errorf("verify journal %s: %w", j.name, err)
 	}
 	return v, nil
 }
 
 func (j *Journal) verify(ctx context.Context, want cluster.Head) (cluster.Verification, error) {
 	var v cluster.Verification
-	var written uint64
-	err := j.db.View(func(tx *bbolt.Tx) (err error) {
-		v.Anchor, err = anchor(tx)
-		written = tx.Bucket(entriesBucket()).Sequence()
-		return err
-	})
-	if err != nil {
-		return v, err
+	ends, err := j.shelf.Ends(ctx)
+	if err != nil && ends.Anchor == (cluster.Head{}) {
+		return v, err // a last entry that cannot be read is met again, and told as what it is
 	}
+	v.Anchor = ends.Anchor
 	c := newChecker(want)
 	if err := j.verifyArchives(ctx, c, &v); err != nil {
 		return v, err
@@ -54,13 +48,13 @@ func (j *Journal) verify(ctx context.Context, want cluster.Head) (cluster.Verifi
 	if c.prev != v.Anchor {
 		c.prev, c.entry, c.at = v.Anchor, cluster.EntryNone, time.Time{}
 	}
-	if err := j.walk(ctx, math.MaxUint64, func(k, value []byte) error {
-		count(&v, c.next(number(k), value))
+	if err := j.walk(ctx, math.MaxUint64, func(seq uint64, value []byte) error {
+		count(&v, c.next(seq, value))
 		return nil
 	}); err != nil {
 		return v, err
 	}
-	c.end(v, written)
+	c.end(v, ends.Written)
 	v.Head, v.Flaw = c.prev, c.flaw
 	return v, nil
 }
@@ -99,37 +93,24 @@ func verifyArchive(ctx context.Context, path string, want cluster.Head) (cluster
 
 // walk calls f for every record up to a number, oldest first. No transaction is open then, so that f
 // may take its time and even append.
-func (j *Journal) walk(ctx context.Context, upTo uint64, f func(k, v []byte) error) error {
-	type pair struct{ k, v []byte }
-	var last []byte
-	for {
-		var read []pair
-		err := j.db.View(func(tx *bbolt.Tx) error {
-			c := tx.Bucket(entriesBucket()).Cursor()
-			k, v := c.Seek(last)
-			if k != nil && bytes.Equal(k, last) {
-				k, v = c.Next()
-			}
-			for ; k != nil && len(read) < batch && number(k) <= upTo; k, v = c.Next() {
-				read = append(read, pair{bytes.Clone(k), bytes.Clone(v)})
-			}
-			return nil
-		})
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
+func (j *Journal) walk(ctx context.Context, upTo uint64, f func(seq uint64, value []byte) error) error {
+	for after := uint64(0); ; {
+		read, err := j.shelf.After(ctx, after, batch)
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		for _, p := range read {
-			if err := f(p.k, p.v); err != nil {
+		for _, r := range read {
+			if r.Seq > upTo {
+				return nil
+			}
+			if err := f(r.Seq, r.Value); err != nil {
 				return err
 			}
 		}
-		if len(read) < batch {
+		if len(read) < batch || read[len(read)-1].Seq <= after { // what has no number stands at the end
 			return nil
 		}
-		last = read[len(read)-1].k
+		after = read[len(read)-1].Seq
 	}
 }
 

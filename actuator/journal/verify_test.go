@@ -29,7 +29,7 @@ func journalOf(t testing.TB, n int) (string, cluster.Head) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := opened(t, path)
 	defer j.Close()
-	j.db.NoSync = true // nothing crashes here
+	j.shelf.(*file).db.NoSync = true // nothing crashes here
 	for i := 1; i <= n; i++ {
 		if _, err := j.Append(entry(i)); err != nil {
 			t.Fatal(err)
@@ -190,11 +190,11 @@ func TestNoByteCanBeChanged(t *testing.T) {
 	meddle(t, path, func(b *bbolt.Bucket) error { was = bytes.Clone(b.Get(key(2))); return nil })
 	j := opened(t, path)
 	defer j.Close()
-	j.db.NoSync = true // it is about the hash, not about the disk
+	j.shelf.(*file).db.NoSync = true // it is about the hash, not about the disk
 	for i := range was {
 		now := bytes.Clone(was)
 		now[i] ^= 1
-		if err := j.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(entriesBucket()).Put(key(2), now) }); err != nil {
+		if err := j.shelf.(*file).db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(entriesBucket()).Put(key(2), now) }); err != nil {
 			t.Fatal(err)
 		}
 		v, err := j.Verify(context.Background(), cluster.Head{})
@@ -316,6 +316,7 @@ func TestAnEntryThatWasNotAcknowledgedGivesWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.head.Store(&head) // as if the disk had said no
+	j.written = head.Seq
 	got, err := j.Append(entry(4))
 	if err != nil || got.Seq != 3 {
 		t.Errorf("the next is entry %d: %v", got.Seq, err)
