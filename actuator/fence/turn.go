@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/permit"
 )
 
 // turn tries the methods in order until the status of one says what is wanted.
@@ -60,6 +61,9 @@ func (r *record) try(ctx context.Context, m method, before []method, to cluster.
 // BMC that breaks off, or that refuses to turn off what is off, has done it or has not.
 func (r *record) once(ctx context.Context, m method, to cluster.PowerState) error {
 	_, failed := r.step(ctx, m, to.String(), func(ctx context.Context) (cluster.PowerState, error) {
+		if err := permit.Ask(ctx); err != nil {
+			return cluster.PowerUnknown, err
+		}
 		return cluster.PowerUnknown, m.turn(ctx, to)
 	})
 	if failed == nil {

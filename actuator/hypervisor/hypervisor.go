@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/permit"
 	"github.com/evenkeel/evenkeel/internal/virt"
 	"libvirt.org/go/libvirt"
 )
@@ -239,7 +240,7 @@ func (d *Driver) Abort(ctx context.Context, a cluster.Action) error {
 		return err
 	}
 	if a.Kind == cluster.MoveStorage {
-		return from.conn.Call(ctx, "give up copying the disks of "+a.Name, func(c *libvirt.Connect) error { return abandon(c, a) })
+		return from.conn.Call(ctx, "give up copying the disks of "+a.Name, permitted(ctx, func(c *libvirt.Connect) error { return abandon(c, a) }))
 	}
 	return d.abort(ctx, from, a)
 }
@@ -262,7 +263,7 @@ func (d *Driver) Act(ctx context.Context, a cluster.Action, progress func(cluste
 }
 
 func (d *Driver) abort(ctx context.Context, from *host, a cluster.Action) error {
-	return d.onDomain(ctx, from, "abort the migration of "+a.Name, a.VM, (*libvirt.Domain).AbortJob)
+	return d.change(ctx, from, "abort the migration of "+a.Name, a.VM, (*libvirt.Domain).AbortJob)
 }
 
 // migrate moves the VM live, from host to host without passing through the server. After the timeout the attempt is aborted.
@@ -284,7 +285,7 @@ func (d *Driver) migrate(ctx context.Context, a cluster.Action, progress func(cl
 	over := make(chan error, 1)
 	go func() {
 		over <- from.conn.Call(ctx, "migrate "+a.Name+" to "+a.To, func(c *libvirt.Connect) error {
-			return migrateTo(c, a.VM, to.MigrationURI, opts, encrypted && opts.TLS != TLSOff)
+			return migrateTo(ctx, c, a.VM, to.MigrationURI, opts, encrypted && opts.TLS != TLSOff)
 		})
 	}()
 	return d.follow(ctx, from, a, opts, progress, over)
@@ -316,7 +317,7 @@ func (d *Driver) follow(ctx context.Context, from *host, a cluster.Action, o Opt
 	}
 }
 
-func migrateTo(c *libvirt.Connect, vm, uri string, o Options, encrypted bool) error {
+func migrateTo(ctx context.Context, c *libvirt.Connect, vm, uri string, o Options, encrypted bool) error {
 	dom, err := c.LookupDomainByUUIDString(vm)
 	if err != nil {
 		return err
@@ -353,6 +354,9 @@ func migrateTo(c *libvirt.Connect, vm, uri string, o Options, encrypted bool) er
 		if o.AllowUnsafe {
 			flags |= libvirt.MIGRATE_UNSAFE
 		}
+	}
+	if err := permit.Ask(ctx); err != nil {
+		return err
 	}
 	return dom.MigrateToURI3(uri, params, flags)
 }
@@ -391,6 +395,16 @@ func (d *Driver) job(ctx context.Context, h *host, vm string, flags libvirt.Doma
 	return *p, nil
 }
 
+// change is onDomain for what changes something: it asks first whether that may still be.
+func (d *Driver) change(ctx context.Context, h *host, what, vm string, f func(*libvirt.Domain) error) error {
+	return d.onDomain(ctx, h, what, vm, func(dom *libvirt.Domain) error {
+		if err := permit.Ask(ctx); err != nil {
+			return err
+		}
+		return f(dom)
+	})
+}
+
 func (d *Driver) onDomain(ctx context.Context, h *host, what, vm string, f func(*libvirt.Domain) error) error {
 	return h.conn.Call(ctx, what, func(c *libvirt.Connect) error {
 		dom, err := c.LookupDomainByUUIDString(vm)
@@ -400,6 +414,16 @@ func (d *Driver) onDomain(ctx context.Context, h *host, what, vm string, f func(
 		defer free(dom)
 		return f(dom)
 	})
+}
+
+// permitted asks whether something may still be changed before it does what f does.
+func permitted(ctx context.Context, f func(*libvirt.Connect) error) func(*libvirt.Connect) error {
+	return func(c *libvirt.Connect) error {
+		if err := permit.Ask(ctx); err != nil {
+			return err
+		}
+		return f(c)
+	}
 }
 
 func missing(err error) bool { return errors.Is(err, libvirt.ERR_NO_DOMAIN) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/permit"
 	"github.com/evenkeel/evenkeel/internal/virt"
 	"libvirt.org/go/libvirt"
 )
@@ -26,7 +27,7 @@ func (d *Driver) power(ctx context.Context, a cluster.Action) error {
 			return err
 		}
 	}
-	err = d.onDomain(call, h, a.String(), a.VM, func(dom *libvirt.Domain) error {
+	err = d.change(call, h, a.String(), a.VM, func(dom *libvirt.Domain) error {
 		switch a.Kind {
 		case cluster.Start:
 			if state, _, err := dom.GetState(); err == nil && state == libvirt.DOMAIN_CRASHED { // kept although its guest panicked
@@ -75,6 +76,9 @@ func (d *Driver) define(ctx context.Context, h *host, a cluster.Action) error {
 			if !missing(err) {
 				return err
 			}
+		}
+		if err := permit.Ask(ctx); err != nil {
+			return err
 		}
 		dom, err := c.DomainDefineXML(def.XML)
 		if err == nil {

@@ -138,7 +138,7 @@ func (d *Driver) TakeAutostart(ctx context.Context, name, vm string) error {
 	if err != nil {
 		return err
 	}
-	return d.onDomain(ctx, h, "take autostart from "+vm+" on "+name, vm, func(dom *libvirt.Domain) error { return dom.SetAutostart(false) })
+	return d.change(ctx, h, "take autostart from "+vm+" on "+name, vm, func(dom *libvirt.Domain) error { return dom.SetAutostart(false) })
 }
 
 // forget takes the definition of a VM away from a host on which it does not run, and leaves its disks, its firmware's variables and
@@ -150,7 +150,7 @@ func (d *Driver) forget(ctx context.Context, a cluster.Action) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err = d.onDomain(ctx, h, a.String(), a.VM, func(dom *libvirt.Domain) error {
+	err = d.change(ctx, h, a.String(), a.VM, func(dom *libvirt.Domain) error {
 		active, err := dom.IsActive()
 		if err != nil {
 			return err

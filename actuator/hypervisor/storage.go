@@ -150,11 +150,11 @@ func (d *Driver) moveStorage(ctx context.Context, a cluster.Action, progress fun
 	defer cancel()
 	begun := time.Now()
 	made := make(chan map[string]string, 1) // read only when the call has ended
-	err = h.conn.Call(ctx, "begin to copy the disks of "+a.Name, func(c *libvirt.Connect) error {
+	err = h.conn.Call(ctx, "begin to copy the disks of "+a.Name, permitted(ctx, func(c *libvirt.Connect) error {
 		copies, err := copyDisks(ctx, c, a, o)
 		made <- copies
 		return err
-	})
+	}))
 	var copies map[string]string
 	select {
 	case copies = <-made:
@@ -164,14 +164,14 @@ func (d *Driver) moveStorage(ctx context.Context, a cluster.Action, progress fun
 		err = d.awaitMirrors(ctx, h, a, copies, begun, progress)
 	}
 	if err == nil {
-		err = h.conn.Call(ctx, "have "+a.Name+" use the copies", func(c *libvirt.Connect) error { return pivot(c, a) })
+		err = h.conn.Call(ctx, "have "+a.Name+" use the copies", permitted(ctx, func(c *libvirt.Connect) error { return pivot(c, a) }))
 	}
 	if err == nil || context.Cause(ctx) == context.Canceled {
 		return err
 	}
 	clean, stop := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer stop()
-	return errors.Join(err, d.Abort(clean, a), h.conn.Call(clean, "remove what was copied of "+a.Name, func(c *libvirt.Connect) error { return sweep(c, a, copies) }))
+	return errors.Join(err, d.Abort(clean, a), h.conn.Call(clean, "remove what was copied of "+a.Name, permitted(ctx, func(c *libvirt.Connect) error { return sweep(c, a, copies) })))
 }
 
 // onDisks does something to a VM and its disks.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/permit"
 )
 
 // Switch turns hosts off and on by what stands beside them, and says whether they have power.
@@ -109,6 +110,9 @@ func (p *Power) Shutdown(ctx context.Context, name string) error {
 		_, err := p.sw.Off(ctx, name)
 		return err
 	}
+	if err := permit.Ask(ctx); err != nil {
+		return err
+	}
 	asked := run(ctx, h.Shutdown) // that it failed says little: the connection may have ended with the host
 	off := p.await(ctx, name, h.Timeout)
 	if off == nil || ctx.Err() != nil {
@@ -187,6 +191,9 @@ func (p *Power) Wake(ctx context.Context, name string) error {
 // magic sends magic packets: six bytes of ones, then the hardware address sixteen times, by UDP (AMD, "Magic Packet
 // Technology", publication 20213, 1995).
 func magic(ctx context.Context, h Host) error {
+	if err := permit.Ask(ctx); err != nil {
+		return err
+	}
 	packet := append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(h.WakeOnLAN, 16)...)
 	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", h.Broadcast)
 	if err != nil {
