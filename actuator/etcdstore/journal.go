@@ -116,7 +116,7 @@ func (s *shelf) Begin(ctx context.Context, anchor cluster.Head) error {
 	if got.Succeeded {
 		return nil
 	}
-	if err := s.term.Confirm(ctx); err != nil {
+	if err := s.term.holdsStill(ctx); err != nil {
 		return err
 	}
 	return fmt.Errorf("there is a journal already: copy to an empty place, or take away what a copy left that did not come to its end: etcdctl del --prefix %sjournal/", s.store.prefix)
@@ -157,7 +157,7 @@ func (s *shelf) Put(last, added cluster.Head, record []byte) error {
 			s.rev, s.known, s.tried = got.Header.Revision, true, nil
 			return nil
 		}
-		if err := s.term.Confirm(ctx); err != nil {
+		if err := s.term.holdsStill(ctx); err != nil {
 			return err
 		}
 	}
@@ -177,7 +177,7 @@ func (s *shelf) learn(ctx context.Context, last cluster.Head) error {
 			return fmt.Errorf("read where the chain ends: %w", err)
 		}
 		if s.rev = got.Kvs[0].ModRevision; found != last && !slices.Contains(s.tried, found) {
-			if err := s.term.Confirm(ctx); err != nil {
+			if err := s.term.holdsStill(ctx); err != nil {
 				return err // the next leader wrote it
 			}
 			return fmt.Errorf("the journal ends with %s, and not with %s as it should: something else wrote to its keys in etcd; see evenkeel history --verify, and start the server anew", found, last)
@@ -296,7 +296,7 @@ func (s *shelf) takeOut(ctx context.Context, span cluster.Span, to string, seen 
 	if got.Succeeded {
 		return true, nil
 	}
-	return false, s.term.Confirm(ctx)
+	return false, s.term.holdsStill(ctx)
 }
 
 // Bytes is part of journal.Shelf. etcd tells its size by metrics of its own.

@@ -41,6 +41,7 @@ type Options struct {
 type Store struct {
 	client *clientv3.Client
 	prefix string
+	id     string
 	ttl    int
 }
 
@@ -60,9 +61,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{client: client, prefix: "/evenkeel/" + o.Cluster + "/", ttl: o.TTL}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if _, err := client.Get(ctx, s.prefix, clientv3.WithCountOnly()); err != nil {
+	got, err := client.Get(ctx, s.prefix, clientv3.WithCountOnly())
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open etcd %s: %w", strings.Join(o.Endpoints, ","), withAdvice(err)), client.Close())
 	}
+	s.id = fmt.Sprintf("etcd-%x/%s", got.Header.ClusterId, o.Cluster)
 	return s, nil
 }
 

@@ -54,6 +54,8 @@ type Policy struct {
 	ForeignMoves float64
 	// Server is this server's ID, by which it knows itself among those that Prometheus sees.
 	Server string
+	// Elected tells that it leads by the word of the store that it shares with others, which are not among those seen.
+	Elected bool
 	// Freezes are times in which nothing is done.
 	Freezes []Freeze
 	// Awake are times in which hosts are not put into standby.

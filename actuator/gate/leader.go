@@ -15,6 +15,9 @@ func leader(q Question) cluster.Verdict {
 	if len(others) > 0 {
 		return refuse("another-server", fmt.Sprintf("another server looks after this cluster too: %s; this one is %s. Stop one of them", strings.Join(others, ", "), q.Policy.Server))
 	}
+	if q.Policy.Elected {
+		return pass("it was elected among those that share its store, and no server beside them is seen")
+	}
 	if len(q.Snapshot.Servers) == 0 {
 		return pass("Prometheus sees no server, this one neither: whether there is another cannot be told")
 	}

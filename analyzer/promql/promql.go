@@ -24,6 +24,9 @@ import (
 type Options struct {
 	// Cluster is the name that snapshots carry.
 	Cluster string
+	// Store is what the server shares with others that look after the cluster in turn; they are not listed as other servers. Empty
+	// where it keeps its state for itself.
+	Store string
 	// Hosts are the host names that must be there; one that was never seen is a gap. Where any are
 	// named, other hosts and what is on them are left out: one Prometheus may hold several clusters.
 	Hosts []string

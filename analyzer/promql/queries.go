@@ -112,7 +112,7 @@ func newQueries(o Options) queries {
 		vmArrived:    q(`max by (vm) (max_over_time(evenkeel_vm_arrived_timestamp_seconds[6h]))`),
 		vmMoves:      q(`sum by (vm) (changes(evenkeel_vm_arrived_timestamp_seconds[1d]) + (min_over_time(evenkeel_vm_arrived_timestamp_seconds[1d]) > bool (time() - 86400)))`),
 		ownMoves:     q(`sum(increase(evenkeel_actions_total{kind="migrate",result="done"}[1d]))`),
-		servers:      q(`max by (server) (evenkeel_server_info{evenkeel_cluster=$cluster})`),
+		servers:      q(`max by (server) (evenkeel_server_info{evenkeel_cluster=$cluster` + beside(o.Store) + `})`),
 		lastSeconds:  q(`max by (vm, instance) (evenkeel_vm_last_migration_seconds)`),
 		lastDowntime: q(`max by (vm, instance) (evenkeel_vm_last_migration_downtime_seconds)`),
 		lastBytes:    q(`max by (vm, instance) (evenkeel_vm_last_migration_transferred_bytes)`),
@@ -128,4 +128,12 @@ func newQueries(o Options) queries {
 			`(sum by (vm) (max by (vm, instance, interface) (rate(evenkeel_vm_network_receive_bytes_total[1h])) + ` +
 			`max by (vm, instance, interface) (rate(evenkeel_vm_network_transmit_bytes_total[1h]))) or 0 * sum by (vm) (rate(evenkeel_vm_block_read_bytes_total[1h])))`,
 	}
+}
+
+// beside is the matcher for servers that do not share the store.
+func beside(store string) string {
+	if store == "" {
+		return ""
+	}
+	return ", store!=" + strconv.Quote(store)
 }

@@ -35,7 +35,7 @@ func ruleFiles(c config.Config) ([]engine.RuleFile, error) {
 }
 
 // alerting is what the embedded Prometheus does with what it stores.
-func (s *server) alerting(c config.Config) (engine.Alerting, error) {
+func (s basis) alerting(c config.Config) (engine.Alerting, error) {
 	files, err := ruleFiles(c)
 	if err != nil {
 		return engine.Alerting{}, fmt.Errorf("read the rule files: %w", err)
@@ -53,7 +53,15 @@ func endpoints(list []config.Endpoint) []engine.Endpoint {
 }
 
 // prometheusURL is where people find the embedded Prometheus, for the links in alerts.
-func (s *server) prometheusURL() string {
+func (s basis) prometheusURL() string {
+	if own := s.ownURL(); own != "" {
+		return own + "/prometheus"
+	}
+	return ""
+}
+
+// ownURL is where the server is found.
+func (s basis) ownURL() string {
 	scheme := "http"
 	if s.flags.web.Config != "" {
 		scheme = "https"
@@ -65,5 +73,5 @@ func (s *server) prometheusURL() string {
 	if name, err := os.Hostname(); err == nil && (host == "" || net.ParseIP(host).IsUnspecified()) {
 		host = name
 	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/prometheus"
+	return scheme + "://" + net.JoinHostPort(host, port)
 }

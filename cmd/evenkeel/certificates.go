@@ -15,7 +15,7 @@ import (
 )
 
 // certificates publishes when those end that the server's configuration names. A file that cannot be read is absent: what uses it says why.
-type certificates struct{ server *server }
+type certificates struct{ node *node }
 
 func certificateDesc() *prometheus.Desc {
 	return prometheus.NewDesc("evenkeel_certificate_expiry_timestamp_seconds", "When the first of the certificates in a file ends that the server's configuration names; absent for one that cannot be read.", []string{"path"}, nil)
@@ -26,7 +26,7 @@ func (certificates) Describe(ch chan<- *prometheus.Desc) { ch <- certificateDesc
 
 // Collect is part of prometheus.Collector. The few files are read anew, so that one that was renewed shows at once.
 func (c certificates) Collect(ch chan<- prometheus.Metric) {
-	files := c.server.certified.Load()
+	files := c.node.certified.Load()
 	if files == nil {
 		return
 	}

@@ -41,7 +41,7 @@ scrape: {scheme: https, http: {tls_config: {ca_file: scrape.pem}}}
 
 func TestCertificatesThatCanBeReadArePublished(t *testing.T) {
 	cert, _, _ := certificate(t)
-	s := &server{}
+	s := &node{}
 	files := []string{cert, filepath.Join(t.TempDir(), "not-there.pem")}
 	s.certified.Store(&files)
 	if n := testutil.CollectAndCount(certificates{s}); n != 1 {

@@ -95,12 +95,12 @@ func runDemo(cmd *cobra.Command, f demoFlags) (err error) {
 	if err := os.WriteFile(path, []byte(demoConfig(hosts, exporters.addresses())), 0o600); err != nil {
 		return fmt.Errorf("write the demo's configuration: %w", err)
 	}
-	s, err := buildServer(serverFlags{web: command.Web{Listen: []string{f.listen}}, config: path, storage: filepath.Join(dir, "data"), level: f.level}, simulated{live}, log)
+	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{f.listen}}, config: path, storage: filepath.Join(dir, "data"), level: f.level}, simulated{live}, log)
 	if err != nil {
 		return err
 	}
-	screen := newScreen(cmd.OutOrStdout(), cmd.InOrStdin(), s, live, f, dir)
-	return runTogether(cmd.Context(), exporters.run, clockwork(live), s.run, screen.run)
+	screen := newScreen(cmd.OutOrStdout(), cmd.InOrStdin(), n.leads.Load(), live, f, dir)
+	return runTogether(cmd.Context(), exporters.run, clockwork(live), n.run, screen.run)
 }
 
 // runTogether runs until the first ends, then ends the others and waits for them.

@@ -30,21 +30,42 @@ func identity(storage string) (string, error) {
 	return id, nil
 }
 
-// serverInfo says by a metric which server looks after which cluster, so that two on one cluster see each other in Prometheus.
-func serverInfo(cluster, id string) prometheus.Collector {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_server_info", Help: "Constant 1: this server looks after this cluster."}, []string{"evenkeel_cluster", "server"}) // a target may have a label cluster of its own
-	g.WithLabelValues(cluster, id).Set(1)
-	return g
+// serverInfo says by a metric which server looks after which cluster, so that two on one cluster see each other in Prometheus. Those that
+// share a store bear its name: they know of each other.
+type serverInfo struct {
+	node    *node
+	cluster string // a target may have a label cluster of its own
 }
 
-// leadership says by a metric whether this server is the one that may act: where several are seen, none is, as the gate of that name has it.
+func infoDesc() *prometheus.Desc {
+	return prometheus.NewDesc("evenkeel_server_info", "Constant 1: this server looks after this cluster. Servers with the same store do so together, one at a time; without one the state is in files.", []string{"evenkeel_cluster", "server", "store"}, nil)
+}
+
+// Describe is part of prometheus.Collector.
+func (serverInfo) Describe(ch chan<- *prometheus.Desc) { ch <- infoDesc() }
+
+// Collect is part of prometheus.Collector.
+func (i serverInfo) Collect(ch chan<- prometheus.Metric) {
+	store := ""
+	if f := i.node.follows; f != nil {
+		opened, err := f.opened()
+		if err != nil {
+			return // it looks after nothing
+		}
+		store = opened.ID()
+	}
+	ch <- prometheus.MustNewConstMetric(infoDesc(), prometheus.GaugeValue, 1, i.cluster, i.node.id, store)
+}
+
+// leadership says by a metric whether this server is the one that may act: by the word of etcd or, where the state is in files, when no
+// other is seen, as the gate of that name has it.
 type leadership struct {
-	server  *server
+	node    *node
 	cluster string
 }
 
 func leaderDesc() *prometheus.Desc {
-	return prometheus.NewDesc("evenkeel_server_leader", "Whether this server is the one that may act for the cluster (1) or not, because another looks after it as well (0).", []string{"evenkeel_cluster", "server"}, nil)
+	return prometheus.NewDesc("evenkeel_server_leader", "Whether this server is the one that may act for the cluster (1) or not, because another does or nobody can say (0).", []string{"evenkeel_cluster", "server"}, nil)
 }
 
 // Describe is part of prometheus.Collector.
@@ -52,9 +73,18 @@ func (leadership) Describe(ch chan<- *prometheus.Desc) { ch <- leaderDesc() }
 
 // Collect is part of prometheus.Collector.
 func (l leadership) Collect(ch chan<- prometheus.Metric) {
-	leads := 1.0
-	if slices.ContainsFunc(l.server.lastSeen().Servers, func(id string) bool { return id != l.server.id }) {
-		leads = 0
+	leads := 0.0
+	if l.node.alone() {
+		leads = 1
 	}
-	ch <- prometheus.MustNewConstMetric(leaderDesc(), prometheus.GaugeValue, leads, l.cluster, l.server.id)
+	ch <- prometheus.MustNewConstMetric(leaderDesc(), prometheus.GaugeValue, leads, l.cluster, l.node.id)
+}
+
+// alone tells whether this server may act, and no other.
+func (n *node) alone() bool {
+	if n.follows != nil {
+		return n.follows.leading()
+	}
+	s := n.leads.Load()
+	return s != nil && !slices.ContainsFunc(s.lastSeen().Servers, func(id string) bool { return id != n.id })
 }

@@ -35,10 +35,11 @@ func TestOnlyAServerThatIsAloneLeads(t *testing.T) {
 		if err := a.Pass(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		s := &server{id: "mine", analyzer: a}
-		text := "# HELP evenkeel_server_leader Whether this server is the one that may act for the cluster (1) or not, because another looks after it as well (0).\n" +
+		n := &node{basis: basis{id: "mine"}}
+		n.leads.Store(&server{analyzer: a})
+		text := "# HELP evenkeel_server_leader Whether this server is the one that may act for the cluster (1) or not, because another does or nobody can say (0).\n" +
 			"# TYPE evenkeel_server_leader gauge\nevenkeel_server_leader{evenkeel_cluster=\"prod\",server=\"mine\"} " + c.leads + "\n"
-		if err := testutil.CollectAndCompare(leadership{s, "prod"}, strings.NewReader(text)); err != nil {
+		if err := testutil.CollectAndCompare(leadership{n, "prod"}, strings.NewReader(text)); err != nil {
 			t.Errorf("%v are seen: %v", c.servers, err)
 		}
 	}

@@ -108,13 +108,13 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := buildServer(serverFlags{web: command.Web{Listen: []string{listen}}, config: path, storage: filepath.Join(dir, "data"), level: "error"}, simulated{live}, log)
+	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{listen}}, config: path, storage: filepath.Join(dir, "data"), level: "error"}, simulated{live}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- runTogether(ctx, exporters.run, clockwork(live), s.run) }()
+	go func() { ended <- runTogether(ctx, exporters.run, clockwork(live), n.run) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -125,7 +125,7 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	embedded, err := s.newSource(c)
+	embedded, err := n.newSource(c)
 	if err != nil {
 		t.Fatal(err)
 	}

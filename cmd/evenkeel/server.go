@@ -3,22 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net/http"
-	"os"
-	"os/signal"
 	"path/filepath"
-	"reflect"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/capture"
 	"github.com/evenkeel/evenkeel/actuator/definitions"
 	"github.com/evenkeel/evenkeel/actuator/energy"
+	"github.com/evenkeel/evenkeel/actuator/etcdstore"
 	"github.com/evenkeel/evenkeel/actuator/failover"
 	"github.com/evenkeel/evenkeel/actuator/fence"
 	"github.com/evenkeel/evenkeel/actuator/hypervisor"
@@ -38,13 +31,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/config"
-	"github.com/evenkeel/evenkeel/internal/console"
-	"github.com/evenkeel/evenkeel/internal/engine"
-	"github.com/evenkeel/evenkeel/internal/oidc"
-	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 )
 
@@ -54,6 +41,8 @@ type serverFlags struct {
 	storage       string
 	prometheusURL string
 	prometheusCfg string
+	store         StoreFlags
+	peer          peerFlags
 }
 
 func newServer() *cobra.Command {
@@ -67,11 +56,11 @@ func newServer() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := buildServer(f, hypervisor.New(nil, hypervisor.Options{}), log)
+			n, err := buildNode(f, hypervisor.New(nil, hypervisor.Options{}), log)
 			if err != nil {
 				return err
 			}
-			return s.run(cmd.Context())
+			return n.run(cmd.Context())
 		},
 	}
 	f.web.Register(cmd.Flags(), "127.0.0.1:9178")
@@ -80,6 +69,8 @@ func newServer() *cobra.Command {
 	cmd.Flags().StringVar(&f.prometheusURL, "prometheus.url", "", "read this Prometheus-compatible server instead of embedding one")
 	cmd.Flags().StringVar(&f.prometheusCfg, "prometheus.http.config.file", "", "file with basic_auth, tls_config and so on for --prometheus.url")
 	cmd.Flags().StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
+	f.store.Register(cmd.Flags())
+	f.peer.register(cmd.Flags())
 	return cmd
 }
 
@@ -94,15 +85,13 @@ type driver interface {
 	Close()
 }
 
-// server is everything that a server consists of.
+// server is everything that looks after the cluster, while this process is the one that does.
 type server struct {
-	flags    serverFlags
-	log      *slog.Logger
+	basis
 	registry *prometheus.Registry
-	engine   *engine.Engine // nil with an external Prometheus
+	term     *etcdstore.Term // nil where the state is in files
 	source   swappable
 	analyzer *analyzer.Analyzer
-	driver   driver
 	journal  *journal.Journal
 	actuator *actuator.Actuator
 	slack    *slack.Slack // nil where none is configured
@@ -116,18 +105,9 @@ type server struct {
 	runbooks *runbook.Room
 	times    *timetable.Room
 	api      *api.Server
-	console  *console.Console
-	reloads  *prometheus.GaugeVec
-	id       string
 	// empty are the hosts that the configuration keeps in maintenance.
 	empty     atomic.Pointer[map[string]bool]
-	certified atomic.Pointer[[]string] // the files with certificates that the configuration names
-	retention atomic.Int64             // of the journal, as a time.Duration
-
-	reloading sync.Mutex
-	scrape    config.Scrape  // as the server was started with
-	asked     *config.Slack  // the same
-	provider  *oidc.Provider // of who logs in to the console, nil where none is configured
+	retention atomic.Int64 // of the journal, as a time.Duration
 }
 
 // swappable is a source that a reload can replace.
@@ -154,53 +134,45 @@ func (s *swappable) Trends(ctx context.Context, subject string, from, to time.Ti
 	return s.current.Load().Trends(ctx, subject, from, to)
 }
 
-func buildServer(f serverFlags, d driver, log *slog.Logger) (*server, error) {
-	c, err := config.Load(f.config)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(f.storage, 0o750); err != nil {
-		return nil, fmt.Errorf("--storage.path: %w", err)
-	}
-	s := &server{flags: f, log: log, driver: d, registry: prometheus.NewRegistry()}
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(version))
-	s.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
-	s.registry.MustRegister(s.reloads, maintenance{s}, standby{s})
-	s.reloads.WithLabelValues("failure").Set(0)
-	if s.id, err = identity(f.storage); err != nil {
-		return nil, err
-	}
-	s.registry.MustRegister(serverInfo(c.Cluster, s.id), leadership{s, c.Cluster}, certificates{s})
-	if s.journal, err = journal.Open(filepath.Join(f.storage, "journal.db")); err != nil {
+// buildServer puts everything together. Reload is what the API's order to reload does.
+func buildServer(b basis, term *etcdstore.Term, c config.Config, reload func() error) (*server, error) {
+	s := &server{basis: b, term: term, registry: prometheus.NewRegistry()}
+	s.registry.MustRegister(maintenance{s}, standby{s})
+	var err error
+	if s.journal, err = s.openJournal(); err != nil {
 		return nil, err
 	}
 	s.registry.MustRegister(s.journal.Collector())
 	if n := s.journal.Adopted(); n > 0 {
-		log.Warn("the journal was written by an older version; its entries have hashes from now on", "entries", n)
+		s.log.Warn("the journal was written by an older version; its entries have hashes from now on", "entries", n)
 	}
-	if s.kept, err = definitions.Open(definitionsOptions(f.storage, c)); err != nil {
+	if s.kept, err = definitions.Open(definitionsOptions(s.flags.storage, c)); err != nil {
 		return nil, errors.Join(err, s.journal.Close())
 	}
-	if err := s.build(c); err != nil {
-		return nil, errors.Join(err, s.kept.Close(), s.journal.Close())
+	if err := s.build(c, reload); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *server) build(c config.Config) error {
-	var err error
-	s.scrape, s.asked = c.Scrape, c.Slack
-	if s.flags.prometheusURL == "" {
-		s.engine, err = engine.Open(engine.Options{
-			Dir: filepath.Join(s.flags.storage, "tsdb"), Retention: time.Duration(c.Scrape.Retention),
-			ScrapeInterval: time.Duration(c.Scrape.Interval), ScrapeTimeout: time.Duration(c.Scrape.Timeout),
-			Scheme: c.Scrape.Scheme, HTTPClient: c.Scrape.HTTP.HTTPClientConfig, Logger: s.log.With("room", "engine"), Registerer: s.registry,
-			Own: engine.Own{Job: serverJob, Instance: s.flags.web.Listen[0], Handler: s.metricsPage()},
-		})
-		if err != nil {
-			return err
-		}
+// openJournal opens the journal where the state is.
+func (s *server) openJournal() (*journal.Journal, error) {
+	if s.term == nil {
+		return journal.Open(filepath.Join(s.flags.storage, "journal.db"))
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	return s.store.Journal(ctx, s.term, s.flags.storage)
+}
+
+// openTimeout bounds the opening of what is kept in etcd.
+const openTimeout = 30 * time.Second
+
+// close lets go of what is kept. Everything in it is safe already.
+func (s *server) close() error { return errors.Join(s.kept.Close(), s.journal.Close()) }
+
+func (s *server) build(c config.Config, reload func() error) error {
+	var err error
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
 	s.fencer = fence.New(fenceHosts(c))
 	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
@@ -233,7 +205,7 @@ func (s *server) build(c config.Config) error {
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
 	}
-	s.api = api.New(s.analyzer, s.actuator, version, s.reload, s.log.With("room", "api"))
+	s.api = api.New(s.analyzer, s.actuator, version, reload, s.log.With("room", "api"))
 	s.api.SetLedger(s.journal)
 	s.api.SetPast(&s.source)
 	s.api.SetTrusted(s.actuator)
@@ -250,10 +222,7 @@ func (s *server) build(c config.Config) error {
 	}
 	s.api.SetRunner(s.runbooks)
 	s.api.SetTimetable(timesShown{s.times, s.actuator})
-	if s.console, err = console.New(console.Options{API: s.api, Queries: s.engine != nil, Version: version, Log: s.log.With("room", "console")}); err != nil {
-		return err
-	}
-	return s.apply(c)
+	return nil
 }
 
 // advice is what the analyzer advises and what is to be done about failures.
@@ -276,21 +245,8 @@ func (s *server) lastSeen() cluster.Snapshot {
 	return board.Snapshot
 }
 
-// apply puts a configuration into force. What it cannot change while running (intervals and
-// retention of the embedded Prometheus) takes a restart.
-func (s *server) apply(c config.Config) error {
-	access, err := s.access(c)
-	if err != nil {
-		return err
-	}
-	certified, err := certificateFiles(c, s.flags.web.Config)
-	if err != nil {
-		return err
-	}
-	provider, err := newProvider(c.API.OIDC, s.provider)
-	if err != nil {
-		return err
-	}
+// apply puts a configuration into force, with who may do what by it.
+func (s *server) apply(c config.Config, access api.Access) error {
 	source, err := s.newSource(c)
 	if err != nil {
 		return err
@@ -298,24 +254,11 @@ func (s *server) apply(c config.Config) error {
 	if err := s.setRunbooks(c); err != nil {
 		return err
 	}
-	if s.engine != nil {
-		asked, err := s.alerting(c)
-		if err != nil {
-			return err
-		}
-		if err := s.engine.SetAlerting(asked); err != nil {
-			return fmt.Errorf("set rules and Alertmanagers: %w", err)
-		}
-		if err := s.engine.SetTargets(targets(c, "")); err != nil {
-			return fmt.Errorf("set scrape targets: %w", err)
-		}
-	}
 	kept := map[string]bool{}
 	for _, h := range c.Hosts {
 		kept[h.Name] = h.Maintenance
 	}
 	s.empty.Store(&kept)
-	s.certified.Store(&certified)
 	s.source.current.Store(source)
 	s.driver.Configure(driverHosts(c), driverOptions(c))
 	s.fencer.Configure(fenceHosts(c))
@@ -331,116 +274,26 @@ func (s *server) apply(c config.Config) error {
 	s.api.SetTargets(func(scheme, self string) []api.TargetGroup { return discovered(c, scheme, self) })
 	s.api.SetSettings(c.Settings(docs.Meanings()))
 	s.api.Configure(access, most(c.Automation))
-	s.console.SetProvider(provider)
-	s.provider = provider
-	s.reloads.WithLabelValues("success").SetToCurrentTime()
 	return nil
 }
 
 // actuatorPolicy is what the configuration says about acting, for this server.
 func (s *server) actuatorPolicy(c config.Config) actuator.Policy {
 	p := actuatorPolicy(c)
-	p.Gate.Server = s.id
+	p.Gate.Server, p.Gate.Elected = s.id, s.term != nil
 	return p
 }
 
-func (s *server) newSource(c config.Config) (*promql.Source, error) {
-	if s.engine != nil {
-		return promql.New("http://embedded.invalid/prometheus", s.engine.RoundTripper(), sourceOptions(c))
-	}
-	transport, err := transport(s.flags.prometheusCfg)
-	if err != nil {
-		return nil, fmt.Errorf("--prometheus.http.config.file: %w", err)
-	}
-	return promql.New(s.flags.prometheusURL, transport, sourceOptions(c))
+// observe runs what looks, and changes nothing.
+func (s *server) observe(ctx context.Context) error {
+	return runTogether(ctx, s.analyzer.Run, s.watch.Run)
 }
 
-func (s *server) reload() error {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	c, err := config.Load(s.flags.config)
-	if err == nil && !reflect.DeepEqual(c.Scrape, s.scrape) {
-		s.log.Warn("what changed under scrape takes a restart; the targets are in force")
-		c.Scrape = s.scrape
-	}
-	if err == nil && !reflect.DeepEqual(c.Slack, s.asked) {
-		s.log.Warn("what changed under slack takes a restart")
-	}
-	if err == nil {
-		err = s.apply(c)
-	}
-	if err != nil {
-		s.reloads.WithLabelValues("failure").SetToCurrentTime()
-		s.log.Error("configuration not reloaded, the old one stays in force", "err", err)
-	}
-	return err
-}
-
-// metricsPage is what the server tells of itself.
-func (s *server) metricsPage() http.Handler {
-	return promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: command.MaxScrapes})
-}
-
-func (s *server) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/api/", s.api)
-	mux.Handle("/-/", s.api)
-	mux.Handle("GET /metrics", s.metricsPage())
+// act runs what decides, changes and remembers.
+func (s *server) act(ctx context.Context) error {
+	rooms := []func(context.Context) error{s.actuator.Run, s.failover.Run, s.energy.Run, s.times.Run, s.runbooks.Run, s.compact}
 	if s.slack != nil {
-		mux.Handle("/slack/interactivity", s.slack.Handler())
+		rooms = append(rooms, s.slack.Run)
 	}
-	mux.Handle("/alertmanager/webhook", s.runbooks.Handler())
-	if s.engine != nil {
-		mux.Handle("/prometheus/", http.StripPrefix("/prometheus", s.engine.Handler()))
-	}
-	mux.Handle("/", s.console)
-	return mux
-}
-
-func (s *server) run(ctx context.Context) error {
-	defer s.journal.Close() //nolint:errcheck // every entry is on disk already
-	defer s.kept.Close()    //nolint:errcheck // so is every definition
-	defer s.driver.Close()
-	h := s.handler()
-	s.log.Info("the console is for browsers", "addresses", s.flags.web.Listen)
-	var g run.Group
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	add := func(f func(context.Context) error) {
-		g.Add(func() error { return f(ctx) }, func(error) { cancel() })
-	}
-	add(func(ctx context.Context) error { return s.flags.web.Serve(ctx, h, s.log) })
-	if s.engine != nil {
-		add(s.engine.Run)
-	}
-	add(s.analyzer.Run)
-	add(s.actuator.Run)
-	add(s.watch.Run)
-	add(s.failover.Run)
-	add(s.energy.Run)
-	add(s.times.Run)
-	if s.slack != nil {
-		add(s.slack.Run)
-	}
-	add(s.runbooks.Run)
-	add(s.console.Run)
-	add(s.compact)
-	add(s.reloadOnHangup)
-	return g.Run()
-}
-
-func (s *server) reloadOnHangup(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-hangup:
-			if s.reload() == nil {
-				s.log.Info("configuration reloaded", "who", "SIGHUP")
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	return runTogether(ctx, rooms...)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/evenkeel/evenkeel/internal/config"
 )
 
-// access reads who may do what. Where the configuration names nobody, a token for one admin is made once and kept
+// allowed reads who may do what. Where the configuration names nobody, a token for one admin is made once and kept
 // beside the journal.
-func (s *server) access(c config.Config) (api.Access, error) {
+func (s basis) allowed(c config.Config) (api.Access, error) {
 	anonymous, err := api.ParseRole(c.API.Anonymous)
 	if c.API.Anonymous == api.Nobody.String() {
 		anonymous, err = api.Nobody, nil

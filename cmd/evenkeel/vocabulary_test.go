@@ -35,22 +35,19 @@ func (v vocabulary) ofServer(t *testing.T) {
 	write(t, filepath.Join(dir, "bot.token"), "xoxb-0000000000000000")
 	write(t, filepath.Join(dir, "app.token"), "xapp-0000000000000000")
 	file := write(t, filepath.Join(dir, "evenkeel.yml"), oneHost+"slack: {bot_token_file: bot.token, app_token_file: app.token, channel: C1, approvers: [{user: U1, name: ada}]}\n")
-	s, err := buildServer(serverFlags{web: command.Web{Listen: []string{"127.0.0.1:0"}}, config: file, storage: filepath.Join(dir, "data")}, hypervisor.New(nil, hypervisor.Options{}), slog.New(slog.DiscardHandler))
+	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{"127.0.0.1:0"}}, config: file, storage: filepath.Join(dir, "data")}, hypervisor.New(nil, hypervisor.Options{}), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		s.driver.Close()
-		if err := s.kept.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := s.journal.Close(); err != nil {
+		if err := n.close(); err != nil {
 			t.Error(err)
 		}
 	}()
 	descs := make(chan *prometheus.Desc)
 	go func() {
-		s.registry.Describe(descs)
+		n.registry.Describe(descs)
+		n.leads.Load().registry.Describe(descs)
 		close(descs)
 	}()
 	form := regexp.MustCompile(`(?s)^Desc\{fqName: "(\w+)", .* constLabels: \{(.*?)\}, variableLabels: \{(.*)\}\}$`)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -94,7 +95,12 @@ type caller struct {
 	name string
 	via  string
 	role Role
+	// from is where who asks another server asked from, empty for who asks this one.
+	from string
 }
+
+// address is where the caller asks from.
+func (c caller) address(r *http.Request) string { return cmp.Or(c.from, addressOf(r)) }
 
 // word is what the caller says, now.
 func (c caller) word(reason string) cluster.Approval {
@@ -109,7 +115,7 @@ func (s *Server) guarded(r route) http.HandlerFunc {
 		changes := r.method != http.MethodGet
 		answered := &recorder{ResponseWriter: w, status: http.StatusOK}
 		switch {
-		case (changes || err != nil) && !s.limits.allow(addressOf(req), by, time.Now()):
+		case (changes || err != nil) && !s.limits.allow(by.address(req), by, time.Now()):
 			answered.Header().Set("Retry-After", "1")
 			fail(answered, http.StatusTooManyRequests, errors.New("too many requests; wait a second"), nil)
 		case by.role < r.role && by.name == "":
@@ -117,11 +123,16 @@ func (s *Server) guarded(r route) http.HandlerFunc {
 			fail(answered, http.StatusUnauthorized, errors.Join(err, fmt.Errorf("this takes the role %s and so a token: name its file with --token-file, or send it as %s or Authorization: Bearer", r.role, TokenHeader)), nil)
 		case by.role < r.role:
 			fail(answered, http.StatusForbidden, fmt.Errorf("%s is %s, and this takes the role %s", by.name, by.role, r.role), nil)
+		case s.follows && by.from != "":
+			answered.Header().Set("Retry-After", "2")
+			fail(answered, http.StatusServiceUnavailable, errors.New("another server handed this on, and this one does not lead, or no longer: ask again in a few seconds"), nil)
+		case s.follows && !r.here():
+			s.peers.handOn(answered, req, by)
 		default:
 			r.handle(answered, req, by)
 		}
 		if changes || err != nil {
-			s.log.Info("request", "audit", true, "who", by.name, "via", by.via, "role", by.role.String(), "method", req.Method, "path", req.URL.Path, "status", answered.status, "from", addressOf(req))
+			s.log.Info("request", "audit", true, "who", by.name, "via", by.via, "role", by.role.String(), "method", req.Method, "path", req.URL.Path, "status", answered.status, "from", by.address(req))
 		}
 	}
 }
@@ -141,6 +152,9 @@ func (r *recorder) WriteHeader(status int) {
 // caller finds out who asks. Who sends a token that is none may do what is free to all, and is told so where that is
 // not enough.
 func (s *Server) caller(r *http.Request) (caller, error) {
+	if s.peers != nil && r.Header.Get(forwardedHeader) != "" {
+		return s.peers.forwarded(r)
+	}
 	person, console := r.Context().Value(console{}).(*Person)
 	if person != nil {
 		return s.vouched(*person)

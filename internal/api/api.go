@@ -74,6 +74,8 @@ type Status struct {
 	Failover *FailoverProof `json:"failover,omitempty"`
 	// Unknown counts actions of which nobody knows what came.
 	Unknown int `json:"actions_of_unknown_outcome"`
+	// Servers are those that share a store; nil where the state is in files, and there is one.
+	Servers *Servers `json:"servers,omitempty"`
 }
 
 // Place is where a VM is or was.
@@ -144,6 +146,10 @@ type Server struct {
 	past     Past
 	trusted  Trusted
 	inForce  []cluster.Setting
+	servers  func(context.Context) Servers
+
+	peers   *Peers // nil for a server that has none
+	follows bool   // it hands on what it is asked
 }
 
 // route is one thing that can be asked of a server, and who may.
@@ -151,6 +157,11 @@ type route struct {
 	method, path string
 	role         Role
 	handle       func(http.ResponseWriter, *http.Request, caller)
+}
+
+// here tells that also a server that does not lead answers itself.
+func (r route) here() bool {
+	return slices.Contains([]string{"/api/v1/whoami", "/api/v1/openapi.yaml", "/-/reload"}, r.path)
 }
 
 // routes are all of them; openapi.yaml describes each.
@@ -217,6 +228,16 @@ func New(board Board, desk Desk, version string, reload func() error, log *slog.
 	return s
 }
 
+// NewFollower returns a server that finds out who asks, and hands on to the one that leads what they ask.
+func NewFollower(p *Peers, version string, reload func() error, log *slog.Logger) *Server {
+	s := New(nil, nil, version, reload, log)
+	s.peers, s.follows = p, true
+	return s
+}
+
+// SetPeers has the server answer what its peers hand on, before it answers anything.
+func (s *Server) SetPeers(p *Peers) { s.peers = p }
+
 // Configure replaces who may do what, and the automation level that is shown where no timetable knows of another.
 func (s *Server) Configure(access Access, level cluster.Level) {
 	s.mu.Lock()
@@ -227,7 +248,7 @@ func (s *Server) Configure(access Access, level cluster.Level) {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	board, err := s.board.Board()
 	level, schedules := s.levelNow()
 	cases := s.desk.Counts()
@@ -238,6 +259,10 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	}
 	if err != nil {
 		st.LastError = err.Error()
+	}
+	if s.servers != nil {
+		servers := s.servers(r.Context())
+		st.Servers = &servers
 	}
 	answer(w, st)
 }
@@ -458,7 +483,11 @@ func lookedAt[T any](w http.ResponseWriter, r *http.Request, otherwise time.Time
 	return seen, true
 }
 
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.follows {
+		s.readyToFollow(w, r)
+		return
+	}
 	if board, err := s.board.Board(); board.Snapshot.At.IsZero() {
 		if err == nil {
 			err = errors.New("the first pass has not ended yet")

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/command"
+	"github.com/evenkeel/evenkeel/internal/simulator"
+)
+
+// startEtcd starts a real etcd and returns its address and its process.
+func startEtcd(t *testing.T) (string, *os.Process) {
+	t.Helper()
+	client, peer := freePort(t), freePort(t)
+	cmd := exec.Command("etcd", "--data-dir", t.TempDir(), "--logger", "zap", "--log-level", "error", "--listen-client-urls", "http://"+client,
+		"--advertise-client-urls", "http://"+client, "--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer, "--initial-cluster", "default=http://"+peer)
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v; install it: test/install test", err)
+	}
+	t.Cleanup(func() {
+		_, _ = cmd.Process.Kill(), cmd.Wait()
+		if t.Failed() {
+			t.Logf("etcd said:\n%s", log.String())
+		}
+	})
+	return client, cmd.Process
+}
+
+// fleet is several servers in this process, which look after one simulated cluster.
+type fleet struct {
+	live    *simulator.Live
+	config  string
+	store   string
+	members map[string]*member
+}
+
+// member is one of them.
+type member struct {
+	node   *node
+	client *api.Client
+	url    string
+	end    func()
+}
+
+// newFleet has a simulated cluster and a real etcd for servers that are still to be started.
+func newFleet(t *testing.T) (*fleet, *os.Process) {
+	t.Helper()
+	live, hosts, err := demoCluster(60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exporters, err := listenExporters(live, hosts, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, exporters.run, clockwork(live))
+	address, process := startEtcd(t)
+	return &fleet{live: live, config: write(t, filepath.Join(t.TempDir(), "evenkeel.yml"), demoConfig(hosts, exporters.addresses())), store: "etcd://" + address, members: map[string]*member{}}, process
+}
+
+// inBackground runs until the returned function is called, or the test ends.
+func inBackground(t *testing.T, all ...func(context.Context) error) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- runTogether(ctx, all...) }()
+	end = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(end)
+	return end
+}
+
+// start starts a server, and returns when it answers.
+func (f *fleet) start(t *testing.T, name string) *member {
+	t.Helper()
+	listen, dir := freePort(t), t.TempDir()
+	log := &lines{t: t, name: name}
+	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{listen}}, config: f.config, storage: dir, store: StoreFlags{Address: f.store}}, simulated{f.live}, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &member{node: n, url: "http://" + listen, end: inBackground(t, n.run)}
+	secret, err := os.ReadFile(filepath.Join(dir, "token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.client = api.NewClient(m.url, strings.TrimSpace(string(secret)), nil)
+	await(t, name+" to answer", func() error {
+		_, err := m.client.WhoAmI(t.Context())
+		return err
+	})
+	f.members[name] = m
+	return m
+}
+
+// lines writes a log to the test's, where it fails.
+type lines struct {
+	t    *testing.T
+	name string
+	mu   sync.Mutex
+	text bytes.Buffer
+	once sync.Once
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.once.Do(func() {
+		l.t.Cleanup(func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.t.Failed() {
+				l.t.Logf("%s said:\n%s", l.name, l.text.String())
+			}
+		})
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// leader waits until a server leads, by the word of the one that is asked, and returns its ID.
+func leader(t *testing.T, asked *member) string {
+	t.Helper()
+	id := ""
+	await(t, "a server to lead", func() error {
+		st, err := asked.client.Status(t.Context())
+		if err != nil {
+			return err
+		}
+		if st.Servers == nil || len(st.Servers.All) == 0 || st.Servers.Holds != "" {
+			return fmt.Errorf("the servers are %+v", st.Servers)
+		}
+		id = st.Servers.All[0].ID
+		return nil
+	})
+	return id
+}
+
+// open waits for advice, by the word of the server that is asked.
+func (m *member) open(t *testing.T) cluster.Case {
+	t.Helper()
+	var c cluster.Case
+	await(t, "a recommendation", func() error {
+		all, err := m.client.Recommendations(t.Context(), "open")
+		if err == nil && len(all) == 0 {
+			err = errors.New("there is none")
+		}
+		if err == nil {
+			c = all[0]
+		}
+		return err
+	})
+	return c
+}
+
+// knows waits until the server's own Prometheus holds so many readings of a host, one each second.
+func (m *member) knows(t *testing.T, readings int) {
+	t.Helper()
+	await(t, "enough to judge by", func() error {
+		resp, err := http.Get(m.url + "/prometheus/api/v1/query?query=" + url.QueryEscape(fmt.Sprintf("max(count_over_time(evenkeel_host_cpus[1h])) >= %d", readings)))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err == nil && !strings.Contains(string(text), `"value"`) {
+			err = fmt.Errorf("it says %s", text)
+		}
+		return err
+	})
+}
+
+func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
+	f, _ := newFleet(t)
+	a := f.start(t, "a")
+	if id := leader(t, a); id != a.node.id {
+		t.Fatalf("%s leads, and there is only %s", id, a.node.id)
+	}
+	b := f.start(t, "b")
+	if id := leader(t, b); id != a.node.id {
+		t.Fatalf("b says that %s leads, and it is %s", id, a.node.id)
+	}
+	if b.node.leads.Load() != nil {
+		t.Fatal("both lead")
+	}
+
+	c := b.open(t)
+	done, err := b.client.Approve(t.Context(), c.Recommendation.ID, "asked at the other door")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.Approval == nil || done.Approval.Who != "operator" || done.Approval.Reason != "asked at the other door" {
+		t.Errorf("the approval that was handed on is %+v", done.Approval)
+	}
+	await(t, "the action's end", func() error {
+		now, err := a.client.Recommendation(t.Context(), c.Recommendation.ID)
+		if err == nil && now.State != cluster.CaseDone {
+			err = fmt.Errorf("it is %s", now.State)
+		}
+		return err
+	})
+
+	b.knows(t, 25) // what b advises then is what a advises
+	asked := a.open(t)
+	if _, err := a.client.Snooze(t.Context(), asked.Recommendation.ID, "not before the backup", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	a.end()
+	began := time.Now()
+	if id := leader(t, b); id != b.node.id {
+		t.Fatalf("%s leads, and there is only %s", id, b.node.id)
+	}
+	t.Logf("b leads %s after a has ended", time.Since(began).Round(time.Millisecond))
+	for id, want := range map[string]cluster.CaseState{c.Recommendation.ID: cluster.CaseDone, asked.Recommendation.ID: cluster.CaseOpen} {
+		now, err := b.client.Recommendation(t.Context(), id)
+		if err != nil || now.State != want {
+			t.Errorf("%s is %s at the next server, want %s, %v", id, now.State, want, err)
+		}
+		if id == asked.Recommendation.ID && now.Snoozed == nil {
+			t.Error("that it was put off is forgotten")
+		}
+	}
+}
+
+// What reaches a server that does not lead is done in the name of who sent it, by that server's own tokens, and with their role only.
+func TestWhoAsksAServerThatDoesNotLeadIsWhoTheyAre(t *testing.T) {
+	f, _ := newFleet(t)
+	a := f.start(t, "a")
+	leader(t, a)
+	b := f.start(t, "b")
+	ofA := api.NewClient(b.url, "", http.DefaultTransport)
+	if st, err := ofA.Status(t.Context()); err != nil || st.Servers.Answers != a.node.id { // the demo lets everybody look
+		t.Errorf("who shows no token gets %+v, %v", st.Servers, err)
+	}
+	if _, err := ofA.Approve(t.Context(), "none", ""); err == nil || !strings.Contains(err.Error(), "takes the role approver") {
+		t.Errorf("who shows no token may approve: %v", err)
+	}
+	if _, err := b.client.Approve(t.Context(), "none", ""); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Errorf("what b's operator approves gives %v", err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+"/api/v1/status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Evenkeel-Forwarded", "eyJ3aG8iOiJtYWxsb3J5Iiwicm9sZSI6ImFkbWluIn0= c2VhbA==")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a seal that is none gives %s", resp.Status)
+	}
+}
+
+// An etcd that does not answer makes who leads hold, and does not end it: it goes on publishing, tells why, and leads again afterwards.
+func TestWithoutEtcdTheServerHolds(t *testing.T) {
+	f, etcd := newFleet(t)
+	a := f.start(t, "a")
+	leader(t, a)
+	c := a.open(t)
+	if err := etcd.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it to hold", func() error {
+		if st, err := a.client.Status(t.Context()); err != nil || st.Servers.Holds == "" {
+			return fmt.Errorf("it says %+v, %v", st.Servers, err)
+		}
+		return nil
+	})
+	if _, err := a.client.Approve(t.Context(), c.Recommendation.ID, ""); err == nil {
+		t.Error("it takes an approval that it cannot keep")
+	}
+	if got := metric(t, a, "evenkeel_server_leader"); !strings.HasSuffix(got, " 0") {
+		t.Errorf("it publishes %q", got)
+	}
+	before := metric(t, a, `evenkeel_analyzer_passes_total{result="success"}`)
+	await(t, "a fresh snapshot while it holds", func() error {
+		if now := metric(t, a, `evenkeel_analyzer_passes_total{result="success"}`); now == before || now == "" {
+			return fmt.Errorf("it is %q still", now)
+		}
+		return nil
+	})
+	if err := etcd.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	leader(t, a)
+	await(t, "an approval", func() error {
+		_, err := a.client.Approve(t.Context(), a.open(t).Recommendation.ID, "")
+		return err
+	})
+}
+
+// metric is the first line of the metric that a server publishes, "" for none.
+func metric(t *testing.T, m *member, name string) string {
+	t.Helper()
+	resp, err := http.Get(m.url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var page bytes.Buffer
+	if _, err := page.ReadFrom(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(page.String()) {
+		if strings.HasPrefix(line, name+"{") || strings.HasPrefix(line, name+" ") { // with its labels, or without
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
