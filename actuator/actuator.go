@@ -258,7 +258,7 @@ func (a *Actuator) Run(ctx context.Context) error {
 // pull brings the cases in line with the board: new advice opens a case, and open cases close when
 // they expire or are advised no longer.
 func (a *Actuator) pull(now time.Time) {
-	advised := a.advice.Recommendations()
+	advised, judged := a.advice.Recommendations(), a.advice.Judged()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	on := map[string]bool{}
@@ -275,7 +275,7 @@ func (a *Actuator) pull(now time.Time) {
 		switch {
 		case c.State == cluster.CaseOpen && !now.Before(c.Recommendation.Expires):
 			c.State, c.Updated = cluster.CaseExpired, now
-		case c.State == cluster.CaseOpen && !on[id] && !c.Recommendation.Asked():
+		case c.State == cluster.CaseOpen && !on[id] && !c.Recommendation.Asked() && !judged.IsZero(): // who has not judged yet has withdrawn nothing
 			c.State, c.Updated = cluster.CaseWithdrawn, now
 		case (c.State == cluster.CaseExpired || c.State == cluster.CaseWithdrawn) && c.Approval == nil && !c.PutOff(now) && now.Sub(c.Updated) > keepEnded:
 			delete(a.cases, id)

@@ -23,6 +23,12 @@ type Source interface {
 	Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error)
 }
 
+// Memory keeps what stands on the board, so that whoever looks after the cluster next lets it stand.
+type Memory interface {
+	Load() ([]cluster.Recommendation, error)
+	Save(advice []cluster.Recommendation) error
+}
+
 // Policy is what the operator decided about judging and planning.
 type Policy struct {
 	// Interval is the time from one pass to the next. Passes stand exactly so far apart, on full seconds, so
@@ -101,6 +107,7 @@ func (j Judgement) Explain(key string, p Policy) (plan.Explanation, error) {
 // Analyzer is the loop and the board. It is safe for concurrent use.
 type Analyzer struct {
 	source  Source
+	memory  Memory
 	log     *slog.Logger
 	metrics *metrics
 
@@ -118,6 +125,23 @@ func New(source Source, p Policy, log *slog.Logger, reg prometheus.Registerer) *
 	a := &Analyzer{source: source, policy: p, log: log}
 	a.metrics = newMetrics(reg, a)
 	return a
+}
+
+// Remember has what is advised kept, before the first pass. What was kept stands on the board, and is judged with that pass.
+func (a *Analyzer) Remember(m Memory) error {
+	kept, err := m.Load()
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.memory, a.board.Recommendations = m, kept
+	for _, r := range a.board.Recommendations {
+		if k := r.Action.Kind; k == cluster.Standby || k == cluster.Wake {
+			a.board.Power = append(a.board.Power, r)
+		}
+	}
+	return nil
 }
 
 // SetPolicy replaces the policy from the next pass on.
@@ -160,12 +184,23 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	policy, known := a.policy, a.seen
 	a.mu.Unlock()
 	snapshots, err := Look(ctx, a.source, policy, at, known...)
+	advice, changed, err := a.renew(snapshots, start, err)
+	if changed && a.memory != nil {
+		if err := a.memory.Save(advice); err != nil {
+			a.log.Warn("what is advised is not kept: after a restart it is advised anew", "err", err)
+		}
+	}
+	return err
+}
+
+// renew judges what was seen, and tells what is advised and whether that is something new.
+func (a *Analyzer) renew(snapshots []cluster.Snapshot, start time.Time, err error) (advice []cluster.Recommendation, changed bool, _ error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.err = err
 	a.metrics.passed(err, start)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	a.find(snapshots)
 	next := judge(snapshots[0], detect.Held(a.found[0], a.found[1:]), a.policy)
@@ -177,8 +212,9 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 			a.log.Info("recommended", "id", r.ID, "policy", r.Policy, "priority", r.Priority, "action", r.Action.String(), "reason", r.Reason)
 		}
 	}
+	changed = !slices.EqualFunc(next.Recommendations, a.board.Recommendations, func(x, y cluster.Recommendation) bool { return x.ID == y.ID })
 	a.board = next
-	return nil
+	return next.Recommendations, changed, nil
 }
 
 // find notes what there is to find in the snapshots; what was found in an earlier pass is not looked for again. The caller holds mu.

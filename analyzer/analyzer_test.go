@@ -306,3 +306,39 @@ evenkeel_analyzer_passes_total{result="success"} 0
 		t.Errorf("%v %v", err, problems)
 	}
 }
+
+// kept is a memory.
+type kept struct{ advice []cluster.Recommendation }
+
+func (k *kept) Load() ([]cluster.Recommendation, error) { return k.advice, nil }
+
+func (k *kept) Save(advice []cluster.Recommendation) error {
+	k.advice = advice
+	return nil
+}
+
+// Advice stands also when another analyzer goes on, whose numbers differ a little.
+func TestAdviceStandsBeyondARestart(t *testing.T) {
+	m := &kept{}
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	var first []cluster.Recommendation
+	for i, level := range []float64{1.5, 1.47} {
+		a := New(&film{frames: []func(time.Time) (cluster.Snapshot, error){frame(level, 1.4, 1)}}, policy(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err := a.Remember(m); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Recommendations(); len(got) != len(first) {
+			t.Errorf("before the first pass %d stand, want %d", len(got), len(first))
+		}
+		if err := a.Pass(context.Background(), now.Add(time.Duration(i)*30*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		got := a.Recommendations()
+		if i == 0 {
+			first = got
+		}
+		if len(got) == 0 || got[0].ID != first[0].ID {
+			t.Errorf("pass %d advises %+v", i, got)
+		}
+	}
+}

@@ -46,11 +46,11 @@ func TestADamagedVersionIsNamedAndTheOthersRead(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			v, err := (&Store{seal: aead}).sealed(k, cluster.Definition{VM: "u3", Name: "web3", XML: domain("web3", 2)})
+			r, err := (&Store{seal: aead}).sealed(cluster.Definition{VM: "u3", Name: "web3", Version: 2, XML: domain("web3", 2)})
 			if err != nil {
 				return err
 			}
-			return b.Put(k, v)
+			return b.Put(k, r.Value)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,25 +1,18 @@
 // Package definitions keeps the definitions of VMs, so that a VM can be defined anew when its host is gone. It keeps
-// the last versions of each, encrypted, in a bbolt file of its own, and has them on disk before Put returns. It knows
-// nothing of hosts and asks none, and forgets a VM only when it is told to.
+// the last versions of each, encrypted, on a shelf, which is a bbolt file of its own or another store, and has them safe before
+// Put returns. It knows nothing of hosts and asks none, and forgets a VM only when it is told to.
 package definitions
 
 import (
+	"context"
 	"crypto/cipher"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime/debug"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
-	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
 )
-
-// lockTimeout is how long to wait for another process to let go of the file.
-const lockTimeout = 3 * time.Second
 
 // ErrNone says that nothing is kept of a VM.
 var ErrNone = errors.New("no definition of the VM is kept")
@@ -36,119 +29,135 @@ type Options struct {
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
-	db   *bbolt.DB
-	path string
-	keep int
-	seal cipher.AEAD
+	shelf Shelf
+	keep  int
+	seal  cipher.AEAD
 	// putting is held while it is decided what to write, and written.
 	putting sync.Mutex
 }
 
-// Open opens the store. Where something is kept already, the key must be there and fit.
+// Open opens the store in a file. Where something is kept already, the key must be there and fit.
 func Open(o Options) (*Store, error) {
-	var s *Store
-	err := guarded(func() (err error) {
-		s, err = open(o)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the definitions %s: %w", o.Path, err)
+	if o.Keep < 1 { // before a file is made
+		return nil, fmt.Errorf("open the definitions %s: %w", o.Path, tooFew(o.Keep))
 	}
-	return s, nil
-}
-
-func open(o Options) (*Store, error) {
-	if o.Keep < 1 {
-		return nil, fmt.Errorf("to keep %d versions is to keep nothing; give 1 or more", o.Keep)
-	}
-	db, err := bbolt.Open(o.Path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	if errors.Is(err, bbolterrors.ErrTimeout) {
-		return nil, errors.New("another process has it; is a server running already?")
-	}
+	shelf, err := OpenFile(o.Path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, path: o.Path, keep: o.Keep}
-	// What stands in a damaged file may end any of these steps, and the file must not stay locked.
-	if err := guarded(func() error { return s.prepare(o.KeyFile) }); err != nil {
-		return nil, errors.Join(err, db.Close())
+	s, err := On(shelf, o.Path, o.KeyFile, o.Keep, true)
+	if err != nil {
+		return nil, errors.Join(err, shelf.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) prepare(keyFile string) error {
-	if err := whole(s.db); err != nil {
-		return err
+// On opens the store on a shelf; name says where that is, for errors. Who may not write makes no key and leaves no mark. Of a VM
+// so many versions are kept, 1 or more.
+func On(shelf Shelf, name, keyFile string, keep int, mayWrite bool) (*Store, error) {
+	s := &Store{shelf: shelf, keep: keep}
+	if err := s.prepare(keyFile, mayWrite); err != nil {
+		return nil, fmt.Errorf("open the definitions %s: %w", name, err)
 	}
-	empty := true
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		if b := tx.Bucket(versionsBucket()); b != nil {
-			k, _ := b.Cursor().First()
-			empty = k == nil
-		}
-		return nil
-	})
+	return s, nil
+}
+
+func (s *Store) prepare(keyFile string, mayWrite bool) error {
+	if s.keep < 1 {
+		return tooFew(s.keep)
+	}
+	mark, err := s.shelf.Mark()
 	if err != nil {
 		return err
 	}
-	if s.seal, err = loadKey(keyFile, empty); err != nil {
+	ids, err := s.shelf.IDs()
+	if err != nil {
 		return err
 	}
-	if !empty {
-		return s.fits(keyFile)
-	}
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(versionsBucket())
+	if s.seal, err = loadKey(keyFile, mayWrite && mark == nil && len(ids) == 0); err != nil {
 		return err
-	})
-	return errors.Join(err, syncDir(filepath.Dir(s.path))) // the file may be new
+	}
+	if s.marked(mark) {
+		return nil
+	}
+	if err := s.fits(keyFile, mark != nil, ids); err != nil || !mayWrite {
+		return err
+	}
+	return s.shelf.SetMark(s.seal.Seal(nil, nil, nil, markText()))
+}
+
+func tooFew(keep int) error {
+	return fmt.Errorf("to keep %d versions is to keep nothing; give 1 or more", keep)
+}
+
+// markText is what the mark authenticates.
+func markText() []byte { return []byte("the definitions of VMs") }
+
+// marked tells whether the mark was made with the key.
+func (s *Store) marked(mark []byte) bool {
+	_, err := s.seal.Open(nil, nil, mark, markText())
+	return err == nil
 }
 
 // fits looks whether the key opens anything at all. One version that it does not open is damaged; if it opens none, the
 // key is another one, and what would be written with it could not be read with the right one.
-func (s *Store) fits(keyFile string) error {
-	return s.db.View(func(tx *bbolt.Tx) error {
-		var first error
-		n := 0
-		c := tx.Bucket(versionsBucket()).Cursor()
-		for k, v := c.First(); k != nil; k, v = c.Next() {
-			if _, err := s.unseal(k, v); err == nil {
+func (s *Store) fits(keyFile string, hasMark bool, ids []ID) error {
+	var first error
+	for some := range slices.Chunk(ids, walkMost) {
+		values, err := s.shelf.Read(some...)
+		if err != nil {
+			return err
+		}
+		for i, id := range some {
+			if _, err := s.unseal(id, values[i]); err == nil {
 				return nil
 			} else if first == nil {
 				first = err
 			}
-			n++
 		}
-		return fmt.Errorf("the key in %s opens none of the %d versions in it (%w): bring the key file back that belongs to it", keyFile, n, first)
-	})
+	}
+	const then = "bring the key file back that belongs to it, from a backup or from the other server"
+	switch {
+	case first != nil:
+		return fmt.Errorf("the key in %s opens none of the %d versions in it (%w): %s", keyFile, len(ids), first, then)
+	case hasMark:
+		return fmt.Errorf("it is empty, and to be used with another key than that in %s: %s", keyFile, then)
+	}
+	return nil
 }
 
-// whole looks whether the file is as long as it says. Reading behind its end would end the program.
-func whole(db *bbolt.DB) error {
-	return db.View(func(tx *bbolt.Tx) error {
-		info, err := os.Stat(db.Path())
-		if err == nil && info.Size() < tx.Size() {
-			err = fmt.Errorf("it has %d bytes of %d: it was cut off, or copied in part; bring it back from a backup", info.Size(), tx.Size())
-		}
-		return err
-	})
-}
+// Close lets go of the shelf.
+func (s *Store) Close() error { return s.shelf.Close() }
 
-// Close lets go of the file.
-func (s *Store) Close() error { return s.db.Close() }
+// Verify reads and opens every version. The error names those that cannot be opened; the tally counts all.
+func (s *Store) Verify(ctx context.Context) (Tally, error) {
+	var errs []error
+	n, err := walk(ctx, s.shelf, func(some []Record) error {
+		for _, r := range some {
+			if _, err := s.unseal(r.ID, r.Value); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		return nil
+	})
+	return n, errors.Join(append(errs, err)...)
+}
 
 // Get returns the VM's newest version, or ErrNone. When it cannot be read the error says so; Versions has the older ones.
 func (s *Store) Get(vm string) (cluster.Definition, error) {
-	var d cluster.Definition
-	err := s.view(func(b *bbolt.Bucket) error {
-		k, v := newest(b, vm)
-		if k == nil {
-			return fmt.Errorf("%w: %s", ErrNone, vm)
-		}
-		var err error
-		d, err = s.unseal(k, v)
-		return err
-	})
+	ids, err := s.shelf.IDs(vm)
+	if err != nil {
+		return cluster.Definition{}, err
+	}
+	if len(ids) == 0 {
+		return cluster.Definition{}, fmt.Errorf("%w: %s", ErrNone, vm)
+	}
+	newest := ids[len(ids)-1]
+	values, err := s.shelf.Read(newest)
+	if err != nil {
+		return cluster.Definition{}, err
+	}
+	d, err := s.unseal(newest, values[0])
 	if err != nil {
 		return cluster.Definition{}, err
 	}
@@ -163,73 +172,63 @@ func (s *Store) Kept(vm string) bool {
 
 // Versions returns all versions that are kept of the VM and can be read, the newest first, and an error that names the others.
 func (s *Store) Versions(vm string) ([]cluster.Definition, error) {
-	var all []cluster.Definition
-	var errs []error
-	err := s.view(func(b *bbolt.Bucket) error {
-		c := b.Cursor()
-		for k, v := last(c, vm); k != nil && belongs(k, vm); k, v = c.Prev() {
-			d, err := s.unseal(k, v)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			all = append(all, d)
-		}
-		return nil
-	})
-	if len(all)+len(errs) == 0 && err == nil {
-		err = fmt.Errorf("%w: %s", ErrNone, vm)
+	ids, err := s.shelf.IDs(vm)
+	if err != nil {
+		return nil, err
 	}
-	return all, errors.Join(append(errs, err)...)
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNone, vm)
+	}
+	slices.Reverse(ids)
+	return s.open(ids)
 }
 
 // List returns the newest version of every VM, by UUID and without its XML, and an error that names those that cannot be
 // read. A VM that it returns could be defined anew.
 func (s *Store) List() ([]cluster.Definition, error) {
+	ids, err := s.shelf.IDs()
+	if err != nil {
+		return nil, err
+	}
 	var all []cluster.Definition
 	var errs []error
-	err := s.view(func(b *bbolt.Bucket) error {
-		c := b.Cursor()
-		for k, v := c.First(); k != nil; {
-			next, value := c.Next()
-			if next == nil || !belongs(next, vmOf(k)) { // the last of this VM
-				d, err := s.unseal(k, v)
-				if err != nil {
-					errs = append(errs, err)
-				} else {
-					d.XML = ""
-					all = append(all, d)
-				}
-			}
-			k, v = next, value
+	for some := range slices.Chunk(newest(ids), walkMost) { // so that not every XML is in memory at once
+		list, err := s.open(some)
+		errs = append(errs, err)
+		for _, d := range list {
+			d.XML = ""
+			all = append(all, d)
 		}
-		return nil
-	})
-	return all, errors.Join(append(errs, err)...)
-}
-
-func (s *Store) view(f func(*bbolt.Bucket) error) error {
-	return guarded(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error { return f(tx.Bucket(versionsBucket())) })
-	})
-}
-
-// guarded turns what happens when a damaged file is read into an error.
-func guarded(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the file of definitions is damaged (%v): bring it back from a backup, and check the disk", p)
-		}
-	}()
-	return f()
-}
-
-// syncDir puts the names in a directory on disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return all, errors.Join(errs...)
+}
+
+// newest leaves the last of each VM.
+func newest(ids []ID) []ID {
+	var list []ID
+	for i, id := range ids {
+		if i+1 == len(ids) || ids[i+1].VM != id.VM {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// open reads versions, and names those that cannot be.
+func (s *Store) open(ids []ID) ([]cluster.Definition, error) {
+	values, err := s.shelf.Read(ids...)
+	if err != nil {
+		return nil, err
+	}
+	var all []cluster.Definition
+	var errs []error
+	for i, id := range ids {
+		d, err := s.unseal(id, values[i])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = append(all, d)
+	}
+	return all, errors.Join(errs...)
 }

@@ -22,7 +22,7 @@ func loadKey(file string, mayMake bool) (cipher.AEAD, error) {
 	text, err := secret.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !mayMake {
-			return nil, fmt.Errorf("its key file %s is missing, and without it nothing in it can be read: bring it back from a backup; if it is lost for good, move the store away to begin a new one", file)
+			return nil, fmt.Errorf("its key file %s is missing, and without it nothing in it can be read: bring it back from a backup or from the other server; if it is lost for good, move the store away to begin a new one", file)
 		}
 		text, err = makeKey(file)
 	}

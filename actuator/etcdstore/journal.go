@@ -38,6 +38,14 @@ type shelf struct {
 // Journal opens the journal to be written while the term lasts. Without a term, nil, it can be read only. Entries that are moved
 // out go to files under dir. Closing it leaves the store open.
 func (s *Store) Journal(ctx context.Context, t *Term, dir string) (*journal.Journal, error) {
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	return s.openJournal(ctx, t, dir)
+}
+
+// openJournal opens it also where a migration did not come to its end.
+func (s *Store) openJournal(ctx context.Context, t *Term, dir string) (*journal.Journal, error) {
 	return journal.On(ctx, &shelf{store: s, term: t}, "etcd "+s.prefix+"journal/", dir)
 }
 
@@ -48,13 +56,15 @@ func (s *shelf) entries() string { return s.store.prefix + "journal/entries/" }
 // width is how many digits a number has in a key, so that keys stand in the order of the numbers.
 const width = 20
 
-func (s *shelf) entry(seq uint64) string { return fmt.Sprintf("%s%0*d", s.entries(), width, seq) }
+func digits(n uint64) string { return fmt.Sprintf("%0*d", width, n) }
+
+func (s *shelf) entry(seq uint64) string { return s.entries() + digits(seq) }
 
 // number reads a key of a record, and gives 0, which no entry has, for what is none.
 func (s *shelf) number(key []byte) uint64 {
-	digits := strings.TrimPrefix(string(key), s.entries())
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || len(digits) != width {
+	text := strings.TrimPrefix(string(key), s.entries())
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || len(text) != width {
 		return 0
 	}
 	return n

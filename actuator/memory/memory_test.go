@@ -33,7 +33,7 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	if m, err := f.Load(); err != nil || !reflect.DeepEqual(m, full()) {
 		t.Errorf("%+v %v", m, err)
 	}
-	left, err := os.ReadDir(filepath.Dir(f.path))
+	left, err := os.ReadDir(filepath.Dir(f.place.String()))
 	if err != nil || len(left) != 1 {
 		t.Errorf("it left files behind: %v %v", left, err)
 	}
@@ -41,10 +41,10 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 
 func TestWhatCannotBeReadOrWrittenIsNamed(t *testing.T) {
 	f := New[recovery.Memory](filepath.Join(t.TempDir(), "memory.json"), "where VMs run")
-	if err := os.WriteFile(f.path, []byte(`{"homes": [`), 0o600); err != nil {
+	if err := os.WriteFile(f.place.String(), []byte(`{"homes": [`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := f.Load(); err == nil || !strings.Contains(err.Error(), f.path) || m.Homes != nil {
+	if m, err := f.Load(); err == nil || !strings.Contains(err.Error(), f.place.String()) || m.Homes != nil {
 		t.Errorf("a damaged file: %+v %v", m, err)
 	}
 	if err := New[recovery.Memory](filepath.Join(t.TempDir(), "gone", "memory.json"), "where VMs run").Save(full()); err == nil || !strings.Contains(err.Error(), "gone") {
@@ -67,10 +67,10 @@ func TestWhatCameOfTheSchedulesIsReadAgain(t *testing.T) {
 	if b, err := f.Load(); err != nil || !reflect.DeepEqual(b, book) {
 		t.Errorf("%+v %v", b, err)
 	}
-	if err := os.WriteFile(f.path, []byte(`{"pages": {`), 0o600); err != nil {
+	if err := os.WriteFile(f.place.String(), []byte(`{"pages": {`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := f.Load(); err == nil || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "move it away") || b.Pages != nil {
+	if b, err := f.Load(); err == nil || !strings.Contains(err.Error(), f.place.String()) || !strings.Contains(err.Error(), "move it away") || b.Pages != nil {
 		t.Errorf("a damaged file: %+v %v", b, err)
 	}
 	if err := New[schedule.Book](filepath.Join(t.TempDir(), "gone", "schedules.json"), "what came of the schedules").Save(book); err == nil || !strings.Contains(err.Error(), "gone") {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/actuator/memory"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/test/slackfake"
 )
@@ -117,7 +118,7 @@ func TestABrokenMemoryCostsASecondMessageAndNoMore(t *testing.T) {
 			id := s.advise(time.Hour, "v1")[0]
 			s.message()
 			s.stop()
-			if err := os.WriteFile(s.o.StatePath, []byte(content), 0o600); err != nil {
+			if err := os.WriteFile(s.o.State.String(), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			s.start()
@@ -144,7 +145,7 @@ func TestABrokenMemoryCostsASecondMessageAndNoMore(t *testing.T) {
 }
 
 func TestAMemoryThatCannotBeWrittenStopsNothing(t *testing.T) {
-	s := newStage(t, func(s *stage) { s.o.StatePath = "/dev/null/slack.json" })
+	s := newStage(t, func(s *stage) { s.o.State = memory.File("/dev/null/slack.json") })
 	id := s.advise(time.Hour, "v1")[0]
 	s.click(alice, "approve", id)
 	s.replied(": done")

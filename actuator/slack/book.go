@@ -2,13 +2,9 @@ package slack
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,11 +12,21 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// book remembers the plans and their messages, on disk too, so that a restart goes on with the old
+// Place is where the book is kept.
+type Place interface {
+	// Read returns what is kept, nil where nothing is.
+	Read() ([]byte, error)
+	// Write keeps it whole.
+	Write(text []byte) error
+	// String says where that is.
+	String() string
+}
+
+// book remembers the plans and their messages, in its place too, so that a restart goes on with the old
 // messages. It is no journal: when it is lost, a plan gets a second message and nothing else happens.
 type book struct {
-	path string
-	log  *slog.Logger
+	place Place // nil: it is remembered until the server ends
+	log   *slog.Logger
 
 	mu    sync.Mutex
 	plans map[string]*plan
@@ -38,17 +44,18 @@ type bookFile struct {
 	Notices []string `json:"notices,omitempty"`
 }
 
-// openBook reads the file. What cannot be read is said in the log and left behind.
-func openBook(path string, log *slog.Logger) *book {
-	b := &book{path: path, log: log, plans: map[string]*plan{}}
-	if path == "" {
+// openBook reads what is kept. What cannot be read is said in the log and left behind.
+func openBook(place Place, log *slog.Logger) *book {
+	b := &book{place: place, log: log, plans: map[string]*plan{}}
+	if place == nil {
 		return b
 	}
-	f, err := readBook(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		log.Info("no earlier Slack messages are known, plans that have one already get a second", "path", path)
-	} else if err != nil {
-		log.Warn("earlier Slack messages are forgotten, plans that have one already get a second", "path", path, "err", err)
+	f, err := readBook(place)
+	switch {
+	case err != nil:
+		log.Warn("earlier Slack messages are forgotten, plans that have one already get a second", "path", place, "err", err)
+	case f.Version == 0:
+		log.Info("no earlier Slack messages are known, plans that have one already get a second", "path", place)
 	}
 	for i := range f.Plans {
 		b.plans[f.Plans[i].key()] = &f.Plans[i]
@@ -57,17 +64,18 @@ func openBook(path string, log *slog.Logger) *book {
 	return b
 }
 
-func readBook(path string) (bookFile, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
+// readBook gives version 0 where nothing is kept.
+func readBook(place Place) (bookFile, error) {
+	text, err := place.Read()
+	if err != nil || text == nil {
 		return bookFile{}, err
 	}
 	var f bookFile
 	if err := json.Unmarshal(text, &f); err != nil {
-		return bookFile{}, fmt.Errorf("read %s: %w", path, err)
+		return bookFile{}, fmt.Errorf("read %s: %w", place, err)
 	}
 	if f.Version != bookVersion {
-		return bookFile{}, fmt.Errorf("read %s: version %d is not known here, only %d is", path, f.Version, bookVersion)
+		return bookFile{}, fmt.Errorf("read %s: version %d is not known here, only %d is", place, f.Version, bookVersion)
 	}
 	return f, nil
 }
@@ -107,7 +115,7 @@ func (b *book) note(key string, change func(*plan)) {
 	change(b.plans[key])
 }
 
-// change changes a plan that is known, and writes the file.
+// change changes a plan that is known, and keeps it.
 func (b *book) change(key string, change func(*plan)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,10 +133,10 @@ func (b *book) drop(key string) {
 	b.save()
 }
 
-// save writes the file beside the old one and puts it in its place. What cannot be written costs a
+// save keeps it in its place. What cannot be written costs a
 // second message after a restart, so it is said and nothing stops.
 func (b *book) save() {
-	if b.path == "" {
+	if b.place == nil {
 		return
 	}
 	f := bookFile{Version: bookVersion, Plans: []plan{}, Notices: b.notices}
@@ -137,28 +145,11 @@ func (b *book) save() {
 	}
 	text, err := json.Marshal(f)
 	if err == nil {
-		err = replaceFile(b.path, text)
+		err = b.place.Write(text)
 	}
 	if err != nil {
-		b.log.Warn("what Slack shows could not be remembered, a restart would post again", "path", b.path, "err", err)
+		b.log.Warn("what Slack shows could not be remembered, a restart would post again", "path", b.place, "err", err)
 	}
-}
-
-// replaceFile has either the old or the new content at the path, whatever happens.
-func replaceFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
 
 // withCase changes the plan that an action belongs to.

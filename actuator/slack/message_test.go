@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/evenkeel/evenkeel/actuator/memory"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"pgregory.net/rapid"
 )
@@ -201,14 +202,14 @@ func TestAPlanIsForgottenWhenNothingMoreCanCome(t *testing.T) {
 func TestTheBookIsReadAsItWasWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "slack.json")
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	b := openBook(path, log)
+	b := openBook(memory.File(path), log)
 	key := keyOf(caseOf(cluster.CaseOpen).Recommendation)
 	b.note(key, func(p *plan) {
 		p.Cluster, p.Made = "prod", at(0)
 		p.see([]cluster.Case{caseOf(cluster.CaseOpen)}, at(0))
 	})
 	b.change(key, func(p *plan) { p.Channel, p.TS, p.Shown, p.Said = "C", "1.2", "abc", []string{"x"} })
-	again := openBook(path, log)
+	again := openBook(memory.File(path), log)
 	got, ok := again.plan(key)
 	if !ok || got.TS != "1.2" || got.Channel != "C" || got.Shown != "abc" || !slices.Equal(got.Said, []string{"x"}) || len(got.Cases) != 1 {
 		t.Errorf("it is %+v", got)

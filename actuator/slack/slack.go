@@ -54,9 +54,9 @@ type Options struct {
 	SnoozeFor time.Duration
 	// APIURL is the root of the Web API; empty means Slack's own.
 	APIURL string
-	// StatePath is the file that remembers which message tells of which plan; empty means that a
+	// State is where is remembered which message tells of which plan; nil means that a
 	// restart forgets it.
-	StatePath string
+	State Place
 	// ConsoleURL is linked from every message; empty means no link.
 	ConsoleURL string
 	// Every is the pause between looks at the desk; zero means 2 s.
@@ -137,7 +137,7 @@ func New(desk Desk, o Options, log *slog.Logger, reg prometheus.Registerer) (*Sl
 	l := newLine(o, m)
 	return &Slack{
 		desk: desk, o: o, log: log, metrics: m, line: l,
-		book:      openBook(o.StatePath, log),
+		book:      openBook(o.State, log),
 		approvers: newApprovers(o.Approvers, o.ApproverGroups, l),
 		seen:      newSeen(time.Now()),
 		clicks:    make(chan click, maxWaiting),

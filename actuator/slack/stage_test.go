@@ -17,6 +17,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/gate"
+	"github.com/evenkeel/evenkeel/actuator/memory"
 	"github.com/evenkeel/evenkeel/actuator/slack"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/test/slackfake"
@@ -205,7 +206,7 @@ func newStage(t *testing.T, change func(*stage)) *stage {
 	})
 	s.o = slack.Options{
 		BotToken: slackfake.BotToken, AppToken: slackfake.AppToken, SigningSecret: slackfake.SigningSecret, Channel: slackfake.ChannelName,
-		Approvers: []string{alice, bob}, APIURL: s.fake.URL(), StatePath: filepath.Join(t.TempDir(), "slack.json"), Every: 20 * time.Millisecond, Timeout: time.Second,
+		Approvers: []string{alice, bob}, APIURL: s.fake.URL(), State: memory.File(filepath.Join(t.TempDir(), "slack.json")), Every: 20 * time.Millisecond, Timeout: time.Second,
 	}
 	if change != nil {
 		change(s)

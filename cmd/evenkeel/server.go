@@ -146,7 +146,7 @@ func buildServer(b basis, term *etcdstore.Term, c config.Config, reload func() e
 	if n := s.journal.Adopted(); n > 0 {
 		s.log.Warn("the journal was written by an older version; its entries have hashes from now on", "entries", n)
 	}
-	if s.kept, err = definitions.Open(definitionsOptions(s.flags.storage, c)); err != nil {
+	if s.kept, err = s.openDefinitions(c); err != nil {
 		return nil, errors.Join(err, s.journal.Close())
 	}
 	if err := s.build(c, reload); err != nil {
@@ -165,6 +165,23 @@ func (s *server) openJournal() (*journal.Journal, error) {
 	return s.store.Journal(ctx, s.term, s.flags.storage)
 }
 
+// openDefinitions opens where the definitions of VMs are kept.
+func (s *server) openDefinitions(c config.Config) (*definitions.Store, error) {
+	o := definitionsOptions(s.flags.storage, c)
+	if s.term == nil {
+		return definitions.Open(o)
+	}
+	return s.store.Definitions(s.term, o.KeyFile, o.Keep)
+}
+
+// place is where a room keeps what it must not forget.
+func (s *server) place(name string) memory.Place {
+	if s.term == nil {
+		return memory.File(filepath.Join(s.flags.storage, name+".json"))
+	}
+	return s.store.Document(s.term, name)
+}
+
 // openTimeout bounds the opening of what is kept in etcd.
 const openTimeout = 30 * time.Second
 
@@ -174,9 +191,12 @@ func (s *server) close() error { return errors.Join(s.kept.Close(), s.journal.Cl
 func (s *server) build(c config.Config, reload func() error) error {
 	var err error
 	s.analyzer = analyzer.New(&s.source, analyzerPolicy(c), s.log.With("room", "analyzer"), s.registry)
+	if err = s.analyzer.Remember(memory.On[[]cluster.Recommendation](s.place("advice"), "what is advised")); err != nil {
+		return err
+	}
 	s.fencer = fence.New(fenceHosts(c))
 	s.watch = watch.New(&s.source, s.driver, s.fencer, watchPolicy(c), s.log.With("room", "watch"), s.registry)
-	s.failover, err = failover.New(s.watch, &s.source, &s.source, s.fencer, s.driver, s.kept, memory.New[recovery.Memory](filepath.Join(s.flags.storage, "memory.json"), "where VMs run"), s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
+	s.failover, err = failover.New(s.watch, &s.source, &s.source, s.fencer, s.driver, s.kept, memory.On[recovery.Memory](s.place("memory"), "where VMs run"), s.lastSeen, failoverPolicy(c), s.log.With("room", "failover"), s.registry)
 	if err != nil {
 		return err
 	}
@@ -194,11 +214,11 @@ func (s *server) build(c config.Config, reload func() error) error {
 		return o != nil && !o.Rest.Asleep.IsZero()
 	})
 	s.failover.SetInbox(s.actuator)
-	s.energy, err = energy.New(s.fencer, s.powerView, memory.New[energy.Ledger](filepath.Join(s.flags.storage, "energy.json"), "what sleeping hosts saved"), energyPolicy(c), s.log.With("room", "energy"), s.registry)
+	s.energy, err = energy.New(s.fencer, s.powerView, memory.On[energy.Ledger](s.place("energy"), "what sleeping hosts saved"), energyPolicy(c), s.log.With("room", "energy"), s.registry)
 	if err != nil {
 		return err
 	}
-	s.times, err = timetable.New(s.actuator, s.watch, s.lastSeen, memory.New[schedule.Book](filepath.Join(s.flags.storage, "schedules.json"), "what came of the schedules"), s.log.With("room", "timetable"), s.registry)
+	s.times, err = timetable.New(s.actuator, s.watch, s.lastSeen, memory.On[schedule.Book](s.place("schedules"), "what came of the schedules"), s.log.With("room", "timetable"), s.registry)
 	if err != nil {
 		return err
 	}

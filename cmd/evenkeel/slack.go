@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/slack"
@@ -17,7 +16,7 @@ func (s *server) newSlack(c config.Config) (*slack.Slack, error) {
 	}
 	o := slack.Options{
 		Channel: c.Slack.Channel, ApproverGroups: c.Slack.ApproverGroups, Names: map[string]string{}, SnoozeFor: time.Duration(c.Slack.Snooze),
-		APIURL: c.Slack.APIURL, ConsoleURL: c.Slack.ConsoleURL, StatePath: filepath.Join(s.flags.storage, "slack.json"),
+		APIURL: c.Slack.APIURL, ConsoleURL: c.Slack.ConsoleURL, State: s.place("slack"),
 	}
 	for _, a := range c.Slack.Approvers {
 		o.Approvers = append(o.Approvers, a.User)

@@ -65,11 +65,11 @@ func house() map[string]room {
 		"analyzer/promql":      {level: 3, knows: []string{"analyzer/forecast"}, why: "adapter: Prometheus to snapshot"},
 		"actuator/fence":       {level: 3, knows: []string{"internal/secret", "internal/permit"}, why: "adapter: turns hosts off and on through fence agents and Redfish"},
 		"actuator/power":       {level: 3, knows: []string{"internal/permit"}, why: "adapter: shuts hosts down and wakes them, over what fences them"},
-		"actuator/definitions": {level: 3, knows: []string{"internal/secret"}, why: "adapter: bbolt; what VMs are defined by, encrypted"},
+		"actuator/definitions": {level: 3, knows: []string{"internal/secret"}, why: "adapter: bbolt; what VMs are defined by, encrypted, on whatever shelf it stands"},
 		"actuator/memory":      {level: 3, why: "adapter: files; what rooms must not forget, for the next start"},
 		"actuator/capture":     {level: 3, why: "adapter: files; what VMs showed before they were reset"},
 		"actuator/journal":     {level: 3, why: "adapter: bbolt; the chain of what was done, on whatever shelf it stands"},
-		"actuator/etcdstore":   {level: 3, knows: []string{"actuator/journal"}, why: "adapter: etcd; who leads, and the journal"},
+		"actuator/etcdstore":   {level: 3, knows: []string{"actuator/journal", "actuator/definitions", "actuator/memory"}, why: "adapter: etcd; who leads, and what a server must not forget"},
 		"actuator/slack":       {level: 3, why: "adapter: Slack"},
 		"actuator/runbook":     {level: 3, why: "adapter: Alertmanager's notifications to runs of runbooks"},
 		"internal/engine":      {level: 3, why: "adapter: the embedded Prometheus"},
@@ -88,8 +88,10 @@ func house() map[string]room {
 		"internal/oidc":        {level: 3, why: "adapter: an OpenID provider; who somebody is"},
 		"internal/console":     {level: 3, knows: []string{"internal/api", "internal/oidc"}, why: "face: pages for people, made of what the API says to them"},
 
-		"internal/browsertest":         {level: 3, why: "a real browser for tests of the console; only tests import it"},
-		"actuator/journal/journaltest": {level: 3, knows: []string{"actuator/journal"}, why: "what every shelf of the journal must do; only tests import it"},
+		"internal/browsertest":                 {level: 3, why: "a real browser for tests of the console; only tests import it"},
+		"actuator/definitions/definitionstest": {level: 3, knows: []string{"actuator/definitions"}, why: "what every shelf of definitions must do; only tests import it"},
+		"actuator/memory/memorytest":           {level: 3, knows: []string{"actuator/memory"}, why: "what every place of memory must do; only tests import it"},
+		"actuator/journal/journaltest":         {level: 3, knows: []string{"actuator/journal"}, why: "what every shelf of the journal must do; only tests import it"},
 
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
 
