@@ -70,15 +70,22 @@ func (s *Store) prepare(keyFile string, mayWrite bool) error {
 	if err != nil {
 		return err
 	}
-	ids, err := s.shelf.IDs()
-	if err != nil {
-		return err
+	var ids []ID // they are many, and not needed where the mark says it all
+	if mark == nil {
+		if ids, err = s.shelf.IDs(); err != nil {
+			return err
+		}
 	}
 	if s.seal, err = loadKey(keyFile, mayWrite && mark == nil && len(ids) == 0); err != nil {
 		return err
 	}
 	if s.marked(mark) {
 		return nil
+	}
+	if mark != nil {
+		if ids, err = s.shelf.IDs(); err != nil {
+			return err
+		}
 	}
 	if err := s.fits(keyFile, mark != nil, ids); err != nil || !mayWrite {
 		return err

@@ -13,6 +13,8 @@ import (
 const (
 	// tryAgain is the time from one attempt to lead to the next, where something is in the way.
 	tryAgain = time.Second
+	// fitEvery is the time from one look whether this server could lead to the next.
+	fitEvery = 10 * time.Second
 	// lookAround is the time from one question whether another leads to the next, while this server holds.
 	lookAround = 500 * time.Millisecond
 	// resigning bounds how long others are told that this server ends.
@@ -73,6 +75,9 @@ func (n *node) reign(ctx context.Context, last *reign) error {
 	if err != nil {
 		return err
 	}
+	if err := n.fit(store); err != nil {
+		return err
+	}
 	term, err := n.campaign(ctx, store, last)
 	if err != nil {
 		return err
@@ -104,8 +109,10 @@ func (n *node) reign(ctx context.Context, last *reign) error {
 func (n *node) campaign(ctx context.Context, store *etcdstore.Store, last *reign) (*etcdstore.Term, error) {
 	waiting, stop := context.WithCancel(ctx)
 	gone := make(chan struct{})
+	var unfit error
 	go func() {
 		defer close(gone)
+		fit := time.Now()
 		for wait(waiting, lookAround); waiting.Err() == nil; wait(waiting, lookAround) {
 			leader, err := n.follows.look(waiting, store)
 			if err != nil || leader.ID == "" {
@@ -117,12 +124,37 @@ func (n *node) campaign(ctx context.Context, store *etcdstore.Store, last *reign
 			if n.leads.Load() == nil {
 				n.follows.ails(nil, false)
 			}
+			if time.Since(fit) > fitEvery {
+				fit = time.Now()
+				if unfit = n.fit(store); unfit != nil {
+					stop()
+				}
+			}
 		}
 	}()
 	term, err := store.Campaign(waiting, n.follows.me)
 	stop()
 	<-gone
+	if unfit != nil && err != nil {
+		return nil, unfit
+	}
 	return term, err
+}
+
+// fit says why this server could not begin to lead. Who finds that out only when it is needed is no second server.
+func (n *node) fit(store *etcdstore.Store) error {
+	n.reloading.Lock()
+	o := definitionsOptions(n.flags.storage, n.inForce)
+	n.reloading.Unlock()
+	mark, err := store.DefinitionShelf(nil).Mark()
+	if err != nil || mark == nil { // who leads first makes the key
+		return err
+	}
+	kept, err := store.Definitions(nil, o.KeyFile, o.Keep)
+	if err != nil {
+		return fmt.Errorf("this server could not lead: %w", err)
+	}
+	return kept.Close()
 }
 
 // install puts together what looks after the cluster.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"errors"
@@ -47,10 +48,10 @@ func startEtcd(t *testing.T) (string, *os.Process) {
 
 // fleet is several servers in this process, which look after one simulated cluster.
 type fleet struct {
-	live    *simulator.Live
-	config  string
-	store   string
-	members map[string]*member
+	live   *simulator.Live
+	config string
+	store  string
+	key    string // of the definitions, which the servers share; empty before the first has made it
 }
 
 // member is one of them.
@@ -74,7 +75,7 @@ func newFleet(t *testing.T) (*fleet, *os.Process) {
 	}
 	inBackground(t, exporters.run, clockwork(live))
 	address, process := startEtcd(t)
-	return &fleet{live: live, config: write(t, filepath.Join(t.TempDir(), "evenkeel.yml"), demoConfig(hosts, exporters.addresses())), store: "etcd://" + address, members: map[string]*member{}}, process
+	return &fleet{live: live, config: write(t, filepath.Join(t.TempDir(), "evenkeel.yml"), demoConfig(hosts, exporters.addresses())), store: "etcd://" + address}, process
 }
 
 // inBackground runs until the returned function is called, or the test ends.
@@ -97,6 +98,9 @@ func inBackground(t *testing.T, all ...func(context.Context) error) (end func())
 func (f *fleet) start(t *testing.T, name string) *member {
 	t.Helper()
 	listen, dir := freePort(t), t.TempDir()
+	if key, err := os.ReadFile(f.key); err == nil {
+		write(t, filepath.Join(dir, "definitions.key"), string(key))
+	}
 	log := &lines{t: t, name: name}
 	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{listen}}, config: f.config, storage: dir, store: StoreFlags{Address: f.store}}, simulated{f.live}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
@@ -112,7 +116,7 @@ func (f *fleet) start(t *testing.T, name string) *member {
 		_, err := m.client.WhoAmI(t.Context())
 		return err
 	})
-	f.members[name] = m
+	f.key = cmp.Or(f.key, filepath.Join(dir, "definitions.key"))
 	return m
 }
 

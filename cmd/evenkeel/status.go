@@ -41,6 +41,29 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
+// drawServers tells who leads, and who could.
+func drawServers(t *table, s *api.Servers) {
+	if s == nil {
+		return
+	}
+	if s.Holds != "" {
+		t.line("IT HOLDS AND CHANGES NOTHING: %s", s.Holds)
+	}
+	if s.Error != "" {
+		t.line("WHO LEADS IS NOT KNOWN: %s", s.Error)
+	}
+	for _, one := range s.All {
+		role := "waits to lead"
+		if one.Leads {
+			role = "leads"
+		}
+		t.line("the server %s at %s, version %s, %s", one.ID, one.URL, one.Version, role)
+	}
+	if len(s.All) == 1 {
+		t.line("NO OTHER SERVER waits to lead: when this one ends, nobody looks after the cluster")
+	}
+}
+
 func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	t.line("cluster %s at %s: score %.0f of 100, automation level %s, %d open recommendations",
 		s.Cluster, clock(s.SnapshotAt), b.Lost.Score(), s.Level, s.Open)
@@ -57,6 +80,7 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 			t.line("NOT SURVIVED %s %s: %s", b.Kind, b.Subject, b.Reason)
 		}
 	}
+	drawServers(t, s.Servers)
 	for _, one := range s.Schedules {
 		t.line("the schedule %s has %s, until %s", one.Name, one.What, clock(one.Until))
 	}
