@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -46,7 +47,7 @@ func NewPeers(secret func(context.Context) ([]byte, error), leader func(context.
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			w.Header().Set("Retry-After", "2")
-			fail(w, http.StatusServiceUnavailable, fmt.Errorf("%s leads and cannot be reached: %w; if it is gone another leads in a few seconds: ask again", leaderOf(r), err), nil)
+			fail(w, http.StatusServiceUnavailable, fmt.Errorf("%s was asked, and there is no answer: %w; if it is gone another leads in a few seconds: see what came of it, and ask again", leaderOf(r), cmp.Or(context.Cause(r.Context()), err)), nil)
 		},
 	}
 	return p
@@ -114,7 +115,27 @@ func (p *Peers) pass(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, err, nil)
 		return
 	}
-	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), handedTo{}, leading{id, at})))
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), handedTo{}, leading{id, at}))
+	defer cancel(nil)
+	go p.giveUp(ctx, id, cancel)
+	p.proxy.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// giveUp ends a request that was handed to a server when another leads: who was stopped answers nothing.
+func (p *Peers) giveUp(ctx context.Context, id string, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now, _, err := p.leader(ctx); now != id && ctx.Err() == nil {
+			cancel(errors.Join(errors.New("it leads no more"), err))
+			return
+		}
+	}
 }
 
 // identity is in whose name a request is handed on.
