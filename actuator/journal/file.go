@@ -29,7 +29,7 @@ func openFile(path string) (f *file, adopted int, err error) {
 		return nil, 0, errors.New("another process has it; is a server running already?")
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, noJournal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		adopted, err = prepare(tx)
@@ -53,12 +53,20 @@ func openFileReadOnly(path string) (*file, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no such file; it is journal.db in the server's --storage.path")
 	case err != nil:
-		return nil, err
+		return nil, noJournal(err)
 	}
 	if err := guarded(func() error { return whole(db) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &file{db: db}, nil
+}
+
+// noJournal says what to do about a file that bbolt does not take for one of its own.
+func noJournal(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w; if the file is damaged, move it away and bring it back from a backup or an export: evenkeel store restore", err)
 }
 
 // whole looks whether the file is as long as it says. Reading behind its end would end the program.
