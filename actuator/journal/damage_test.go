@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,6 +79,29 @@ func TestWhatIsLeftOfADamagedFileIsSalvaged(t *testing.T) {
 				t.Errorf("it goes on with %d, %v", e.Seq, err)
 			}
 		})
+	}
+}
+
+// Wherever a file was cut off, a server says so when it starts, and what to do.
+func TestAServerDoesNotBeginWithAFileThatWasCutOff(t *testing.T) {
+	path, _ := journalOf(t, 600)
+	content := bytesOf(t, path)
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used int64
+	if err := errors.Join(db.View(func(tx *bbolt.Tx) error { used = tx.Size(); return nil }), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for size := int64(100); size < used; size += 4000 {
+		cut := filepath.Join(t.TempDir(), "journal.db")
+		if err := os.WriteFile(cut, content[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if j, err := Open(cut); err == nil || !strings.Contains(err.Error(), cut) || !strings.Contains(err.Error(), "evenkeel store restore") {
+			t.Errorf("cut off after %d of %d bytes it gives %v, %v", size, used, j, err)
+		}
 	}
 }
 

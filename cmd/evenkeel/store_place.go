@@ -45,7 +45,7 @@ type storePlace struct {
 	memory      func(name string) memory.Place
 	// done makes what was written to it count. It is nil where a place is only read.
 	done   func() error
-	closes []func() error
+	closes []func() error // in reverse
 }
 
 // close lets go of it. A failure is none: what was written is safe already.
@@ -72,7 +72,7 @@ func readDir(dir string) (*storePlace, error) {
 
 func (p *storePlace) readFiles(dir string) (err error) {
 	if _, err := os.Stat(filepath.Join(dir, unfinished)); err == nil {
-		return fmt.Errorf("a migration to here did not come to its end: run evenkeel store migrate again, or take %s away", filepath.Join(dir, unfinished))
+		return fmt.Errorf("what was copied or restored to here did not come to its end: run that again, or take %s away", filepath.Join(dir, unfinished))
 	}
 	if p.journal, err = journal.OpenReadOnly(filepath.Join(dir, journalFile)); err != nil {
 		return err
@@ -113,6 +113,7 @@ func (p *storePlace) newFiles(dir, half string, names []string) (err error) {
 	if err := errors.Join(os.RemoveAll(half), os.MkdirAll(half, 0o750)); err != nil { // what was cut off is of no use
 		return err
 	}
+	p.closes = append(p.closes, func() error { return os.RemoveAll(half) }) // nothing is in it when it was done
 	if p.journal, err = journal.Open(filepath.Join(half, journalFile)); err != nil {
 		return err
 	}
@@ -188,7 +189,19 @@ func newEtcd(ctx context.Context, o etcdstore.Options, dir string) (*storePlace,
 	if err != nil {
 		return p.opened(err)
 	}
-	p.definitions, p.done = s.DefinitionShelf(term), target.Done
+	done := false
+	p.closes = append(p.closes, func() error {
+		if done {
+			return nil
+		}
+		return target.Drop()
+	})
+	p.done = func() error {
+		err := target.Done()
+		done = err == nil
+		return err
+	}
+	p.definitions = s.DefinitionShelf(term)
 	p.memory = func(name string) memory.Place { return s.Document(term, name) }
 	p.journal, err = target.Journal(ctx, dir)
 	return p.opened(err)

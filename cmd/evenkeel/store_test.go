@@ -264,6 +264,15 @@ func TestADamagedJournalIsRestoredFromAnExport(t *testing.T) {
 	write(t, path, strings.Repeat("no journal\n", 2000))
 	export := filepath.Join(out, "journal-1-300.jsonl")
 	storeRefuses(t, "there is a journal.db already", "restore", export, "--to", dir)
+	changed := write(t, filepath.Join(t.TempDir(), "journal-1-300.jsonl"), strings.Replace(content(t, export), "because", "whereas", 1))
+	empty := t.TempDir()
+	for _, to := range []string{empty, at} { // and nothing of it stays, so that the right one can follow
+		storeRefuses(t, "nothing is restored", "restore", changed, "--to", to)
+	}
+	if left, err := os.ReadDir(empty); err != nil || len(left) != 0 {
+		t.Errorf("there are %v, %v", left, err)
+	}
+	storeSays(t, "journal: no entries", "verify", at)
 	if err := os.Rename(path, path+".damaged"); err != nil {
 		t.Fatal(err)
 	}
