@@ -71,7 +71,7 @@ lab: ## the lab's own checks
 
 bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. EVENKEEL_PLANETLAB=DIR for its traces. BENCH='-only domains,memory' does without
 	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter ganeti-htools >&2 && \
-	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/admission ./analyzer/consolidate ./analyzer/plan ./exporter ./internal/api ./internal/console ./cmd/evenkeel && \
+	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/admission ./analyzer/consolidate ./analyzer/plan ./exporter ./internal/api ./internal/console ./cmd/evenkeel && $(GO) test -run '^$$' -bench Append -benchtime 2000x ./actuator/etcdstore && \
 	  { test -z "$$EVENKEEL_PLANETLAB" || $(GO) test -tags '$(TAGS) bench' -count=1 -v -run Published ./internal/planetlab; } && \
 	  $(GO) test -count=1 -timeout 2h -v -run Days ./internal/year -days 365 -seed 1 && \
 	  $(GO) test -count=1 -timeout 2h -v -run 'Days|Thousand' -bench Thousand ./internal/calamity -days 10000 && $(GO) run ./test/peers -clusters 100 $(PEERS) && \

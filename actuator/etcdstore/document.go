@@ -44,24 +44,6 @@ func (s *Store) Document(t *Term, name string) memory.Place {
 	return &document{store: s, term: t, name: name}
 }
 
-// documents are the names of all that are there.
-func (s *Store) documents() ([]string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	dir := s.prefix + "memory/"
-	got, err := s.client.Get(ctx, dir, clientv3.WithPrefix(), clientv3.WithKeysOnly())
-	if err != nil {
-		return nil, withAdvice(err)
-	}
-	var list []string
-	for _, kv := range got.Kvs {
-		if name := kv.Key[len(dir):]; !bytes.ContainsRune(name, '/') {
-			list = append(list, string(name))
-		}
-	}
-	return list, nil
-}
-
 // String says where it is, for errors.
 func (d *document) String() string { return "etcd " + d.key() }
 

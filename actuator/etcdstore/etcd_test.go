@@ -27,7 +27,7 @@ type node struct {
 }
 
 // etcd starts so many nodes of one etcd; connected waits until they answer. With flags it speaks TLS to clients.
-func etcd(t *testing.T, nodes int, flags ...string) []node {
+func etcd(t testing.TB, nodes int, flags ...string) []node {
 	t.Helper()
 	program, err := exec.LookPath("etcd")
 	if err != nil {
@@ -65,7 +65,7 @@ func etcd(t *testing.T, nodes int, flags ...string) []node {
 	return list
 }
 
-func address(t *testing.T) string {
+func address(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,7 +76,7 @@ func address(t *testing.T) string {
 }
 
 // connected opens a store, as soon as etcd answers.
-func connected(t *testing.T, nodes []node, name string, ttl int) *Store {
+func connected(t testing.TB, nodes []node, name string, ttl int) *Store {
 	t.Helper()
 	o := Options{Cluster: name, TTL: ttl}
 	for _, n := range nodes {
@@ -85,7 +85,7 @@ func connected(t *testing.T, nodes []node, name string, ttl int) *Store {
 	return connectedWith(t, o)
 }
 
-func connectedWith(t *testing.T, o Options) *Store {
+func connectedWith(t testing.TB, o Options) *Store {
 	t.Helper()
 	var s *Store
 	var err error
@@ -99,7 +99,7 @@ func connectedWith(t *testing.T, o Options) *Store {
 	return nil
 }
 
-func leading(t *testing.T, s *Store, server string) *Term {
+func leading(t testing.TB, s *Store, server string) *Term {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
@@ -119,7 +119,7 @@ func leads(s *Store) (string, error) {
 	return all[0].ID, nil
 }
 
-func opened(t *testing.T, s *Store, term *Term, dir string) *journal.Journal {
+func opened(t testing.TB, s *Store, term *Term, dir string) *journal.Journal {
 	t.Helper()
 	j, err := s.Journal(context.Background(), term, dir)
 	if err != nil {

@@ -29,12 +29,14 @@ func openFile(path string) (f *file, adopted int, err error) {
 		return nil, 0, errors.New("another process has it; is a server running already?")
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, noJournal(err)
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		adopted, err = prepare(tx)
-		return err
-	})
+	if err = long(db); err == nil {
+		err = db.Update(func(tx *bbolt.Tx) error {
+			adopted, err = prepare(tx)
+			return err
+		})
+	}
 	if err == nil {
 		err = syncDir(filepath.Dir(path)) // the file may be new
 	}
@@ -53,7 +55,7 @@ func openFileReadOnly(path string) (*file, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no such file; it is journal.db in the server's --storage.path")
 	case err != nil:
-		return nil, err
+		return nil, noJournal(err)
 	}
 	if err := guarded(func() error { return whole(db) }); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -61,15 +63,33 @@ func openFileReadOnly(path string) (*file, error) {
 	return &file{db: db}, nil
 }
 
-// whole looks whether the file is as long as it says. Reading behind its end would end the program.
+// noJournal says what to do about a file that bbolt does not take for one of its own.
+func noJournal(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w; if the file is damaged, move it away and bring it back from a backup or an export: evenkeel store restore", err)
+}
+
+// whole looks whether the file is as long as it says, and a journal.
 func whole(db *bbolt.DB) error {
+	if err := long(db); err != nil {
+		return err
+	}
+	return db.View(func(tx *bbolt.Tx) error {
+		if tx.Bucket(entriesBucket()) == nil {
+			return errors.New("it is a bbolt file and no journal")
+		}
+		return nil
+	})
+}
+
+// long looks whether the file is as long as it says. Reading behind its end would end the program.
+func long(db *bbolt.DB) error {
 	return db.View(func(tx *bbolt.Tx) error {
 		info, err := os.Stat(db.Path())
 		if err == nil && info.Size() < tx.Size() {
-			err = fmt.Errorf("it has %d bytes of %d: it was cut off, or copied in part; copy it again, or bring it back from a backup", info.Size(), tx.Size())
-		}
-		if err == nil && tx.Bucket(entriesBucket()) == nil {
-			err = errors.New("it is a bbolt file and no journal")
+			err = fmt.Errorf("it has %d bytes of %d: it was cut off, or copied in part; copy it again, or move it away and bring it back from a backup or an export: evenkeel store restore", info.Size(), tx.Size())
 		}
 		return err
 	})

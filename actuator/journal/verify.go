@@ -119,7 +119,7 @@ func guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the file is damaged (%v): bring it back from a backup, and check the disk", p)
+			err = fmt.Errorf("the file is damaged (%v): bring it back from a backup, or from an export with evenkeel store restore, and check the disk", p)
 		}
 	}()
 	return f()

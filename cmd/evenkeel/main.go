@@ -28,7 +28,7 @@ func newRoot() *cobra.Command {
 	for group, commands := range map[string][]*cobra.Command{
 		"run":  {command.Exporter(version), newServer(), newDemo()},
 		"ask":  {newStatus(), newHosts(), newFailures(), newDisarm(), newArm(), newRecommendations(), newApprove(), newReject(), newSnooze(), newGates(), newPause(), newResume(), newMaintenance(), newStandby(), newSchedules(), newPowerStatus(), newMigrate(), newPowerOfVM(), newHistory(), newCaptures(), newDefinitions(), newRuns(), newRunbook(), newEffects(), newWhere(), newMoves(), newJournal(), newAutonomy(), newConfig(), newImpact(), newTrends(), newDrill(), newExplain(), newPlace(), newRightsizing(), newTargets(), newReload(), newWhoami()},
-		"file": {newPlan(), newSnapshot(), newSimulate(), newCheckConfig(), newDashboards()},
+		"file": {newPlan(), newSnapshot(), newSimulate(), newCheckConfig(), newDashboards(), newStore()},
 		"hand": {newFence()},
 	} {
 		for _, c := range commands {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -158,11 +160,19 @@ func buildServer(b basis, term *etcdstore.Term, c config.Config, reload func() e
 // openJournal opens the journal where the state is.
 func (s *server) openJournal() (*journal.Journal, error) {
 	if s.term == nil {
+		if half := filepath.Join(s.flags.storage, unfinished); exists(half) {
+			return nil, fmt.Errorf("%s is there: a store migrate to this directory did not come to its end; run it again, or start with another --storage.path", half)
+		}
 		return journal.Open(filepath.Join(s.flags.storage, "journal.db"))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	return s.store.Journal(ctx, s.term, s.flags.storage)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // openDefinitions opens where the definitions of VMs are kept.

@@ -2,8 +2,10 @@
 package journaltest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -39,6 +41,7 @@ func Run(t *testing.T, begin func(t *testing.T) Opener) {
 		t.Run(name, func(t *testing.T) { part(t, begin(t)) })
 	}
 	t.Run("it is copied to a file and back", func(t *testing.T) { copied(t, begin(t), begin(t)) })
+	t.Run("what was exported is restored", func(t *testing.T) { restored(t, begin(t), begin(t)) })
 }
 
 func empty(t *testing.T, open Opener) {
@@ -219,6 +222,50 @@ func copied(t *testing.T, open, again Opener) {
 	}
 	if v := verified(t, back, j.Head()); v.Flaw != nil {
 		t.Error(v.Flaw)
+	}
+}
+
+func restored(t *testing.T, open, again Opener) {
+	ctx, dir := context.Background(), t.TempDir()
+	j := open()
+	if _, err := j.Export(ctx, dir); err == nil {
+		t.Error("nothing is exported")
+	}
+	fill(t, j, 1, 9)
+	if _, err := j.Compact(ctx, Entry(4).At, nothing); err != nil {
+		t.Fatal(err)
+	}
+	done, err := j.Export(ctx, dir)
+	if err != nil || done.Span != (cluster.Span{First: 4, Last: 9}) || done.File != filepath.Join(dir, "journal-4-9.jsonl") {
+		t.Fatalf("exported %+v, %v", done, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("there are %v, %v", left, err)
+	}
+	head := j.Head()
+	if _, err := journal.Restore(ctx, done.File, j); err == nil {
+		t.Error("it is restored over a journal")
+	}
+	text, err := os.ReadFile(done.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := filepath.Join(t.TempDir(), "journal-4-9.jsonl")
+	if err := os.WriteFile(changed, bytes.Replace(text, []byte("case-3"), []byte("case-4"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	back := again()
+	if _, err := journal.Restore(ctx, changed, back); err == nil || back.Head().Seq != 0 {
+		t.Errorf("what was changed is restored: %v", err)
+	}
+	if v, err := journal.Restore(ctx, done.File, back); err != nil || v.Entries != 6 || v.Head != head || v.Anchor.Seq != 3 {
+		t.Fatalf("restored %+v, %v", v, err)
+	}
+	closed(t, back)
+	back = again()
+	fill(t, back, 10, 10)
+	if v := verified(t, back, head); v.Flaw != nil || v.Entries != 7 {
+		t.Errorf("found %+v, flaw %v", v, v.Flaw)
 	}
 }
 
