@@ -167,6 +167,9 @@ func TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason(t *testing.T) {
 		"another server": {spoil: func(q *gate.Question) {
 			q.Policy.Server, q.Snapshot.Servers = "one", []string{"one", "two"}
 		}, gate: "leader", reason: "another-server", detail: "two; this one is one"},
+		"a server beside those that were elected": {spoil: func(q *gate.Question) {
+			q.Policy.Server, q.Policy.Elected, q.Snapshot.Servers = "one", true, []string{"two"}
+		}, gate: "leader", reason: "another-server", detail: "two; this one is one"},
 		"own moves not known": {spoil: func(q *gate.Question) {
 			q.Approval, q.Policy.Level, q.Policy.ForeignMoves = nil, cluster.LevelFull, 5
 		}, gate: "scheduler", reason: "unknown"},

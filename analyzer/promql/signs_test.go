@@ -61,3 +61,17 @@ func TestServersOfThisClusterAreSeen(t *testing.T) {
 		t.Errorf("servers %v", got)
 	}
 }
+
+// Servers that share this one's store look after the cluster in turn, and are none beside it.
+func TestServersOfTheSameStoreAreNoOthers(t *testing.T) {
+	script := host("h1", 40, 1) + `
+  evenkeel_server_info{instance="a:9178",evenkeel_cluster="c",server="one",store="etcd-1/c"} 1x40
+  evenkeel_server_info{instance="b:9178",evenkeel_cluster="c",server="two",store="etcd-1/c"} 1x40
+  evenkeel_server_info{instance="d:9178",evenkeel_cluster="c",server="three",store="etcd-2/c"} 1x40
+  evenkeel_server_info{instance="e:9178",evenkeel_cluster="c",server="four",store=""} 1x40`
+	o := options()
+	o.Hosts, o.Cluster, o.Store = []string{"h1"}, "c", "etcd-1/c"
+	if got := snapshot(t, o, script, 10*time.Minute).Servers; !slices.Equal(got, []string{"four", "three"}) {
+		t.Errorf("servers %v", got)
+	}
+}

@@ -147,6 +147,11 @@ type identity struct {
 	At   time.Time `json:"at"`
 }
 
+func (i identity) encoded() (string, error) {
+	text, err := json.Marshal(i)
+	return base64.StdEncoding.EncodeToString(text), err
+}
+
 // handOn hands a request on in the name of who sent it here.
 func (p *Peers) handOn(w http.ResponseWriter, r *http.Request, by caller) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -154,17 +159,16 @@ func (p *Peers) handOn(w http.ResponseWriter, r *http.Request, by caller) {
 		fail(w, http.StatusRequestEntityTooLarge, fmt.Errorf("read the request: %w", err), nil)
 		return
 	}
-	who, err := json.Marshal(identity{Who: by.name, Via: by.via, Role: by.role.String(), From: addressOf(r), At: time.Now()})
-	if err != nil {
-		fail(w, http.StatusInternalServerError, err, nil)
-		return
-	}
 	on := r.Clone(r.Context())
 	on.Body, on.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	for _, secret := range []string{"Authorization", "Cookie", TokenHeader} { // they are for this server
 		on.Header.Del(secret)
 	}
-	encoded := base64.StdEncoding.EncodeToString(who)
+	encoded, err := identity{Who: by.name, Via: by.via, Role: by.role.String(), From: addressOf(r), At: time.Now()}.encoded()
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err, nil)
+		return
+	}
 	seal, err := p.seal(encoded, r, body)
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err, nil)

@@ -462,6 +462,21 @@ func hostile() []func(string) string {
 	}
 }
 
+func TestWhoLeadsAndWhyNothingHappensStandsOnThePages(t *testing.T) {
+	srv, b, s := open(t, newHouse(3, plainly), api.Viewer)
+	s.SetServers(func(context.Context) api.Servers {
+		return api.Servers{Store: "etcd", Answers: "s1", Holds: "etcd does not answer", Error: "no quorum", All: []api.Peer{{ID: "s1", Leads: true}}}
+	})
+	_, page := get(t, b, srv.URL+"/")
+	has(t, page, "The server holds, and changes nothing:</strong> etcd does not answer", "is not known:</strong> no quorum", "No other server waits to lead", "answered by the server s1")
+	s.SetServers(func(context.Context) api.Servers {
+		return api.Servers{Store: "etcd", Answers: "s1", All: []api.Peer{{ID: "s1", Leads: true}, {ID: "s2"}}}
+	})
+	if _, page = get(t, b, srv.URL+"/"); strings.Contains(page, "No other server") || strings.Contains(page, "The server holds") {
+		t.Errorf("all is well, and the page complains:\n%s", page)
+	}
+}
+
 func TestHostileNamesAreNeverMarkup(t *testing.T) {
 	for i, name := range hostile() {
 		h := newHouse(1, name)
