@@ -35,11 +35,13 @@ import (
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 type serverFlags struct {
 	web           command.Web
 	config, level string
+	clusters      string
 	storage       string
 	prometheusURL string
 	prometheusCfg string
@@ -58,7 +60,18 @@ func newServer() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := buildNode(f, hypervisor.New(nil, hypervisor.Options{}), log)
+			real := func() driver { return hypervisor.New(nil, hypervisor.Options{}) }
+			if f.clusters != "" {
+				if err := alone(cmd.Flags()); err != nil {
+					return err
+				}
+				several, err := newFleet(f.clusters, f, real, log)
+				if err != nil {
+					return err
+				}
+				return several.run(cmd.Context())
+			}
+			n, err := buildNode(f, real(), log)
 			if err != nil {
 				return err
 			}
@@ -67,6 +80,7 @@ func newServer() *cobra.Command {
 	}
 	f.web.Register(cmd.Flags(), "127.0.0.1:9178")
 	cmd.Flags().StringVar(&f.config, "config.file", "evenkeel.yml", "configuration file")
+	cmd.Flags().StringVar(&f.clusters, "clusters.file", "", "look after the clusters that this file names, each with its own configuration, storage and address")
 	cmd.Flags().StringVar(&f.storage, "storage.path", "data", "directory for the journal, the time series and the token")
 	cmd.Flags().StringVar(&f.prometheusURL, "prometheus.url", "", "read this Prometheus-compatible server instead of embedding one")
 	cmd.Flags().StringVar(&f.prometheusCfg, "prometheus.http.config.file", "", "file with basic_auth, tls_config and so on for --prometheus.url")
@@ -74,6 +88,17 @@ func newServer() *cobra.Command {
 	f.store.Register(cmd.Flags())
 	f.peer.register(cmd.Flags())
 	return cmd
+}
+
+// alone refuses flags of one cluster beside a file of several.
+func alone(set *pflag.FlagSet) error {
+	var errs []error
+	for _, name := range []string{"config.file", "storage.path", "web.listen-address", "web.config.file", "prometheus.url", "prometheus.http.config.file", "peer.url", "peer.http.config.file"} {
+		if set.Changed(name) {
+			errs = append(errs, fmt.Errorf("--%s is of one cluster: with --clusters.file it stands in that file, for each", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // driver is what acts, and is told anew where and how when the configuration changes.

@@ -46,8 +46,8 @@ func startEtcd(t *testing.T) (string, *os.Process) {
 	return client, cmd.Process
 }
 
-// fleet is several servers in this process, which look after one simulated cluster.
-type fleet struct {
+// company is several servers in this process, which look after one simulated cluster.
+type company struct {
 	live   *simulator.Live
 	config string
 	store  string
@@ -62,8 +62,8 @@ type member struct {
 	end    func()
 }
 
-// newFleet has a simulated cluster and a real etcd for servers that are still to be started.
-func newFleet(t *testing.T) (*fleet, *os.Process) {
+// newCompany has a simulated cluster and a real etcd for servers that are still to be started.
+func newCompany(t *testing.T) (*company, *os.Process) {
 	t.Helper()
 	live, hosts, err := demoCluster(60)
 	if err != nil {
@@ -75,7 +75,7 @@ func newFleet(t *testing.T) (*fleet, *os.Process) {
 	}
 	inBackground(t, exporters.run, clockwork(live))
 	address, process := startEtcd(t)
-	return &fleet{live: live, config: write(t, filepath.Join(t.TempDir(), "evenkeel.yml"), demoConfig(hosts, exporters.addresses())), store: "etcd://" + address}, process
+	return &company{live: live, config: write(t, filepath.Join(t.TempDir(), "evenkeel.yml"), demoConfig(hosts, exporters.addresses())), store: "etcd://" + address}, process
 }
 
 // inBackground runs until the returned function is called, or the test ends.
@@ -95,7 +95,7 @@ func inBackground(t *testing.T, all ...func(context.Context) error) (end func())
 }
 
 // start starts a server, and returns when it answers.
-func (f *fleet) start(t *testing.T, name string) *member {
+func (f *company) start(t *testing.T, name string) *member {
 	t.Helper()
 	listen, dir := freePort(t), t.TempDir()
 	if key, err := os.ReadFile(f.key); err == nil {
@@ -197,7 +197,7 @@ func (m *member) knows(t *testing.T, readings int) {
 }
 
 func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
-	f, _ := newFleet(t)
+	f, _ := newCompany(t)
 	a := f.start(t, "a")
 	if id := leader(t, a); id != a.node.id {
 		t.Fatalf("%s leads, and there is only %s", id, a.node.id)
@@ -250,7 +250,7 @@ func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
 
 // What reaches a server that does not lead is done in the name of who sent it, by that server's own tokens, and with their role only.
 func TestWhoAsksAServerThatDoesNotLeadIsWhoTheyAre(t *testing.T) {
-	f, _ := newFleet(t)
+	f, _ := newCompany(t)
 	a := f.start(t, "a")
 	leader(t, a)
 	b := f.start(t, "b")
@@ -281,7 +281,7 @@ func TestWhoAsksAServerThatDoesNotLeadIsWhoTheyAre(t *testing.T) {
 
 // An etcd that does not answer makes who leads hold, and does not end it: it goes on publishing, tells why, and leads again afterwards.
 func TestWithoutEtcdTheServerHolds(t *testing.T) {
-	f, etcd := newFleet(t)
+	f, etcd := newCompany(t)
 	a := f.start(t, "a")
 	leader(t, a)
 	c := a.open(t)

@@ -17,19 +17,9 @@ import (
 // holds everything that is wrong, a line each: file, line, key and what to do.
 func Parse(name string, text []byte) (Config, error) {
 	c := Default()
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
-		return c, errors.Join(located(name, keys{}, err)...)
-	}
-	k := keys{}
-	k.collect("", &root)
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return c, errors.Join(located(name, k, err)...)
-	}
-	if more := d.Decode(&yaml.Node{}); !errors.Is(more, io.EOF) {
-		return c, fmt.Errorf("%s: there is a second document after a line ---; only the first would count, put everything into one", name)
+	k, err := decode(name, text, &c)
+	if err != nil {
+		return c, err
 	}
 	for i := range c.Hosts {
 		if c.Hosts[i].MigrationURI == "" {
@@ -49,11 +39,35 @@ func Parse(name string, text []byte) (Config, error) {
 	for i := range c.Schedules {
 		c.Schedules[i].fill()
 	}
-	var errs []error
-	for _, p := range c.problems() {
-		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, k.line(p.key), p.key, p.text))
+	return c, c.problems().located(name, k)
+}
+
+// decode reads a file strictly: an unknown key is an error. Keys are where each stands.
+func decode(name string, text []byte, into any) (keys, error) {
+	k := keys{}
+	var root yaml.Node
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		return k, errors.Join(located(name, k, err)...)
 	}
-	return c, errors.Join(errs...)
+	k.collect("", &root)
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return k, errors.Join(located(name, k, err)...)
+	}
+	if more := d.Decode(&yaml.Node{}); !errors.Is(more, io.EOF) {
+		return k, fmt.Errorf("%s: there is a second document after a line ---; only the first would count, put everything into one", name)
+	}
+	return k, nil
+}
+
+// located says the problems with their places.
+func (p problems) located(name string, k keys) error {
+	var errs []error
+	for _, one := range p {
+		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, k.line(one.key), one.key, one.text))
+	}
+	return errors.Join(errs...)
 }
 
 // keys are the places of all keys of a file, as dotted paths with indexes: hosts[1].uri.

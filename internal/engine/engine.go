@@ -150,6 +150,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	watching, unwatch := context.WithCancel(context.Background())
 	loops.Go(func() { e.store.guard.watch(watching) })
+	loops.Go(func() { e.endOfBefore(ctx) })
 	loops.Go(func() {
 		if err := e.scraper.Run(e.groups); err != nil {
 			e.logger.Error("Scrape manager ended with an error", "err", err)

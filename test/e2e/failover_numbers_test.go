@@ -78,6 +78,11 @@ func leadsNow(s *instance) bool {
 func asked(t *testing.T, s *instance, vm, to string) string {
 	t.Helper()
 	var id string
+	t.Cleanup(func() {
+		if t.Failed() {
+			inquest(t, vm)
+		}
+	})
 	eventually(t, 2*time.Minute, "the migration to be let through", func() error {
 		c, err := s.client.Ask(ctx(), api.ActionRequest{Kind: cluster.Migrate, VM: vm, To: to, Reason: "measured"})
 		id = c.Recommendation.ID

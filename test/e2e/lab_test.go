@@ -158,6 +158,35 @@ func wantOn(t *testing.T, vm, host string) {
 	}
 	if err := awaitAgent(vm, host); err != nil {
 		t.Error(err)
+		inquest(t, vm)
+	}
+}
+
+// inquest logs what each host and its exporter say of a VM with which something is wrong, and how busy this machine is.
+func inquest(t *testing.T, vm string) {
+	t.Helper()
+	for i := 1; i <= hosts; i++ {
+		host := fmt.Sprintf("host%d", i)
+		for _, ask := range [][]string{{"domstate", "--reason", vm}, {"domjobinfo", vm}, {"domstats", "--vcpu", "--state", vm}, {"qemu-monitor-command", vm, "--hmp", "info status"}, {"qemu-monitor-command", vm, "--hmp", "info registers"}} {
+			if out, err := hostlab(append([]string{"vir", host}, ask...)...); err == nil {
+				t.Logf("%s, %s: %s", host, ask[0], tail(out, 40))
+			}
+		}
+		if page, err := get("http://" + fmt.Sprintf(labAddr, i) + ":9177/metrics"); err == nil {
+			for line := range strings.Lines(page) {
+				if strings.HasPrefix(line, "evenkeel_vm_state{") || strings.HasPrefix(line, "evenkeel_vm_info{") {
+					t.Logf("the exporter of %s: %s", host, line)
+				}
+			}
+		}
+		if console, err := os.ReadFile(filepath.Join(labDir(), host, "log", "qemu", vm+".console")); err == nil {
+			t.Logf("%s, console: %s", host, tail(string(console), 10))
+		}
+	}
+	for _, file := range []string{"/proc/loadavg", "/proc/pressure/cpu"} {
+		if text, err := os.ReadFile(file); err == nil {
+			t.Logf("%s: %s", file, text)
+		}
 	}
 }
 
@@ -178,6 +207,25 @@ func home(t *testing.T) {
 		if on[0] != "host1" {
 			move(t, vm, on[0], "host1")
 		}
+		revived(t, vm)
+	}
+}
+
+// revived starts a guest anew that does not answer: what a test before did to it, or the emulator, is told there and is no matter of this one.
+func revived(t *testing.T, vm string) {
+	t.Helper()
+	if _, err := hostlab("vir", "host1", "qemu-agent-command", "--timeout", "20", vm, `{"execute":"guest-ping"}`); err == nil {
+		return
+	}
+	if err := awaitAgent(vm, "host1"); err == nil {
+		return
+	}
+	t.Logf("%s DOES NOT ANSWER before the test, and is started anew", vm)
+	inquest(t, vm)
+	lab(t, "vir", "host1", "destroy", vm)
+	lab(t, "vir", "host1", "start", vm)
+	if err := awaitAgent(vm, "host1"); err != nil {
+		t.Fatal(err)
 	}
 }
 
