@@ -196,6 +196,20 @@ func (m *member) knows(t *testing.T, readings int) {
 	})
 }
 
+// ended waits for the end of an action.
+func (m *member) ended(t *testing.T, id string) cluster.Case {
+	t.Helper()
+	var c cluster.Case
+	await(t, "the action's end", func() error {
+		var err error
+		if c, err = m.client.Recommendation(t.Context(), id); err == nil && c.State.Pending() {
+			err = fmt.Errorf("it is %s", c.State)
+		}
+		return err
+	})
+	return c
+}
+
 func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
 	f, _ := newCompany(t)
 	a := f.start(t, "a")
@@ -218,13 +232,9 @@ func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
 	if done.Approval == nil || done.Approval.Who != "operator" || done.Approval.Reason != "asked at the other door" {
 		t.Errorf("the approval that was handed on is %+v", done.Approval)
 	}
-	await(t, "the action's end", func() error {
-		now, err := a.client.Recommendation(t.Context(), c.Recommendation.ID)
-		if err == nil && now.State != cluster.CaseDone {
-			err = fmt.Errorf("it is %s", now.State)
-		}
-		return err
-	})
+	if got := a.ended(t, c.Recommendation.ID); got.State != cluster.CaseDone {
+		t.Errorf("it is %s: %+v", got.State, got.Outcome)
+	}
 
 	b.knows(t, 25) // what b advises then is what a advises
 	asked := a.open(t)

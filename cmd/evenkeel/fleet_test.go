@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/evenkeel/evenkeel/internal/api"
+)
+
+// deaf listens and never answers: a Prometheus that hangs.
+func deaf(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open []net.Conn
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open = append(open, c)
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close() })
+	return "http://" + l.Addr().String()
+}
+
+// One server looks after two clusters. The one whose Prometheus hangs, and whose hosts do not answer, holds up nothing of the other: that is seen,
+// advised on and acted upon, by its own policy and in its own journal.
+func TestAClusterThatHangsDoesNotHoldUpAnother(t *testing.T) {
+	live, hosts, err := demoCluster(60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	exporters, err := listenExporters(live, hosts, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, exporters.run, clockwork(live))
+	dir, good, bad := t.TempDir(), freePort(t), freePort(t)
+	write(t, filepath.Join(dir, "good.yml"), demoConfig(hosts, exporters.addresses()))
+	write(t, filepath.Join(dir, "bad.yml"), strings.Replace(demoConfig(hosts, exporters.addresses()), "cluster: demo", "cluster: hung", 1))
+	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
+  - {config_file: bad.yml, storage_path: bad, listen_addresses: [%q], prometheus_url: %q}
+  - {config_file: good.yml, storage_path: good, listen_addresses: [%q]}
+`, bad, deaf(t), good))
+	f, err := newFleet(file, serverFlags{}, func() driver { return simulated{live} }, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, f.run)
+	secret, err := os.ReadFile(filepath.Join(dir, "good", "token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &member{client: api.NewClient("http://"+good, strings.TrimSpace(string(secret)), nil), url: "http://" + good}
+	c := m.open(t)
+	if _, err := m.client.Approve(t.Context(), c.Recommendation.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.ended(t, c.Recommendation.ID); got.Outcome == nil || got.Outcome.RunsOn != c.Recommendation.Action.To {
+		t.Errorf("it ended as %s: %+v", got.State, got.Outcome)
+	}
+	hung := &member{client: api.NewClient("http://"+bad, "", nil), url: "http://" + bad}
+	st, err := hung.client.Status(t.Context())
+	if err != nil || !st.SnapshotAt.IsZero() || st.Cluster == "demo" {
+		t.Errorf("the cluster that hangs says %+v, %v", st, err)
+	}
+	if _, err := api.NewClient("http://"+bad, strings.TrimSpace(string(secret)), nil).Approve(t.Context(), "x", ""); err == nil || !strings.Contains(err.Error(), "not one that the server knows") {
+		t.Errorf("the token of one cluster is good for the other: %v", err)
+	}
+	if a, b := metric(t, m, `evenkeel_analyzer_passes_total{result="success"}`), metric(t, hung, `evenkeel_analyzer_passes_total{result="success"}`); strings.HasSuffix(a, " 0") || !strings.HasSuffix(b, " 0") {
+		t.Errorf("passes: %q and %q", a, b)
+	}
+}
+
+// A cluster whose server ends is begun anew, and the other goes on meanwhile.
+func TestAClusterThatFailsIsBegunAnew(t *testing.T) {
+	live, _, err := demoCluster(60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, good, bad := t.TempDir(), freePort(t), freePort(t)
+	for _, name := range []string{"good", "bad"} {
+		write(t, filepath.Join(dir, name+".yml"), strings.Replace(oneHost, "tiny", name, 1))
+	}
+	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
+  - {config_file: bad.yml, storage_path: bad, listen_addresses: [%q]}
+  - {config_file: good.yml, storage_path: good, listen_addresses: [%q]}
+`, bad, good))
+	taken, err := net.Listen("tcp", bad) // so that it cannot listen
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := newFleet(file, serverFlags{}, func() driver { return simulated{live} }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, f.run)
+	healthy := func(address string) error {
+		resp, err := http.Get("http://" + address + "/-/healthy")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
+	}
+	await(t, "the good one", func() error { return healthy(good) })
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the bad one, once it can", func() error { return healthy(bad) })
+	if err := healthy(good); err != nil {
+		t.Errorf("the good one ended: %v", err)
+	}
+}
