@@ -41,6 +41,7 @@ func newFleet(file string, common serverFlags, driver func() driver, log *slog.L
 		return nil, err
 	}
 	f := &fleet{log: log}
+	had := map[string]int{}
 	for i, m := range read.Clusters {
 		one := common
 		one.config, one.storage, one.prometheusURL, one.prometheusCfg = m.ConfigFile, m.StoragePath, m.PrometheusURL, m.PrometheusHTTPConfig
@@ -51,6 +52,11 @@ func newFleet(file string, common serverFlags, driver func() driver, log *slog.L
 			return nil, errors.Join(fmt.Errorf("%s: clusters[%d]: %w", file, i, err), f.close())
 		}
 		f.ships = append(f.ships, s)
+		name := s.first.inForce.Cluster
+		if other, twice := had[name]; twice {
+			return nil, errors.Join(fmt.Errorf("%s: clusters[%d]: it is called %s, as clusters[%d] is: give each configuration a name of its own under cluster", file, i, name, other), f.close())
+		}
+		had[name] = i
 	}
 	return f, nil
 }

@@ -85,6 +85,19 @@ func TestAClusterThatHangsDoesNotHoldUpAnother(t *testing.T) {
 	}
 }
 
+func TestClustersHaveNamesOfTheirOwn(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yml"), oneHost)
+	write(t, filepath.Join(dir, "b.yml"), oneHost)
+	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
+  - {config_file: a.yml, storage_path: a, listen_addresses: [%q]}
+  - {config_file: b.yml, storage_path: b, listen_addresses: [%q]}
+`, freePort(t), freePort(t)))
+	if _, err := newFleet(file, serverFlags{}, func() driver { return simulated{} }, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "clusters[1]: it is called tiny, as clusters[0] is") {
+		t.Errorf("it gives %v", err)
+	}
+}
+
 // A cluster whose server ends is begun anew, and the other goes on meanwhile.
 func TestAClusterThatFailsIsBegunAnew(t *testing.T) {
 	live, _, err := demoCluster(60)
