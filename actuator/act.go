@@ -379,8 +379,25 @@ func (a *Actuator) begin(ctx context.Context, c cluster.Case, q gate.Question, v
 
 // carryOut acts and concludes.
 func (a *Actuator) carryOut(ctx context.Context, c cluster.Case) {
+	rec := c.Recommendation
+	about := []string{"id", rec.ID, "policy", rec.Policy, "action", rec.Action.String()}
+	if c.Approval != nil {
+		about = append(about, "approved_by", c.Approval.Who, "approved_at", c.Approval.At.UTC().Format(time.RFC3339))
+	}
+	ctx, over := a.trace(ctx, "recommendation", rec.Made, about...)
+	defer over(nil)
+	acting, acted := a.trace(ctx, "act", time.Time{})
+	err := a.do(acting, c)
+	acted(err)
+	looking, looked := a.trace(ctx, "find out what came of it", time.Time{})
+	a.conclude(looking, c, err)
+	looked(nil)
+	a.poke() // what waited for it may have its turn
+}
+
+// do does what the action says, and returns what is said about it.
+func (a *Actuator) do(ctx context.Context, c cluster.Case) (err error) {
 	id, action := c.Recommendation.ID, c.Recommendation.Action
-	var err error
 	switch action.Kind {
 	case cluster.Maintenance:
 		err = a.keepEmpty(c)
@@ -394,8 +411,7 @@ func (a *Actuator) carryOut(ctx context.Context, c cluster.Case) {
 		a.capture(ctx, c)
 		err = a.hypervisor.Act(ctx, action, func(p cluster.Progress) { a.progress(id, p) })
 	}
-	a.conclude(ctx, c, err)
-	a.poke() // what waited for it may have its turn
+	return err
 }
 
 // capture keeps what the VM shows before it is lost. That it cannot be had holds nothing up.

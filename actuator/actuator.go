@@ -81,6 +81,10 @@ type Recovery struct {
 	Captures    Captures
 }
 
+// Trace begins a step of a recommendation that is told of, as of a time where that is not zero; about are keys and values. What is
+// returned ends it, with what went wrong.
+type Trace func(ctx context.Context, what string, since time.Time, about ...string) (context.Context, func(error))
+
 // Policy is what the operator decided about acting.
 type Policy struct {
 	Gate gate.Policy
@@ -154,6 +158,7 @@ type Actuator struct {
 	started time.Time
 	// unwritten are losses of trust that the journal did not take yet.
 	unwritten map[string]cluster.Entry
+	trace     Trace
 	// promises is what Promises returned last, nil when there may be more.
 	promises []cluster.Promise
 
@@ -168,6 +173,9 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 		advice: advice, world: world, hypervisor: hv, journal: j, policy: p, log: log,
 		wake: make(chan struct{}, 1), cases: map[string]*cluster.Case{}, looked: map[string]time.Time{},
 		trusted: map[string]cluster.TrustChange{}, started: time.Now(), unwritten: map[string]cluster.Entry{},
+		trace: func(ctx context.Context, _ string, _ time.Time, _ ...string) (context.Context, func(error)) {
+			return ctx, func(error) {}
+		},
 	}
 	err := j.Replay(func(e cluster.Entry) (err error) {
 		if e.Kind == cluster.EntryTrust && e.Trust != nil {
@@ -191,6 +199,9 @@ func New(advice Advice, world World, hv Hypervisor, j Journal, p Policy, log *sl
 	a.metrics = newMetrics(reg, a)
 	return a, nil
 }
+
+// SetTrace has what is done told, before Run.
+func (a *Actuator) SetTrace(t Trace) { a.trace = t }
 
 // SetRecovery gives the actuator what it takes to act on failures, before Run. Without it the gates let none of that through.
 func (a *Actuator) SetRecovery(r Recovery) { a.recovery = r }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/permit"
+	"github.com/evenkeel/evenkeel/internal/tracing"
 )
 
 // turn tries the methods in order until the status of one says what is wanted.
@@ -64,7 +65,10 @@ func (r *record) once(ctx context.Context, m method, to cluster.PowerState) erro
 		if err := permit.Ask(ctx); err != nil {
 			return cluster.PowerUnknown, err
 		}
-		return cluster.PowerUnknown, m.turn(ctx, to)
+		ctx, end := tracing.Step(ctx, "fence: "+fmt.Sprint(m)+" "+to.String(), "host", r.report.Host)
+		err := m.turn(ctx, to)
+		end(err)
+		return cluster.PowerUnknown, err
 	})
 	if failed == nil {
 		return r.await(ctx, m, to)

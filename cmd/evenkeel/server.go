@@ -33,6 +33,8 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/tracing"
+	"github.com/evenkeel/evenkeel/internal/tracing/collector"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -47,6 +49,17 @@ type serverFlags struct {
 	prometheusCfg string
 	store         StoreFlags
 	peer          peerFlags
+	tracing       struct {
+		endpoint string
+		ratio    float64
+	}
+}
+
+// tellTheRest tells the collector what is left, for a short while.
+func tellTheRest(stop func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = stop(ctx) // its own log says what was lost
 }
 
 func newServer() *cobra.Command {
@@ -59,6 +72,13 @@ func newServer() *cobra.Command {
 			log, err := command.Log(f.level)
 			if err != nil {
 				return err
+			}
+			if f.tracing.endpoint != "" {
+				stop, err := collector.Start(cmd.Context(), f.tracing.endpoint, f.tracing.ratio, version, log.With("room", "tracing"))
+				if err != nil {
+					return fmt.Errorf("--tracing.endpoint: %w", err)
+				}
+				defer tellTheRest(stop)
 			}
 			real := func() driver { return hypervisor.New(nil, hypervisor.Options{}) }
 			if f.clusters != "" {
@@ -87,6 +107,8 @@ func newServer() *cobra.Command {
 	cmd.Flags().StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
 	f.store.Register(cmd.Flags())
 	f.peer.register(cmd.Flags())
+	cmd.Flags().StringVar(&f.tracing.endpoint, "tracing.endpoint", "", "OpenTelemetry collector that is told what was done for each recommendation: http://HOST:4318 (OTLP over HTTP)")
+	cmd.Flags().Float64Var(&f.tracing.ratio, "tracing.ratio", 1, "of how many of all recommendations, as a ratio")
 	return cmd
 }
 
@@ -240,6 +262,12 @@ func (s *server) build(c config.Config, reload func() error) error {
 	if err != nil {
 		return err
 	}
+	s.actuator.SetTrace(func(ctx context.Context, what string, since time.Time, about ...string) (context.Context, func(error)) {
+		if since.IsZero() {
+			return tracing.Step(ctx, what, about...)
+		}
+		return collector.Root(ctx, what, since, append(about, "cluster", c.Cluster, "server", s.id)...)
+	})
 	captures := capture.New(filepath.Join(s.flags.storage, "captures"), s.driver)
 	s.actuator.SetRecovery(actuator.Recovery{Watch: s.watch, Fencer: s.fencer, Definitions: s.failover, Captures: captures})
 	s.power = power.New(s.fencer, powerHosts(c), s.log.With("room", "power"))

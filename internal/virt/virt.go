@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evenkeel/evenkeel/internal/tracing"
 	"libvirt.org/go/libvirt"
 )
 
@@ -125,7 +126,9 @@ func (c *Conn) Status() Status {
 // Call runs f with an open connection and returns its error. It returns ctx's error, with what was
 // being done, when ctx ends first; f then goes on in the background and its result is lost, so f
 // must write only to variables that nobody reads after an error.
-func (c *Conn) Call(ctx context.Context, what string, f func(*libvirt.Connect) error) error {
+func (c *Conn) Call(ctx context.Context, what string, f func(*libvirt.Connect) error) (failed error) {
+	ctx, end := tracing.Step(ctx, "libvirt: "+what, "uri", c.uri)
+	defer func() { end(failed) }()
 	s, err := c.acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
