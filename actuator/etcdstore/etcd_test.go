@@ -43,7 +43,7 @@ func etcd(t testing.TB, nodes int, flags ...string) []node {
 		all[i] = fmt.Sprintf("n%d=%s", i, peers[i])
 	}
 	for i := range list {
-		c := exec.Command(program, "--name", fmt.Sprintf("n%d", i), "--data-dir", t.TempDir(), "--logger", "zap", "--log-level", "error",
+		c := exec.Command(program, "--name", fmt.Sprintf("n%d", i), "--data-dir", inMemory(t), "--logger", "zap", "--log-level", "error",
 			"--listen-client-urls", list[i].url, "--advertise-client-urls", list[i].url, "--listen-peer-urls", peers[i],
 			"--initial-advertise-peer-urls", peers[i], "--initial-cluster", strings.Join(all, ","), "--initial-cluster-state", "new")
 		c.Args = append(c.Args, flags...)
@@ -63,6 +63,17 @@ func etcd(t testing.TB, nodes int, flags ...string) []node {
 		})
 	}
 	return list
+}
+
+// inMemory is a directory in memory, where there is one: what is tried here is not how fast a disk is, and a busy one deposes leaders.
+func inMemory(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "etcd-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func address(t testing.TB) string {

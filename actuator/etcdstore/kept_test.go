@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/evenkeel/evenkeel/actuator/definitions"
 	"github.com/evenkeel/evenkeel/actuator/definitions/definitionstest"
@@ -25,7 +24,7 @@ func keptContracts(t *testing.T, size int) {
 	n := 0
 	next := func(t *testing.T) (*Store, *Term) {
 		n++
-		s := connected(t, nodes, fmt.Sprintf("c%d", n), 60)
+		s := connected(t, nodes, fmt.Sprintf("c%d", n), 600)
 		return s, leading(t, s, "a")
 	}
 	t.Run("definitions", func(t *testing.T) {
@@ -57,7 +56,7 @@ func vm(n int) cluster.Definition {
 }
 
 func TestWhoDoesNotLeadWritesNeitherDefinitionsNorMemories(t *testing.T) {
-	s := connected(t, etcd(t, 1), "c", 60)
+	s := connected(t, etcd(t, 1), "c", 600)
 	term, key := leading(t, s, "a"), filepath.Join(t.TempDir(), "key")
 	kept, err := s.Definitions(term, key, 3)
 	if err != nil {
@@ -96,7 +95,7 @@ func TestWhoDoesNotLeadWritesNeitherDefinitionsNorMemories(t *testing.T) {
 
 // What a writer left that was stopped before the pointer is neither read nor kept for long.
 func TestPartsWithoutAPointerAreNotRead(t *testing.T) {
-	s := connected(t, etcd(t, 1), "c", 60)
+	s := connected(t, etcd(t, 1), "c", 600)
 	term := leading(t, s, "a")
 	d := s.Document(term, "memory").(*document)
 	if err := d.Write([]byte("whole")); err != nil {
@@ -132,13 +131,10 @@ func TestPartsWithoutAPointerAreNotRead(t *testing.T) {
 	}
 }
 
-// TestTwentyThousandVMs shows that the largest clusters fit, and logs how long it takes.
-func TestTwentyThousandVMs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it writes 160 MB")
-	}
-	const vms = 20_000
-	s := connected(t, etcd(t, 1), "c", 60)
+// TestManyVMs shows that what is more than one transaction takes fits as well.
+func TestManyVMs(t *testing.T) {
+	const vms = 2000
+	s := connected(t, etcd(t, 1), "c", 600)
 	kept, err := s.Definitions(leading(t, s, "a"), filepath.Join(t.TempDir(), "key"), 3)
 	if err != nil {
 		t.Fatal(err)
@@ -156,11 +152,9 @@ func TestTwentyThousandVMs(t *testing.T) {
 		{"all unchanged", func() (int, error) { return kept.Put(all...) }, 0},
 		{"a list", func() (int, error) { list, err := kept.List(); return len(list), err }, vms},
 	} {
-		began := time.Now()
 		n, err := step.do()
 		if err != nil || n != step.want {
 			t.Fatalf("%s: %d, %v", step.what, n, err)
 		}
-		t.Logf("%s: %s", step.what, time.Since(began))
 	}
 }

@@ -11,7 +11,7 @@ func commands() map[string]string {
 	return map[string]string{
 		"status": "status", "board": "status", "where": "where", "snapshot": "snapshot", "plan": "plan", "explain": "explain", "place": "place",
 		"recommendations": "recommendations", "recommendation": "recommendations", "gates": "gates", "approve": "approve", "reject": "reject", "snooze": "snooze",
-		"orders": "status", "order": "pause", "lift": "resume", "history": "history", "effects": "effects", "verifyJournal": "history", "reload": "reload",
+		"orders": "status", "order": "pause", "lift": "resume", "history": "history", "effects": "effects", "verifyJournal": "history", "reload": "reload", "profile": "profile",
 		"ask":   "migrate",
 		"hosts": "hosts", "failures": "failures", "captures": "captures", "definitions": "definitions", "dryRun": "migrate", "impact": "impact", "power": "power", "rightsizing": "rightsizing", "schedules": "schedules", "targets": "targets",
 		"trends": "trends",

@@ -215,6 +215,7 @@ func (n *node) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/", n.answer)
 	mux.HandleFunc("/-/", n.answer)
+	mux.HandleFunc("/debug/", n.answer)
 	mux.Handle("GET /metrics", n.metricsPage())
 	if n.inForce.Slack != nil {
 		mux.Handle("/slack/interactivity", n.byLeader(func(s *server) http.Handler { return s.slack.Handler() }))

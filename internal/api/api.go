@@ -161,7 +161,7 @@ type route struct {
 
 // here tells that also a server that does not lead answers itself.
 func (r route) here() bool {
-	return slices.Contains([]string{"/api/v1/whoami", "/api/v1/openapi.yaml", "/-/reload"}, r.path)
+	return slices.Contains([]string{"/api/v1/whoami", "/api/v1/openapi.yaml", "/debug/pprof/{kind}", "/-/reload"}, r.path)
 }
 
 // routes are all of them; openapi.yaml describes each.
@@ -210,6 +210,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/place", Viewer, reads(s.place)},
 		{"GET", "/api/v1/targets/http_sd", Viewer, reads(s.discover)},
 		{"GET", "/api/v1/openapi.yaml", Viewer, reads(showDocument)},
+		{"GET", "/debug/pprof/{kind}", Admin, reads(s.profile)},
 		{"POST", "/-/reload", Admin, s.reloadNow},
 	}
 }

@@ -187,6 +187,10 @@ func decode(status int, b []byte, out any, target string) error {
 	if out == nil {
 		return nil
 	}
+	if raw, ok := out.(*[]byte); ok {
+		*raw = b
+		return nil
+	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("%s answers with something else than expected: %w", target, err)
 	}

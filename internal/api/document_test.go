@@ -408,12 +408,12 @@ func (a *answers) ask(h *house, reload error, token string, questions ...questio
 func (a *answers) one(s http.Handler, token string, q question) {
 	a.t.Helper()
 	method, path, _ := strings.Cut(q.route, " ")
-	r := httptest.NewRequest(method, "http://x"+strings.NewReplacer("{id}", "x", "{vm}", "x").Replace(path), strings.NewReader(q.body))
+	r := httptest.NewRequest(method, "http://x"+strings.NewReplacer("{id}", "x", "{vm}", "x", "{kind}", "heap").Replace(path), strings.NewReader(q.body))
 	r.URL.RawQuery = strings.TrimPrefix(q.path, "?")
 	r.Header.Set(api.TokenHeader, token)
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
-	route := strings.ReplaceAll(q.route, "nobody", "{id}")
+	route := strings.NewReplacer("nobody", "{id}", "nothing", "{kind}").Replace(q.route)
 	response := a.ops[route].Responses.Status(w.Code)
 	if w.Code != q.status || response == nil {
 		a.t.Errorf("%s%s: %d %s; want %d, documented %v", q.route, q.path, w.Code, w.Body, q.status, response != nil)
@@ -446,6 +446,9 @@ func (a *answers) guards() {
 		a.one(s, secret, question{"GET /api/v1/" + path, "", "", 404})
 	}
 	a.one(s, secret, question{"GET /api/v1/hosts", "", "", 404})
+	a.one(s, secret, question{"GET /debug/pprof/nothing", "", "", 404})
+	a.one(s, secret, question{"GET /debug/pprof/{kind}", "?seconds=0", "", 400})
+	a.one(s, secret, question{"GET /debug/pprof/{kind}", "", "", 200})
 	a.one(s, secret, question{"GET /api/v1/failures", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/power", "", "", 404})
 	a.one(s, secret, question{"GET /api/v1/rightsizing", "", "", 404})
@@ -464,10 +467,12 @@ func (a *answers) guards() {
 			a.one(s, secret, question{r.Method + " " + r.Path, "", "", 403})
 		}
 	}
+	tired, _ := serve(a.t, full(), nil)
+	api.Tire(tired)
 	for range 200 {
-		status(a.t, s, "GET", "/api/v1/status", "guess", "")
+		status(a.t, tired, "GET", "/api/v1/status", "guess", "")
 	}
 	for _, r := range api.Routes() {
-		a.one(s, "guess", question{r.Method + " " + r.Path, "", "", 429})
+		a.one(tired, "guess", question{r.Method + " " + r.Path, "", "", 429})
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 // limiters bound how often each caller changes something.
 type limiters struct {
 	mu sync.Mutex
+	// refill is how many a second; 0 for the usual.
+	refill rate.Limit
 	of map[string]*rate.Limiter
 }
 
@@ -33,7 +36,7 @@ func (l *limiters) allow(address string, by caller, now time.Time) bool {
 		l.of = map[string]*rate.Limiter{}
 	}
 	if l.of[key] == nil {
-		l.of[key] = rate.NewLimiter(perSecond, burst)
+		l.of[key] = rate.NewLimiter(cmp.Or(l.refill, perSecond), burst)
 	}
 	return l.of[key].AllowN(now, 1)
 }

@@ -187,7 +187,7 @@ func TestTheClientAsksForWhatTheDocumentHas(t *testing.T) {
 	asked := map[string]bool{}
 	ops := operations(described(t))
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		route := r.Method + " " + strings.NewReplacer("/recommendations/x", "/recommendations/{id}", "/vms/x", "/vms/{vm}").Replace(r.URL.Path)
+		route := r.Method + " " + strings.NewReplacer("/recommendations/x", "/recommendations/{id}", "/vms/x", "/vms/{vm}", "/pprof/x", "/pprof/{kind}").Replace(r.URL.Path)
 		asked[route] = true
 		if ops[route] == nil {
 			t.Errorf("the client asks for %s, which is not in the document", route)
