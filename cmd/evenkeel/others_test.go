@@ -164,9 +164,9 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 				return alike(want, got, o.off)
 			})
 			at := time.Now().Add(-8 * time.Second).Truncate(time.Second)
-			same(t, "signs of hosts", source, embedded, o.off, func(s *promql.Source) (any, error) { return s.Signs(t.Context(), at) })
-			same(t, "what VMs used", source, embedded, o.off, func(s *promql.Source) (any, error) { return s.Usage(t.Context(), at, time.Hour) })
-			same(t, "signs of guests", source, embedded, o.off, func(s *promql.Source) (any, error) {
+			same(t, "signs of hosts", source, embedded, o.off, func(s reader) (any, error) { return s.Signs(t.Context(), at) })
+			same(t, "what VMs used", source, embedded, o.off, func(s reader) (any, error) { return s.Usage(t.Context(), at, time.Hour) })
+			same(t, "signs of guests", source, embedded, o.off, func(s reader) (any, error) {
 				return s.Guests(t.Context(), at, 20*time.Second, []string{"no such VM"})
 			})
 			for _, query := range ruleQueries(t) {
@@ -209,8 +209,15 @@ func discovering(server, token string) other {
 	}}
 }
 
+// reader is what is asked: one server, or several.
+type reader interface {
+	Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error)
+	Usage(ctx context.Context, at time.Time, window time.Duration) ([]cluster.VMUsage, error)
+	Guests(ctx context.Context, at time.Time, window time.Duration, vms []string) ([]cluster.GuestSigns, error)
+}
+
 // same asks both and says what differs.
-func same(t *testing.T, what string, source, embedded *promql.Source, off float64, ask func(*promql.Source) (any, error)) {
+func same(t *testing.T, what string, source, embedded reader, off float64, ask func(reader) (any, error)) {
 	t.Helper()
 	want, err := ask(embedded)
 	if err != nil {

@@ -39,7 +39,7 @@ type serverFlags struct {
 	web           command.Web
 	config, level string
 	storage       string
-	prometheusURL string
+	prometheusURL []string
 	prometheusCfg string
 	store         StoreFlags
 	peer          peerFlags
@@ -66,7 +66,7 @@ func newServer() *cobra.Command {
 	f.web.Register(cmd.Flags(), "127.0.0.1:9178")
 	cmd.Flags().StringVar(&f.config, "config.file", "evenkeel.yml", "configuration file")
 	cmd.Flags().StringVar(&f.storage, "storage.path", "data", "directory for the journal, the time series and the token")
-	cmd.Flags().StringVar(&f.prometheusURL, "prometheus.url", "", "read this Prometheus-compatible server instead of embedding one")
+	cmd.Flags().StringArrayVar(&f.prometheusURL, "prometheus.url", nil, "read this Prometheus-compatible server instead of embedding one; give it again for each replica of it")
 	cmd.Flags().StringVar(&f.prometheusCfg, "prometheus.http.config.file", "", "file with basic_auth, tls_config and so on for --prometheus.url")
 	cmd.Flags().StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
 	f.store.Register(cmd.Flags())
@@ -111,7 +111,9 @@ type server struct {
 }
 
 // swappable is a source that a reload can replace.
-type swappable struct{ current atomic.Pointer[promql.Source] }
+type swappable struct {
+	current atomic.Pointer[promql.Replicas]
+}
 
 func (s *swappable) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
 	return s.current.Load().Snapshot(ctx, at)
@@ -137,7 +139,7 @@ func (s *swappable) Trends(ctx context.Context, subject string, from, to time.Ti
 // buildServer puts everything together. Reload is what the API's order to reload does.
 func buildServer(b basis, term *etcdstore.Term, c config.Config, reload func() error) (*server, error) {
 	s := &server{basis: b, term: term, registry: prometheus.NewRegistry()}
-	s.registry.MustRegister(maintenance{s}, standby{s})
+	s.registry.MustRegister(maintenance{s}, standby{s}, replicas{s})
 	var err error
 	if s.journal, err = s.openJournal(); err != nil {
 		return nil, err
