@@ -54,6 +54,13 @@ var nodeExporter = other{name: "node_exporter", answers: "/metrics", program: "/
 // startOther runs the server and returns its address.
 func startOther(t *testing.T, o other) string {
 	t.Helper()
+	address, _ := runOther(t, o)
+	return address
+}
+
+// runOther runs the server and returns its address and its process, which ends with the test.
+func runOther(t *testing.T, o other) (string, *os.Process) {
+	t.Helper()
 	address, dir := freePort(t), t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -82,7 +89,7 @@ func startOther(t *testing.T, o other) string {
 		}
 		return nil
 	})
-	return address
+	return address, cmd.Process
 }
 
 // Debian's Prometheus and VictoriaMetrics hold what the embedded Prometheus wrote to them, and carry every query of the analyzer: the cluster that is
