@@ -94,6 +94,8 @@ func (n *node) build(c config.Config) error {
 		if err != nil {
 			return err
 		}
+	} else if _, err := n.newSource(c); err != nil {
+		return err // at once, and not only when this process leads
 	}
 	n.console, err = console.New(console.Options{API: http.HandlerFunc(n.answer), Queries: n.engine != nil, Version: version, Log: n.log.With("room", "console")})
 	if err != nil {

@@ -37,10 +37,17 @@ func LoadHTTPClient(name string) (promconfig.HTTPClientConfig, error) {
 		return h.HTTPClientConfig, errors.Join(located(name, k, k.named(err))...)
 	}
 	h.SetDirectory(filepath.Dir(name))
-	return h.HTTPClientConfig, k.readable(name)
+	if err := k.readable(name); err != nil {
+		return h.HTTPClientConfig, err
+	}
+	if _, err := promconfig.NewTLSConfig(&h.TLSConfig); err != nil {
+		return h.HTTPClientConfig, errors.Join(located(name, k, fmt.Errorf("key tls_config: %w", err))...)
+	}
+	return h.HTTPClientConfig, nil
 }
 
-// named adds to an error that tells of no line the key of the file that it speaks of, the one that stands first.
+// named adds to an error that tells of no line the key of the file that it speaks of, the one that stands first. What is wrong about certificates names
+// none.
 func (k keys) named(err error) error {
 	var typ *yaml.TypeError
 	if errors.As(err, &typ) || withPlace.MatchString(err.Error()) {
@@ -51,6 +58,9 @@ func (k keys) named(err error) error {
 		if strings.Contains(strings.ToLower(err.Error()), strings.ToLower(last)) {
 			return fmt.Errorf("key %s: %w", p.key, err)
 		}
+	}
+	if k.lines["tls_config"] > 0 {
+		return fmt.Errorf("key tls_config: %w", err)
 	}
 	return err
 }
