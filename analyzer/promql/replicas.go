@@ -63,17 +63,17 @@ func (r *Replicas) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot
 		snap, err := r.all[i].Snapshot(ctx, at)
 		if err != nil {
 			errs = append(errs, err)
-			c.said[i].Usable, c.said[i].Reason = false, "it was asked first, and failed: "+err.Error()
+			c.said[i].Usable, c.said[i].Reason = false, "it was asked, and failed: "+err.Error()
 			continue
 		}
 		c.use(i)
-		r.keep(c, at)
+		r.keep(ctx, c, at)
 		snap.Replicas = c.said
 		snap.Gaps = append(snap.Gaps, c.contradictions(i)...)
 		snap.Sort()
 		return snap, nil
 	}
-	r.keep(c, at)
+	r.keep(ctx, c, at)
 	return cluster.Snapshot{}, fmt.Errorf("no replica gave a snapshot: %w", errors.Join(errs...))
 }
 
@@ -174,7 +174,10 @@ func age(seconds cluster.Number) time.Duration {
 }
 
 // keep has what was found stand, unless something newer is known.
-func (r *Replicas) keep(c choice, at time.Time) {
+func (r *Replicas) keep(ctx context.Context, c choice, at time.Time) {
+	if ctx.Err() != nil {
+		return // who asked went away, which says nothing of the replicas
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at.Before(r.at) {

@@ -106,6 +106,9 @@ func (r *Replicas) whom(ctx context.Context, at time.Time) []*Source {
 	for i, one := range c.turn {
 		turn[i] = r.all[one]
 	}
+	if ctx.Err() != nil {
+		return turn // of which nothing is known: who asks went away
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turn = slices.Clone(turn)

@@ -229,7 +229,7 @@ func TestAReplicaThatFailsInTheMiddle(t *testing.T) {
 			v.Set("query", "1 +")
 		}
 	})
-	s := found(t, replicas(t, options(), broken.url, second.url), 1, "it was asked first, and failed", "it sees 2 hosts up")
+	s := found(t, replicas(t, options(), broken.url, second.url), 1, "it was asked, and failed", "it sees 2 hosts up")
 	if s.Replicas[0].Usable || len(s.Hosts[0].Storage) == 0 {
 		t.Errorf("%+v", s)
 	}
@@ -277,6 +277,30 @@ func TestThePastDoesNotSayWhoIsUsableNow(t *testing.T) {
 		t.Fatalf("%+v %v", s.Replicas, err)
 	}
 	if said := r.Said(); len(said) != 2 || !said[0].Used || said[1].Used {
+		t.Errorf("%+v", said)
+	}
+}
+
+// Who asks and goes away says nothing of the replicas.
+func TestAQuestionThatIsGivenUpSaysNothingOfTheReplicas(t *testing.T) {
+	whole := prometheus(t, twoHosts())
+	first, second := inFront(t, whole, nil), inFront(t, whole, nil)
+	r := replicas(t, options(), first.url, second.url)
+	found(t, r, 0, "it sees 2 hosts up", "as good")
+	first.stuck.Store(true)
+	second.stuck.Store(true)
+	before := first.queries.Load()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for first.queries.Load() == before {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := r.Snapshot(ctx, time.Unix(1200, 0)); err == nil {
+		t.Error("there is a snapshot without an answer")
+	}
+	if said := r.Said(); !said[0].Used || !said[1].Usable {
 		t.Errorf("%+v", said)
 	}
 }
