@@ -71,6 +71,8 @@ type Place struct {
 
 // Source makes snapshots. It is safe for concurrent use.
 type Source struct {
+	// name is the address, as it may be shown.
+	name    string
 	api     v1.API
 	opts    Options
 	queries queries
@@ -80,14 +82,18 @@ type Source struct {
 	sleepers sleepers
 }
 
-// New returns a source that reads the Prometheus API at the URL (without /api/v1). The transport
+// New returns a source that reads the Prometheus API at the URL (without /api/v1). Parameters of the URL are sent with every query. The transport
 // may be nil for the usual one.
 func New(url string, transport http.RoundTripper, o Options) (*Source, error) {
+	name, err := shown(url)
+	if err != nil {
+		return nil, fmt.Errorf("the URL of Prometheus %w", err)
+	}
 	client, err := api.NewClient(api.Config{Address: url, RoundTripper: transport})
 	if err != nil {
-		return nil, fmt.Errorf("prometheus at %s: %w", url, err)
+		return nil, fmt.Errorf("prometheus at %s: %w", name, err)
 	}
-	return &Source{api: v1.NewAPI(client), opts: o, queries: newQueries(o)}, nil
+	return &Source{name: name, api: whole{v1.NewAPI(client), name}, opts: o, queries: newQueries(o)}, nil
 }
 
 // Snapshot returns the cluster as it was at the time. An error means that Prometheus could not

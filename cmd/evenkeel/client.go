@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/config"
 	promconfig "github.com/prometheus/common/config"
 	"github.com/spf13/pflag"
 )
@@ -48,11 +49,11 @@ func transport(file string) (http.RoundTripper, error) {
 	if file == "" {
 		return nil, nil
 	}
-	c, _, err := promconfig.LoadHTTPConfigFile(file)
+	c, err := config.LoadHTTPClient(file)
 	if err != nil {
 		return nil, err
 	}
-	return promconfig.NewRoundTripperFromConfig(*c, "evenkeel")
+	return promconfig.NewRoundTripperFromConfig(c, "evenkeel")
 }
 
 func (c *clientFlags) check() error {

@@ -44,7 +44,7 @@ func newFleet(file string, common serverFlags, driver func() driver, log *slog.L
 	had := map[string]int{}
 	for i, m := range read.Clusters {
 		one := common
-		one.config, one.storage, one.prometheusURL, one.prometheusCfg = m.ConfigFile, m.StoragePath, m.PrometheusURL, m.PrometheusHTTPConfig
+		one.config, one.storage, one.prometheusURL, one.prometheusCfg = m.ConfigFile, m.StoragePath, m.PrometheusURLs, m.PrometheusHTTPConfig
 		one.web = command.Web{Listen: m.ListenAddresses, Config: m.WebConfigFile}
 		one.peer = peerFlags{url: m.PeerURL, http: m.PeerHTTPConfig}
 		s := &ship{name: m.ConfigFile, flags: one, driver: driver}

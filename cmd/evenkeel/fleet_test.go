@@ -52,7 +52,7 @@ func TestAClusterThatHangsDoesNotHoldUpAnother(t *testing.T) {
 	write(t, filepath.Join(dir, "good.yml"), demoConfig(hosts, exporters.addresses()))
 	write(t, filepath.Join(dir, "bad.yml"), strings.Replace(demoConfig(hosts, exporters.addresses()), "cluster: demo", "cluster: hung", 1))
 	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
-  - {config_file: bad.yml, storage_path: bad, listen_addresses: [%q], prometheus_url: %q}
+  - {config_file: bad.yml, storage_path: bad, listen_addresses: [%q], prometheus_urls: [%q]}
   - {config_file: good.yml, storage_path: good, listen_addresses: [%q]}
 `, bad, deaf(t), good))
 	f, err := newFleet(file, serverFlags{}, func() driver { return simulated{live} }, log)

@@ -84,7 +84,7 @@ func (n *node) build(c config.Config) error {
 	if n.follows, err = newFollowing(n); err != nil {
 		return err
 	}
-	if n.flags.prometheusURL == "" {
+	if len(n.flags.prometheusURL) == 0 {
 		n.engine, err = engine.Open(engine.Options{
 			Dir: filepath.Join(n.flags.storage, "tsdb"), Retention: time.Duration(c.Scrape.Retention),
 			ScrapeInterval: time.Duration(c.Scrape.Interval), ScrapeTimeout: time.Duration(c.Scrape.Timeout),
@@ -94,6 +94,8 @@ func (n *node) build(c config.Config) error {
 		if err != nil {
 			return err
 		}
+	} else if _, err := n.newSource(c); err != nil {
+		return err // at once, and not only when this process leads
 	}
 	n.console, err = console.New(console.Options{API: http.HandlerFunc(n.answer), Queries: n.engine != nil, Version: version, Log: n.log.With("room", "console")})
 	if err != nil {
@@ -184,19 +186,20 @@ func (n *node) reload() error {
 	return err
 }
 
-func (b basis) newSource(c config.Config) (*promql.Source, error) {
+// newSource returns what reads the cluster's metrics: the embedded Prometheus, or those of others.
+func (b basis) newSource(c config.Config) (*promql.Replicas, error) {
 	o := sourceOptions(c)
 	if b.store != nil {
 		o.Store = b.store.ID()
 	}
 	if b.engine != nil {
-		return promql.New("http://embedded.invalid/prometheus", b.engine.RoundTripper(), o)
+		own, err := promql.New("http://embedded.invalid/prometheus", b.engine.RoundTripper(), o)
+		if err != nil {
+			return nil, err
+		}
+		return promql.NewReplicas(own)
 	}
-	transport, err := transport(b.flags.prometheusCfg)
-	if err != nil {
-		return nil, fmt.Errorf("--prometheus.http.config.file: %w", err)
-	}
-	return promql.New(b.flags.prometheusURL, transport, o)
+	return othersSource(b.flags.prometheusURL, b.flags.prometheusCfg, o)
 }
 
 // metricsPage is what the process tells of itself and, while it looks after the cluster, of that.

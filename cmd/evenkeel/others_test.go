@@ -54,6 +54,13 @@ var nodeExporter = other{name: "node_exporter", answers: "/metrics", program: "/
 // startOther runs the server and returns its address.
 func startOther(t *testing.T, o other) string {
 	t.Helper()
+	address, _ := runOther(t, o)
+	return address
+}
+
+// runOther runs the server and returns its address and its process, which ends with the test.
+func runOther(t *testing.T, o other) (string, *os.Process) {
+	t.Helper()
 	address, dir := freePort(t), t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -82,7 +89,7 @@ func startOther(t *testing.T, o other) string {
 		}
 		return nil
 	})
-	return address
+	return address, cmd.Process
 }
 
 // Debian's Prometheus and VictoriaMetrics hold what the embedded Prometheus wrote to them, and carry every query of the analyzer: the cluster that is
@@ -164,9 +171,9 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 				return alike(want, got, o.off)
 			})
 			at := time.Now().Add(-8 * time.Second).Truncate(time.Second)
-			same(t, "signs of hosts", source, embedded, o.off, func(s *promql.Source) (any, error) { return s.Signs(t.Context(), at) })
-			same(t, "what VMs used", source, embedded, o.off, func(s *promql.Source) (any, error) { return s.Usage(t.Context(), at, time.Hour) })
-			same(t, "signs of guests", source, embedded, o.off, func(s *promql.Source) (any, error) {
+			same(t, "signs of hosts", source, embedded, o.off, func(s reader) (any, error) { return s.Signs(t.Context(), at) })
+			same(t, "what VMs used", source, embedded, o.off, func(s reader) (any, error) { return s.Usage(t.Context(), at, time.Hour) })
+			same(t, "signs of guests", source, embedded, o.off, func(s reader) (any, error) {
 				return s.Guests(t.Context(), at, 20*time.Second, []string{"no such VM"})
 			})
 			for _, query := range ruleQueries(t) {
@@ -209,8 +216,15 @@ func discovering(server, token string) other {
 	}}
 }
 
+// reader is what is asked: one server, or several.
+type reader interface {
+	Signs(ctx context.Context, at time.Time) ([]cluster.HostSigns, error)
+	Usage(ctx context.Context, at time.Time, window time.Duration) ([]cluster.VMUsage, error)
+	Guests(ctx context.Context, at time.Time, window time.Duration, vms []string) ([]cluster.GuestSigns, error)
+}
+
 // same asks both and says what differs.
-func same(t *testing.T, what string, source, embedded *promql.Source, off float64, ask func(*promql.Source) (any, error)) {
+func same(t *testing.T, what string, source, embedded reader, off float64, ask func(reader) (any, error)) {
 	t.Helper()
 	want, err := ask(embedded)
 	if err != nil {

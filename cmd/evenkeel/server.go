@@ -45,7 +45,7 @@ type serverFlags struct {
 	config, level string
 	clusters      string
 	storage       string
-	prometheusURL string
+	prometheusURL []string
 	prometheusCfg string
 	store         StoreFlags
 	peer          peerFlags
@@ -102,7 +102,7 @@ func newServer() *cobra.Command {
 	cmd.Flags().StringVar(&f.config, "config.file", "evenkeel.yml", "configuration file")
 	cmd.Flags().StringVar(&f.clusters, "clusters.file", "", "look after the clusters that this file names, each with its own configuration, storage and address")
 	cmd.Flags().StringVar(&f.storage, "storage.path", "data", "directory for the journal, the time series and the token")
-	cmd.Flags().StringVar(&f.prometheusURL, "prometheus.url", "", "read this Prometheus-compatible server instead of embedding one")
+	cmd.Flags().StringArrayVar(&f.prometheusURL, "prometheus.url", nil, "read this Prometheus-compatible server instead of embedding one; give it again for each replica of it")
 	cmd.Flags().StringVar(&f.prometheusCfg, "prometheus.http.config.file", "", "file with basic_auth, tls_config and so on for --prometheus.url")
 	cmd.Flags().StringVar(&f.level, "log.level", "info", "debug, info, warn or error")
 	f.store.Register(cmd.Flags())
@@ -160,7 +160,9 @@ type server struct {
 }
 
 // swappable is a source that a reload can replace.
-type swappable struct{ current atomic.Pointer[promql.Source] }
+type swappable struct {
+	current atomic.Pointer[promql.Replicas]
+}
 
 func (s *swappable) Snapshot(ctx context.Context, at time.Time) (cluster.Snapshot, error) {
 	return s.current.Load().Snapshot(ctx, at)
@@ -186,7 +188,7 @@ func (s *swappable) Trends(ctx context.Context, subject string, from, to time.Ti
 // buildServer puts everything together. Reload is what the API's order to reload does.
 func buildServer(b basis, term *etcdstore.Term, c config.Config, reload func() error) (*server, error) {
 	s := &server{basis: b, term: term, registry: prometheus.NewRegistry()}
-	s.registry.MustRegister(maintenance{s}, standby{s})
+	s.registry.MustRegister(maintenance{s}, standby{s}, replicas{s})
 	var err error
 	if s.journal, err = s.openJournal(); err != nil {
 		return nil, err

@@ -81,6 +81,7 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 		}
 	}
 	drawServers(t, s.Servers)
+	drawReplicas(t, b.Snapshot.Replicas)
 	for _, one := range s.Schedules {
 		t.line("the schedule %s has %s, until %s", one.Name, one.What, clock(one.Until))
 	}

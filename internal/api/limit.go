@@ -21,7 +21,7 @@ type limiters struct {
 	mu sync.Mutex
 	// refill is how many a second; 0 for the usual.
 	refill rate.Limit
-	of map[string]*rate.Limiter
+	of     map[string]*rate.Limiter
 }
 
 // allow tells whether the caller may go on: by name or, where there is none, by address.

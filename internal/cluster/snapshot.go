@@ -39,6 +39,23 @@ type Snapshot struct {
 	CPUAheadCores []float64 `json:"cpu_ahead_cores,omitempty"`
 	// Servers are the evenkeel servers that look after this cluster and that Prometheus sees, by ID, sorted.
 	Servers []string `json:"servers,omitempty"`
+	// Replicas are the Prometheus servers that were asked, in the order of preference; empty where there is one.
+	Replicas []Replica `json:"replicas,omitempty"`
+}
+
+// Replica is one of several Prometheus servers that hold the same, as it was found when a snapshot was to be made.
+type Replica struct {
+	// URL is its address, without password and parameters.
+	URL string `json:"url"`
+	// Used tells that the whole snapshot was made from it, Usable that it could have been.
+	Used   bool `json:"used"`
+	Usable bool `json:"usable"`
+	// Reason says why it was used or was not.
+	Reason string `json:"reason"`
+	// HostsUp is how many of the cluster's hosts it has new data of.
+	HostsUp int `json:"hosts_up"`
+	// NewestAgeSeconds is how old its newest sample of any host was at the instant of the snapshot.
+	NewestAgeSeconds Number `json:"newest_age_seconds,omitzero"`
 }
 
 // The kinds of machine: one that runs VMs, and one that does its work without a hypervisor.

@@ -20,9 +20,9 @@ type Member struct {
 	// ListenAddresses are where its pages, its API and its metrics are.
 	ListenAddresses []string `yaml:"listen_addresses"`
 	WebConfigFile   string   `yaml:"web_config_file"`
-	// PrometheusURL is read instead of an embedded Prometheus.
-	PrometheusURL        string `yaml:"prometheus_url"`
-	PrometheusHTTPConfig string `yaml:"prometheus_http_config_file"`
+	// PrometheusURLs are read instead of an embedded Prometheus: one server, or replicas.
+	PrometheusURLs       []string `yaml:"prometheus_urls"`
+	PrometheusHTTPConfig string   `yaml:"prometheus_http_config_file"`
 	// PeerURL is where the other servers of the cluster reach this one.
 	PeerURL        string `yaml:"peer_url"`
 	PeerHTTPConfig string `yaml:"peer_http_config_file"`

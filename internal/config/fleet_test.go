@@ -9,7 +9,7 @@ import (
 
 const goodFleet = `clusters:
   - {config_file: prod.yml, storage_path: data/prod, listen_addresses: ["127.0.0.1:9178"]}
-  - {config_file: /etc/lab.yml, storage_path: data/lab, listen_addresses: ["127.0.0.1:9179", ":9180"], prometheus_url: "http://prometheus:9090", peer_url: "http://a:9179"}
+  - {config_file: /etc/lab.yml, storage_path: data/lab, listen_addresses: ["127.0.0.1:9179", ":9180"], prometheus_urls: ["http://prometheus:9090"], peer_url: "http://a:9179"}
 `
 
 func TestAFleetIsReadRelativeToItsFile(t *testing.T) {
@@ -25,7 +25,7 @@ func TestAFleetIsReadRelativeToItsFile(t *testing.T) {
 	if got := f.Clusters[0]; got.ConfigFile != filepath.Join(dir, "prod.yml") || got.StoragePath != filepath.Join(dir, "data/prod") || got.PrometheusHTTPConfig != "" {
 		t.Errorf("the first is %+v", got)
 	}
-	if got := f.Clusters[1]; got.ConfigFile != "/etc/lab.yml" || got.PrometheusURL != "http://prometheus:9090" {
+	if got := f.Clusters[1]; got.ConfigFile != "/etc/lab.yml" || len(got.PrometheusURLs) != 1 {
 		t.Errorf("the second is %+v", got)
 	}
 }
