@@ -16,7 +16,7 @@ PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
 
-.PHONY: help build generate screenshots deb demo test check lint unit race browser laws deb-test e2e lab bench fuzz clean
+.PHONY: help build generate screenshots deb demo test check lint unit race browser laws deb-test packaging-test release e2e lab bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
@@ -34,14 +34,17 @@ screenshots: build ## every page of the console in both colours, from the demo: 
 	@$(call with,test) && mkdir -p bin/screenshots docs/screenshots && $(GO) test -count=1 ./cmd/evenkeel -run TestEverybodyCanUseTheConsoleInABrowser -screenshots $(CURDIR)/bin/screenshots && \
 	  cp bin/screenshots/overview-light.png bin/screenshots/recommendation-dark.png docs/screenshots/
 
-deb: build ## Debian package of the exporter, bin/evenkeel-exporter_VERSION_amd64.deb
-	@$(call with,build) && exporter/debian/build $(VERSION)
+deb: build ## Debian packages of the exporter and of the server, bin/*_VERSION_amd64.deb
+	@$(call with,build) && for p in evenkeel-exporter evenkeel-server; do packaging/debian/build $$p $(VERSION) || exit; done
+
+release: deb ## tarball of both programs for linux/amd64, bin/evenkeel_VERSION_linux_amd64.tar.gz, and SHA256SUMS of it and the packages
+	@packaging/release $(VERSION) && cd bin && sha256sum *.deb >> SHA256SUMS
 
 demo: build ## the whole loop on three real libvirt hosts on this machine
 	@test/demo
 
 test: lint race unit ## every test, those on real hypervisors included
-	@$(MAKE) --no-print-directory deb-test browser # Chromium beside guests that are emulated makes both late
+	@$(MAKE) --no-print-directory deb-test packaging-test browser # Chromium beside guests that are emulated makes both late
 	@$(MAKE) --no-print-directory -j2 e2e laws
 
 check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
@@ -61,8 +64,11 @@ browser: build ## the console in Chromium, against the demo
 laws: ## break the laws on purpose: each planted fault must make its test fail. It takes what CPU is left over
 	@$(call with,test) && $(GO) test -exec 'chrt --idle 0' -count=1 -parallel 2 -timeout 30m ./test/laws
 
-deb-test: build ## the Debian package, installed on a minimal Debian that boots for it
+deb-test: build ## the Debian packages, installed on a minimal Debian that boots for it
 	@$(call with,test deb) && $(GO) test $(EXEC) -count=1 -timeout 10m -v ./test/deb
+
+packaging-test: build ## what is handed to people besides
+	@$(call with,build) && $(GO) test -count=1 -timeout 10m -v ./test/packaging
 
 e2e: build ## the whole loop on the lab, and the exporter on real Xen
 	@$(call with,test demo xen) && $(GO) test $(EXEC) -count=1 -timeout 40m -v ./test/e2e/...

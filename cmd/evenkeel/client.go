@@ -23,10 +23,16 @@ type clientFlags struct {
 }
 
 func (c *clientFlags) register(f *pflag.FlagSet) {
+	c.registerServer(f)
+	f.StringVarP(&c.output, "output", "o", "table", "table or json")
+}
+
+// registerServer is for what prints in one way only.
+func (c *clientFlags) registerServer(f *pflag.FlagSet) {
+	c.output = "table"
 	f.StringVar(&c.server, "server", orDefault(os.Getenv("EVENKEEL_SERVER"), "http://127.0.0.1:9178"), "the server's URL ($EVENKEEL_SERVER)")
 	f.StringVar(&c.tokenFile, "token-file", orDefault(os.Getenv("EVENKEEL_TOKEN_FILE"), filepath.Join("data", "token")), "file with the token for what changes state ($EVENKEEL_TOKEN_FILE)")
 	f.StringVar(&c.httpFile, "http.config.file", "", "file with basic_auth and tls_config for reaching the server, as in a scrape_config of Prometheus")
-	f.StringVarP(&c.output, "output", "o", "table", "table or json")
 }
 
 func (c *clientFlags) client() (*api.Client, error) {

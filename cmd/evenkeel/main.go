@@ -27,7 +27,7 @@ func newRoot() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "run", Title: "To run:"}, &cobra.Group{ID: "ask", Title: "To ask a server and to decide:"}, &cobra.Group{ID: "file", Title: "To work with files:"}, &cobra.Group{ID: "hand", Title: "To switch hosts by hand:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"run":  {command.Exporter(version), newServer(), newDemo()},
-		"ask":  {newStatus(), newHosts(), newFailures(), newDisarm(), newArm(), newRecommendations(), newApprove(), newReject(), newSnooze(), newGates(), newPause(), newResume(), newMaintenance(), newStandby(), newSchedules(), newPowerStatus(), newMigrate(), newPowerOfVM(), newHistory(), newCaptures(), newDefinitions(), newRuns(), newRunbook(), newEffects(), newWhere(), newMoves(), newJournal(), newAutonomy(), newConfig(), newImpact(), newTrends(), newDrill(), newExplain(), newPlace(), newRightsizing(), newTargets(), newReload(), newProfile(), newWhoami()},
+		"ask":  {newStatus(), newHosts(), newFailures(), newDisarm(), newArm(), newRecommendations(), newApprove(), newReject(), newSnooze(), newGates(), newPause(), newResume(), newMaintenance(), newStandby(), newSchedules(), newPowerStatus(), newMigrate(), newPowerOfVM(), newHistory(), newCaptures(), newDefinitions(), newRuns(), newRunbook(), newEffects(), newWhere(), newMoves(), newJournal(), newAutonomy(), newConfig(), newImpact(), newTrends(), newDrill(), newExplain(), newPlace(), newRightsizing(), newTargets(), newReload(), newProfile(), newSupportBundle(), newWhoami()},
 		"file": {newPlan(), newSnapshot(), newSimulate(), newCheckConfig(), newDashboards(), newStore()},
 		"hand": {newFence()},
 	} {

@@ -140,22 +140,44 @@ func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, e
 	return out, err
 }
 
+// Page returns what the server has at the path, as it stands there: JSON, or a page of metrics.
+func (c *Client) Page(ctx context.Context, path string, q url.Values) ([]byte, error) {
+	target := c.target(path, q)
+	status, b, err := c.send(ctx, http.MethodGet, target, nil)
+	if err != nil || status == http.StatusOK {
+		return b, err
+	}
+	return nil, decode(status, b, nil, target)
+}
+
 func (c *Client) do(ctx context.Context, method, path string, q url.Values, body, out any) error {
-	var send io.Reader
+	var sent io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
 			return fmt.Errorf("write the request: %w", err)
 		}
-		send = bytes.NewReader(b)
+		sent = bytes.NewReader(b)
 	}
-	target := c.base + path
-	if len(q) > 0 {
-		target += "?" + q.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, send)
+	target := c.target(path, q)
+	status, b, err := c.send(ctx, method, target, sent)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.base, err)
+		return err
+	}
+	return decode(status, b, out, target)
+}
+
+func (c *Client) target(path string, q url.Values) string {
+	if len(q) == 0 {
+		return c.base + path
+	}
+	return c.base + path + "?" + q.Encode()
+}
+
+func (c *Client) send(ctx context.Context, method, target string, body io.Reader) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return 0, nil, fmt.Errorf("ask %s: %w", c.base, err)
 	}
 	if c.token != "" {
 		req.Header.Set(TokenHeader, c.token)
@@ -166,14 +188,14 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, body
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return fmt.Errorf("no server at %s (%w); is it running? name another with --server", c.base, err)
+		return 0, nil, fmt.Errorf("no server at %s (%w); is it running? name another with --server", c.base, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read to its end or is given up
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", c.base, err)
+		return 0, nil, fmt.Errorf("read the answer of %s: %w", c.base, err)
 	}
-	return decode(resp.StatusCode, b, out, target)
+	return resp.StatusCode, b, nil
 }
 
 func decode(status int, b []byte, out any, target string) error {
@@ -185,10 +207,6 @@ func decode(status int, b []byte, out any, target string) error {
 		return refused
 	}
 	if out == nil {
-		return nil
-	}
-	if raw, ok := out.(*[]byte); ok {
-		*raw = b
 		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {

@@ -168,7 +168,7 @@ func inWords(h cluster.Head, e cluster.Entry, r *cluster.Recommendation) cluster
 	if e.Approval != nil {
 		l.Who, l.Via, l.Said = e.Approval.Who, e.Approval.Via, e.Approval.Reason
 	}
-	l.What, l.Said, l.Effect = cleaned(l.What), cleaned(l.Said), cleaned(l.Effect)
+	l.What, l.Said, l.Effect = Cleaned(l.What), Cleaned(l.Said), Cleaned(l.Effect)
 	return l
 }
 
@@ -261,9 +261,9 @@ var (
 	attached = regexp.MustCompile(`(?i)\b(Bearer|Basic)\s+[A-Za-z0-9+/=._~-]{8,}`)
 )
 
-// cleaned is the text without what looks like a password: what a hypervisor or a device answered is quoted as it was, and may repeat what it was
+// Cleaned is the text without what looks like a password: what a hypervisor or a device answered is quoted as it was, and may repeat what it was
 // told.
-func cleaned(text string) string {
+func Cleaned(text string) string {
 	text = userinfo.ReplaceAllString(text, "$1")
 	text = assigned.ReplaceAllString(text, "$1$2…")
 	return attached.ReplaceAllString(text, "$1 …")

@@ -48,5 +48,5 @@ func (c *Client) Profile(ctx context.Context, kind string, seconds int) ([]byte,
 	if seconds > 0 {
 		q.Set("seconds", strconv.Itoa(seconds))
 	}
-	return get[[]byte](ctx, c, "/debug/pprof/"+url.PathEscape(kind), q)
+	return c.Page(ctx, "/debug/pprof/"+url.PathEscape(kind), q)
 }

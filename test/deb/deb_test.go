@@ -1,4 +1,4 @@
-// Package deb installs the Debian package of the exporter for real: on a minimal Debian that booted
+// Package deb installs the Debian packages for real: on a minimal Debian that booted
 // with systemd, in namespaces and on an overlay in memory, so that nothing of this machine changes.
 // It needs root and says so loudly.
 package deb
@@ -55,25 +55,31 @@ func attempt(t *testing.T, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// built is the package, made once.
-var built = sync.OnceValues(build)
+// built are the packages by name, each made once.
+var built = map[string]func() (string, error){}
 
-// build makes the package by make deb's own script and returns its path.
-func build() (string, error) {
+func init() {
+	for _, name := range []string{service, server} {
+		built[name] = sync.OnceValues(func() (string, error) { return build(name) })
+	}
+}
+
+// build makes a package by make deb's own script and returns its path.
+func build(name string) (string, error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command(filepath.Join(root, "exporter/debian/build")).Output()
+	out, err := exec.Command(filepath.Join(root, "packaging/debian/build"), name).Output()
 	if err != nil {
-		return "", fmt.Errorf("exporter/debian/build: %w: %s", err, out)
+		return "", fmt.Errorf("packaging/debian/build: %w: %s", err, out)
 	}
 	return filepath.Join(root, strings.TrimSpace(string(out))), nil
 }
 
-func deb(t *testing.T) string {
+func deb(t *testing.T, name string) string {
 	t.Helper()
-	path, err := built()
+	path, err := built[name]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +90,7 @@ func TestVersionsSortAsTheyWereMade(t *testing.T) {
 	described := []string{"04fe52e", "v1.2.3-rc.1", "v1.2.3-rc.1-4-g500c322", "v1.2.3", "v1.2.3-4-g500c322", "v1.2.3-10-g400c322-dirty", "v1.2.4"}
 	before := "0.0.0"
 	for _, d := range described {
-		v := run(t, "../../exporter/debian/build", "version", d)
+		v := run(t, "../../packaging/debian/build", "version", d)
 		if out, err := attempt(t, "dpkg", "--validate-version", v); err != nil {
 			t.Errorf("%s became %s: %s", d, v, out)
 		}
@@ -95,35 +101,53 @@ func TestVersionsSortAsTheyWereMade(t *testing.T) {
 	}
 }
 
-func TestThePackage(t *testing.T) {
-	pkg := deb(t)
-	if out, err := attempt(t, "lintian", "--allow-root", "--fail-on", "error", "--tag-display-limit", "0", pkg); err != nil {
-		t.Errorf("lintian finds errors:\n%s", out)
-	}
-	info, contents := run(t, "dpkg-deb", "--info", pkg), run(t, "dpkg-deb", "--contents", pkg)
-	for _, want := range []string{"Package: evenkeel-exporter", "Architecture: amd64", "libvirt0 (>= 6.0)", "conffiles"} {
-		if !strings.Contains(info, want) {
-			t.Errorf("the package's control data lack %q:\n%s", want, info)
-		}
-	}
-	for _, want := range []string{
-		`-rwxr-xr-x root/root .* \./usr/bin/evenkeel-exporter`, `-rw-r--r-- root/root .* \./lib/systemd/system/evenkeel-exporter.service`,
-		`-rw-r--r-- root/root .* \./etc/default/evenkeel-exporter`, `\./usr/share/doc/evenkeel-exporter/copyright`,
-		`\./usr/share/doc/evenkeel-exporter/licences-of-modules.gz`, `\./usr/share/doc/evenkeel-exporter/README.Debian`,
+func TestThePackages(t *testing.T) {
+	for name, files := range map[string][]string{
+		service: {`-rwxr-xr-x root/root .* \./usr/bin/evenkeel-exporter`},
+		server: {`-rwxr-xr-x root/root .* \./usr/bin/evenkeel`, `drwxr-x--- root/root .* \./etc/evenkeel/`, `-rw-r----- root/root .* \./etc/evenkeel/evenkeel.yml`,
+			`\./usr/share/man/man1/evenkeel.1.gz`, `\./usr/share/doc/evenkeel-server/configuration.md`},
 	} {
-		if !regexp.MustCompile(`(?m)^.*` + want + `$`).MatchString(contents) {
-			t.Errorf("the package has no %s:\n%s", want, contents)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			isSound(t, name, files)
+		})
 	}
+}
+
+// One script makes both packages. The smaller one is made twice, which takes less time.
+func TestAPackageIsMadeTheSameAgain(t *testing.T) {
+	pkg := deb(t, service)
 	first, err := os.ReadFile(pkg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pkg, err = build(); err != nil {
+	if pkg, err = build(service); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := os.ReadFile(pkg); err != nil || !bytes.Equal(first, again) {
 		t.Errorf("the same binary gave another package (%v)", err)
+	}
+}
+
+// isSound looks at a package from outside.
+func isSound(t *testing.T, name string, files []string) {
+	t.Helper()
+	pkg := deb(t, name)
+	if out, err := attempt(t, "lintian", "--allow-root", "--fail-on", "error", "--tag-display-limit", "0", pkg); err != nil {
+		t.Errorf("lintian finds errors:\n%s", out)
+	}
+	info, contents := run(t, "dpkg-deb", "--info", pkg), run(t, "dpkg-deb", "--contents", pkg)
+	for _, want := range []string{"Package: " + name, "Architecture: amd64", "libvirt0 (>= 6.0)", "conffiles"} {
+		if !strings.Contains(info, want) {
+			t.Errorf("the package's control data lack %q:\n%s", want, info)
+		}
+	}
+	for _, want := range append(files,
+		`-rw-r--r-- root/root .* \./lib/systemd/system/`+name+`.service`, `-rw-r--r-- root/root .* \./etc/default/`+name, `\./usr/share/doc/`+name+`/copyright`,
+		`\./usr/share/doc/`+name+`/licences-of-modules.gz`, `\./usr/share/doc/`+name+`/README.Debian`) {
+		if !regexp.MustCompile(`(?m)^.*` + want + `$`).MatchString(contents) {
+			t.Errorf("the package has no %s:\n%s", want, contents)
+		}
 	}
 }
 
@@ -271,7 +295,7 @@ func (m machine) want(want string, args ...string) {
 }
 
 func (m machine) journal() string {
-	out, _ := m.attempt("journalctl", "--no-pager", "--lines=30", "--unit", service)
+	out, _ := m.attempt("journalctl", "--no-pager", "--lines=30", "--unit", "evenkeel-*")
 	return out
 }
 
@@ -292,7 +316,7 @@ func (m machine) scrape() (string, error) {
 }
 
 func TestTheServiceRunsWhereItIsInstalled(t *testing.T) {
-	m := start(t, deb(t))
+	m := start(t, deb(t, service))
 	m.run("dpkg", "--install", "/tmp/p.deb")
 	m.want("enabled", "systemctl", "is-enabled", service)
 	m.want("active", "systemctl", "is-active", service)
@@ -330,7 +354,7 @@ func TestTheServiceRunsWhereItIsInstalled(t *testing.T) {
 	}
 	m.shell("rm -r " + dropIn)
 
-	exposure(t, m)
+	exposure(t, m, service)
 	purge(t, m)
 }
 
@@ -356,8 +380,8 @@ func check(t *testing.T, page, kvm string) {
 	}
 }
 
-// exposure asks systemd what it thinks of the unit.
-func exposure(t *testing.T, m machine) {
+// exposure asks systemd what it thinks of a unit.
+func exposure(t *testing.T, m machine, service string) {
 	t.Helper()
 	if out, err := m.attempt("systemd-analyze", "verify", service+".service"); err != nil || out != "" {
 		t.Errorf("systemd finds fault with the unit: %v: %s", err, out)
@@ -370,7 +394,7 @@ func exposure(t *testing.T, m machine) {
 	if n, err := strconv.ParseFloat(level[1], 64); err != nil || n >= maxExposure {
 		t.Errorf("the unit's exposure is %s, want less than %.1f:\n%s", level[1], maxExposure, out)
 	}
-	t.Logf("the unit's exposure is %s", level[1])
+	t.Logf("the exposure of %s is %s", service, level[1])
 }
 
 func purge(t *testing.T, m machine) {
@@ -387,7 +411,7 @@ func purge(t *testing.T, m machine) {
 }
 
 func TestPolicyDecidesWhatStarts(t *testing.T) {
-	m := start(t, deb(t))
+	m := start(t, deb(t, service))
 	m.shell(`printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d`)
 	m.run("dpkg", "--install", "/tmp/p.deb")
 	m.want("enabled", "systemctl", "is-enabled", service)
