@@ -211,6 +211,7 @@ func (m *member) ended(t *testing.T, id string) cluster.Case {
 }
 
 func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
+	t.Parallel()
 	f, _ := newCompany(t)
 	a := f.start(t, "a")
 	if id := leader(t, a); id != a.node.id {
@@ -260,6 +261,7 @@ func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
 
 // What reaches a server that does not lead is done in the name of who sent it, by that server's own tokens, and with their role only.
 func TestWhoAsksAServerThatDoesNotLeadIsWhoTheyAre(t *testing.T) {
+	t.Parallel()
 	f, _ := newCompany(t)
 	a := f.start(t, "a")
 	leader(t, a)
@@ -291,6 +293,7 @@ func TestWhoAsksAServerThatDoesNotLeadIsWhoTheyAre(t *testing.T) {
 
 // An etcd that does not answer makes who leads hold, and does not end it: it goes on publishing, tells why, and leads again afterwards.
 func TestWithoutEtcdTheServerHolds(t *testing.T) {
+	t.Parallel()
 	f, etcd := newCompany(t)
 	a := f.start(t, "a")
 	leader(t, a)
