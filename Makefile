@@ -25,8 +25,8 @@ build: ## both programs, bin/evenkeel and bin/evenkeel-exporter
 	@$(call with,build) && $(GO) build $(PROGRAM) -o bin/evenkeel ./cmd/evenkeel && \
 	  $(GO) build $(PROGRAM) -o bin/evenkeel-exporter ./cmd/evenkeel-exporter
 
-generate: ## the dashboards' files, from what dashboards/ says, and the console's scripts from npm, as its package-lock.json has it
-	@$(call with,test) && $(GO) test ./dashboards -run Current -count=1 -update && cd internal/console && \
+generate: ## the dashboards' files, from what dashboards/ says, the reference of the configuration, and the console's scripts from npm, as its package-lock.json has it
+	@$(call with,test) && $(GO) test ./dashboards ./cmd/evenkeel -run 'Current' -count=1 -update && cd internal/console && \
 	  npm ci --ignore-scripts --no-audit --no-fund >&2 && cp node_modules/htmx.org/dist/htmx.min.js assets/htmx.min.js && cp node_modules/htmx.org/LICENSE assets/htmx.LICENSE && \
 	  cp node_modules/uplot/dist/uPlot.iife.min.js assets/uplot.min.js && cp node_modules/uplot/dist/uPlot.min.css assets/uplot.min.css && cp node_modules/uplot/LICENSE assets/uplot.LICENSE
 
