@@ -175,6 +175,7 @@ func contract(t *testing.T, size int) {
 }
 
 func TestTheJournalGoesOnWithoutOneNodeOfThree(t *testing.T) {
+	t.Parallel()
 	nodes := etcd(t, 3)
 	s := connected(t, nodes, "c", 60)
 	j := opened(t, s, leading(t, s, "a"), t.TempDir())
@@ -194,6 +195,7 @@ func TestTheJournalGoesOnWithoutOneNodeOfThree(t *testing.T) {
 }
 
 func TestWithoutAQuorumNothingIsWrittenAndItGoesOnByItself(t *testing.T) {
+	t.Parallel()
 	nodes := etcd(t, 1)
 	s := connected(t, nodes, "c", 60)
 	term := leading(t, s, "a")
@@ -220,6 +222,7 @@ func TestWithoutAQuorumNothingIsWrittenAndItGoesOnByItself(t *testing.T) {
 
 // An entry of which the answer was lost was never acknowledged: the next takes its place.
 func TestAnEntryThatWasNotAcknowledgedGivesWay(t *testing.T) {
+	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 60)
 	sh := &shelf{store: s, term: leading(t, s, "a")}
 	one, two := cluster.Head{Seq: 1, Hash: strings.Repeat("1", 64)}, cluster.Head{Seq: 1, Hash: strings.Repeat("2", 64)}
@@ -236,6 +239,7 @@ func TestAnEntryThatWasNotAcknowledgedGivesWay(t *testing.T) {
 }
 
 func TestWhatAnotherWroteIsNotWrittenOver(t *testing.T) {
+	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 60)
 	j := opened(t, s, leading(t, s, "a"), t.TempDir())
 	added(t, j, 1)
@@ -253,6 +257,7 @@ func TestWhatAnotherWroteIsNotWrittenOver(t *testing.T) {
 }
 
 func TestWithoutATermTheJournalIsReadOnly(t *testing.T) {
+	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 60)
 	added(t, opened(t, s, leading(t, s, "a"), t.TempDir()), 1)
 	j := opened(t, s, nil, t.TempDir())
@@ -268,6 +273,7 @@ func TestWithoutATermTheJournalIsReadOnly(t *testing.T) {
 }
 
 func TestAnEntryThatIsTooLargeIsRefusedAndTheNextIsNot(t *testing.T) {
+	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 60)
 	j := opened(t, s, leading(t, s, "a"), t.TempDir())
 	large := journaltest.Entry(1)
@@ -282,6 +288,7 @@ func TestAnEntryThatIsTooLargeIsRefusedAndTheNextIsNot(t *testing.T) {
 }
 
 func TestAWrongAddressShowsAtOnce(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	_, err := Open(context.Background(), Options{Endpoints: []string{address(t)}, Cluster: "c", TTL: 10})
 	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "does not answer") || took > 2*patience {
@@ -290,6 +297,7 @@ func TestAWrongAddressShowsAtOnce(t *testing.T) {
 }
 
 func TestWhoResignsNeedNotBeWaitedFor(t *testing.T) {
+	t.Parallel()
 	nodes := etcd(t, 1)
 	a, b := connected(t, nodes, "c", 600), connected(t, nodes, "c", 600)
 	term := leading(t, a, "a")
@@ -324,6 +332,7 @@ const childURL = "EVENKEEL_TEST_ETCD"
 
 // TestALeaderThatWasStoppedWritesNothing stops a process that leads between two entries, lets another take over, and wakes it.
 func TestALeaderThatWasStoppedWritesNothing(t *testing.T) {
+	t.Parallel()
 	nodes := etcd(t, 1)
 	s := connected(t, nodes, "c", 2)
 	c := exec.Command(os.Args[0], "-test.run=^TestAsAChild$")
@@ -366,6 +375,7 @@ func TestALeaderThatWasStoppedWritesNothing(t *testing.T) {
 }
 
 func TestAsAChild(t *testing.T) {
+	t.Parallel()
 	url := os.Getenv(childURL)
 	if url == "" {
 		return // started by itself it has nothing to do

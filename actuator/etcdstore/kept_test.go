@@ -56,6 +56,7 @@ func vm(n int) cluster.Definition {
 }
 
 func TestWhoDoesNotLeadWritesNeitherDefinitionsNorMemories(t *testing.T) {
+	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 600)
 	term, key := leading(t, s, "a"), filepath.Join(t.TempDir(), "key")
 	kept, err := s.Definitions(term, key, 3)
@@ -95,6 +96,7 @@ func TestWhoDoesNotLeadWritesNeitherDefinitionsNorMemories(t *testing.T) {
 
 // What a writer left that was stopped before the pointer is neither read nor kept for long.
 func TestPartsWithoutAPointerAreNotRead(t *testing.T) {
+	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 600)
 	term := leading(t, s, "a")
 	d := s.Document(term, "memory").(*document)
@@ -133,6 +135,7 @@ func TestPartsWithoutAPointerAreNotRead(t *testing.T) {
 
 // TestManyVMs shows that what is more than one transaction takes fits as well.
 func TestManyVMs(t *testing.T) {
+	t.Parallel()
 	const vms = 2000
 	s := connected(t, etcd(t, 1), "c", 600)
 	kept, err := s.Definitions(leading(t, s, "a"), filepath.Join(t.TempDir(), "key"), 3)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestOneMinorVersionLiesBetweenServersAtMost(t *testing.T) {
+	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 60)
 	term := leading(t, s, "a")
 	for _, c := range []struct {
@@ -32,6 +33,7 @@ func TestOneMinorVersionLiesBetweenServersAtMost(t *testing.T) {
 }
 
 func TestTheServersOfAStoreShareASecret(t *testing.T) {
+	t.Parallel()
 	nodes := etcd(t, 1)
 	a, b, other := connected(t, nodes, "c", 60), connected(t, nodes, "c", 60), connected(t, nodes, "d", 60)
 	secrets := make([][]byte, 3)
@@ -50,6 +52,7 @@ func TestTheServersOfAStoreShareASecret(t *testing.T) {
 }
 
 func TestServersStandInTheOrderInWhichTheyWillLead(t *testing.T) {
+	t.Parallel()
 	nodes := etcd(t, 1)
 	a, b := connected(t, nodes, "c", 60), connected(t, nodes, "c", 60)
 	leading(t, a, "a")
@@ -80,6 +83,7 @@ func TestServersStandInTheOrderInWhichTheyWillLead(t *testing.T) {
 
 // The node of etcd that leads there is killed: the term goes on, and so does the journal.
 func TestATermOutlivesTheNodeThatLedEtcd(t *testing.T) {
+	t.Parallel()
 	nodes := etcd(t, 3)
 	s := connected(t, nodes, "c", 10)
 	term := leading(t, s, "a")

@@ -52,6 +52,7 @@ func certificate(t *testing.T) (cert, key string, trusted *x509.CertPool) {
 
 // TestOverTLSOneUserHasOneClustersKeys shows that a role for the prefix is enough, and that nothing else gets in.
 func TestOverTLSOneUserHasOneClustersKeys(t *testing.T) {
+	t.Parallel()
 	cert, key, trusted := certificate(t)
 	nodes := etcd(t, 1, "--cert-file", cert, "--key-file", key)
 	root := connectedWith(t, Options{Endpoints: []string{nodes[0].url}, Cluster: "c", TTL: 60, TLS: &tls.Config{RootCAs: trusted}})
