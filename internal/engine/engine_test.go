@@ -53,7 +53,7 @@ func TestSecondEngineOnOneDirIsRefused(t *testing.T) {
 	if err == nil {
 		t.Fatal("a second engine opened the same directory")
 	}
-	for _, want := range []string{dir, "in use by another process, stop that or choose another directory"} {
+	for _, want := range []string{dir, "in use by another process (is a server running already?), stop that or choose another directory"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}

@@ -93,7 +93,7 @@ func explainDir(dir string, err error) error {
 func advice(err error) string {
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return "it is in use by another process, stop that or choose another directory"
+		return "it is in use by another process (is a server running already?), stop that or choose another directory"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return "make it writable for the user that evenkeel runs as, or choose another directory"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
