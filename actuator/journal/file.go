@@ -125,33 +125,19 @@ func (f *file) Begin(_ context.Context, anchor cluster.Head) error {
 }
 
 // Put is part of Shelf.
-func (f *file) Put(last, added cluster.Head, record []byte) error {
+func (f *file) Put(_, added cluster.Head, record []byte) error {
 	err := f.db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(entriesBucket())
 		b.FillPercent = fillPercent
-		if err := dropAfter(b, last.Seq); err != nil {
-			return err
-		}
 		if err := b.SetSequence(added.Seq); err != nil {
 			return err
 		}
-		return b.Put(key(added.Seq), record)
+		return b.Put(key(added.Seq), record) // in place of what a Put left there that failed in its very last step, when the disk would not say whether it has it
 	})
 	if err == nil {
 		_ = f.db.View(func(tx *bbolt.Tx) error { f.bytes.Store(tx.Size()); return nil }) // only a closed file could fail, and the entry is safe
 	}
 	return err
-}
-
-// dropAfter takes out what a Put left behind that failed in its very last step, when the disk would
-// not say whether it has it. Nobody acted upon it.
-func dropAfter(b *bbolt.Bucket, seq uint64) error {
-	for k, _ := b.Cursor().Seek(key(seq + 1)); k != nil; k, _ = b.Cursor().Seek(key(seq + 1)) {
-		if err := b.Delete(bytes.Clone(k)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // After is part of Shelf.

@@ -157,7 +157,7 @@ func faults() []fault {
 		{"a replaced entry passes", "actuator/journal/checker.go", `case c.prev.Hash != "" && r.prev != c.prev.Hash:`, "case false:", "./actuator/journal", "TestWhatWasChangedShows"},
 		{"an end that is cut off passes", "actuator/journal/checker.go", "if c.prev.Seq < written {", "if false {", "./actuator/journal", "TestWhatWasChangedShows"},
 		{"a case is parted", "actuator/journal/compact.go", "if reach <= e.Seq {", "if true {", "./actuator/journal", "TestLawNothingIsLostOrDoubledByCompacting"},
-		{"what was not acknowledged stays", "actuator/journal/journal.go", "if err := dropAfter(b, j.Head().Seq); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal", "TestAnEntryThatWasNotAcknowledgedGivesWay"},
+		{"what was not acknowledged stays", "actuator/journal/file.go", "return b.Put(key(added.Seq), record)", "if b.Get(key(added.Seq)) != nil {\n\t\t\treturn nil\n\t\t}\n\t\treturn b.Put(key(added.Seq), record)", "./actuator/journal", "TestAnEntryThatWasNotAcknowledgedGivesWay"},
 		{"what a crash left is never cleared up", "actuator/journal/compact.go", "if err := j.clearUp(ctx, from); err != nil {", "if err := error(nil); err != nil {", "./actuator/journal", "TestACaseThatGoesOnMeanwhileIsNotParted"},
 		{"a case takes any entry", "internal/cluster/case.go", "if err := c.permits(e); err != nil {", "if err := c.permits(e); err != nil && false {", "./internal/cluster", "TestLawACaseMovesAsThePageSays"},
 		// A host is powered off only when it is empty, is not needed and can be woken; what evenkeel did not turn off it does not wake.
@@ -211,9 +211,12 @@ func faults() []fault {
 		{"an agent's children live on", "actuator/fence/run.go", "syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what", "error(nil) // what", "./actuator/fence", "TestWhatAnAgentLeavesRunningIsKilled"},
 		{"errors tell passwords", "actuator/fence/redact.go", "text = strings.ReplaceAll(text, f, hidden)", "_ = f", "./actuator/fence", "TestTheProtocolAndItsSecrets"},
 		{"a password for everybody is used", "internal/secret/secret.go", "mode&0o007 != 0", "false", "./actuator/fence", "TestWhatIsNeverSentToAnAgent"},
-		{"a definition passes for another VM's", "actuator/definitions/record.go", "return bytes.Join([][]byte{k, text}, nil)", "return text", "./actuator/definitions", "TestADamagedVersionIsNamedAndTheOthersRead"},
-		{"any key begins a store anew", "actuator/definitions/definitions.go", "return s.fits(keyFile)", "return nil", "./actuator/definitions", "TestTheKey"},
+		{"a definition passes for another VM's", "actuator/definitions/record.go", "return bytes.Join([][]byte{key(id.VM, id.Version), text}, nil)", "return bytes.Join([][]byte{text}, nil)", "./actuator/definitions", "TestADamagedVersionIsNamedAndTheOthersRead"},
+		{"any key begins a store anew", "actuator/definitions/definitions.go", "if err := s.fits(keyFile, mark != nil, ids); err != nil || !mayWrite {", "if err := error(nil); err != nil || !mayWrite {", "./actuator/definitions", "TestTheKey"},
 		{"what cannot be read is written over", "actuator/definitions/put.go", "d.Version = was.Version + 1", "d.Version = max(was.Version, 1)", "./actuator/definitions", "TestADamagedVersionIsNamedAndTheOthersRead"},
+		// Servers that share a store.
+		{"any seal is good", "internal/api/peers.go", "if !hmac.Equal([]byte(seal), []byte(want)) {", "if want == \"\" || seal == \"none\" {", "./internal/api", "TestASealIsForOneRequestAndAWhile"},
+		{"an elected server minds no stranger", "actuator/gate/leader.go", "if len(others) > 0 {", "if len(others) > 0 && !q.Policy.Elected {", "./actuator/gate", "TestEachThingThatIsWrongIsRefusedByItsGateWithItsReason"},
 		// The snapshot.
 		{"use is lost across a migration", "analyzer/promql/queries.go", "`sum by (vm) (max by (vm, instance) (rate(evenkeel_vm_cpu_seconds_total[$rate]))) + `", "`max by (vm) (rate(evenkeel_vm_cpu_seconds_total[$rate])) + `", "./analyzer/promql", "TestUseIsWholeAcrossAMigration"},
 		{"silent hosts are forgotten", "analyzer/promql/queries.go", "last_over_time(evenkeel_vm_info[$memory])", "evenkeel_vm_info", "./analyzer/promql", "TestASilentHostIsAGapAndItsVMsAreRemembered"},
