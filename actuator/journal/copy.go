@@ -45,17 +45,22 @@ func (j *Journal) copyTo(ctx context.Context, to *Journal) (cluster.Verification
 	}); err != nil {
 		return none, err
 	}
-	if err := to.refresh(ctx); err != nil {
-		return none, err
+	return to.isAllOf(ctx, from)
+}
+
+// isAllOf verifies what was put on the shelf, and that it is all of what was there.
+func (j *Journal) isAllOf(ctx context.Context, there cluster.Verification) (cluster.Verification, error) {
+	if err := j.refresh(ctx); err != nil {
+		return cluster.Verification{}, err
 	}
-	got, err := to.Verify(ctx, cluster.Head{})
+	got, err := j.Verify(ctx, cluster.Head{})
 	switch {
 	case err != nil:
-		return none, err
+		return cluster.Verification{}, err
 	case got.Flaw != nil:
-		return none, fmt.Errorf("the copy: %s", got.Flaw)
-	case got.Head != from.Head || got.Entries != from.Entries:
-		return none, fmt.Errorf("the copy has %d entries and ends with %s, and what was copied has %d and ends with %s: was something written meanwhile?", got.Entries, got.Head, from.Entries, from.Head)
+		return cluster.Verification{}, fmt.Errorf("what was written: %s", got.Flaw)
+	case got.Head != there.Head || got.Entries != there.Entries:
+		return cluster.Verification{}, fmt.Errorf("what was written has %d entries and ends with %s, and should have %d and end with %s: was something written meanwhile?", got.Entries, got.Head, there.Entries, there.Head)
 	}
 	return got, nil
 }

@@ -161,17 +161,5 @@ func restore(ctx context.Context, path string, to *Journal) (cluster.Verificatio
 	}); err != nil {
 		return none, err
 	}
-	if err := to.refresh(ctx); err != nil {
-		return none, err
-	}
-	got, err := to.Verify(ctx, cluster.Head{})
-	switch {
-	case err != nil:
-		return none, err
-	case got.Flaw != nil:
-		return none, errors.New(got.Flaw.String())
-	case got.Head != there.Head || got.Entries != there.Entries:
-		return none, fmt.Errorf("it has %d entries and ends with %s, and should have %d and end with %s", got.Entries, got.Head, there.Entries, there.Head)
-	}
-	return got, nil
+	return to.isAllOf(ctx, there)
 }

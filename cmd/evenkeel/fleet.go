@@ -73,7 +73,7 @@ func (s *ship) build(log *slog.Logger) (*node, error) {
 func (f *fleet) close() error {
 	var errs []error
 	for _, s := range f.ships {
-		errs = append(errs, s.first.close())
+		errs = append(errs, s.first.discard())
 	}
 	return errors.Join(errs...)
 }

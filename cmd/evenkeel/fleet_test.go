@@ -97,6 +97,14 @@ func TestClustersHaveNamesOfTheirOwn(t *testing.T) {
 	if _, err := newFleet(file, serverFlags{}, func() driver { return simulated{} }, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "clusters[1]: it is called tiny, as clusters[0] is") {
 		t.Errorf("it gives %v", err)
 	}
+	write(t, filepath.Join(dir, "b.yml"), strings.Replace(oneHost, "tiny", "other", 1))
+	f, err := newFleet(file, serverFlags{}, func() driver { return simulated{} }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("the attempt before holds what it opened: %v", err)
+	}
+	if err := f.close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // A cluster whose server ends is begun anew, and the other goes on meanwhile.

@@ -36,7 +36,7 @@ type basis struct {
 	id     string
 	driver driver
 	engine *engine.Engine   // nil with an external Prometheus
-	store  *etcdstore.Store // nil where the state is in files
+	store  *etcdstore.Store // of who leads by it; nil where the state is in files
 }
 
 // node is a process that serves: the cluster's metrics, its pages and its API. It looks after the cluster itself, or knows who does.
@@ -74,9 +74,20 @@ func buildNode(f serverFlags, d driver, log *slog.Logger) (*node, error) {
 	}
 	n.registry.MustRegister(n.reloads, serverInfo{n, c.Cluster}, leadership{n, c.Cluster}, certificates{n})
 	if err := n.build(c); err != nil {
-		return nil, errors.Join(err, n.close())
+		return nil, errors.Join(err, n.discard())
 	}
 	return n, nil
+}
+
+// discard lets go of a node that was put together and is not run.
+func (n *node) discard() error {
+	var err error
+	if n.engine != nil {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		err = n.engine.Run(over) // which is how it closes
+	}
+	return errors.Join(err, n.close())
 }
 
 func (n *node) build(c config.Config) error {
