@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 )
@@ -31,7 +32,12 @@ func TestDataSurviveReopen(t *testing.T) {
 	}
 	stop := start(t, e)
 	eventually(t, client(t, e), `sum by (vm) (alive)`, `{vm="a"} 42`)
-	at := time.Now()
+	// The time of the sample itself: on a busy machine the next scrape may fail, and end the series before now.
+	told, _, _, err := client(t, e).Query(t.Context(), `alive[1m]`, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := told.(model.Matrix)[0].Values[0].Timestamp.Time()
 	stop()
 
 	again := openEngine(t, Options{Dir: dir})
