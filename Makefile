@@ -47,13 +47,16 @@ test: lint race unit ## every test, those on real hypervisors included
 	@$(MAKE) --no-print-directory deb-test packaging-test browser # Chromium beside guests that are emulated makes both late
 	@$(MAKE) --no-print-directory -j2 e2e laws
 
-check: lint race unit ## format, vet, lint, unit tests, race on the pure rooms
+# -short leaves out what starts servers for a while: etcd, Prometheus, the demo.
+check: lint ## format, vet, lint, race on the pure rooms, quick unit tests of the others: before each commit
+	@echo 'check: left out is what runs real servers (-short) or needs the lab; make test runs it' >&2
+	@$(call with,test) && $(GO) test -short -race $(PURE) && $(GO) test -short -skip InABrowser $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(PURE) | sort)) ./test/checker ./test/peers
 
 lint:
 	@$(call with,build) && test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) tool staticcheck ./...
 
 unit: ## every test that needs neither a hypervisor nor a browser, but for those that race runs
-	@$(call with,test) && $(GO) test -skip InABrowser $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(RACED) | sort)) ./test/checker ./test/peers
+	@$(call with,test) && $(GO) test -parallel 4 -skip InABrowser $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(RACED) | sort)) ./test/checker ./test/peers
 
 race: ## the pure rooms and the loops under the race detector
 	@$(call with,test) && $(GO) test -race $(RACED)

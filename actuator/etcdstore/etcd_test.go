@@ -28,6 +28,9 @@ type node struct {
 
 // etcd starts so many nodes of one etcd; connected waits until they answer. With flags it speaks TLS to clients.
 func etcd(t testing.TB, nodes int, flags ...string) []node {
+	if testing.Short() {
+		t.Skip("LEFT OUT, since -short is given: real etcd takes a minute; make test runs it")
+	}
 	t.Helper()
 	program, err := exec.LookPath("etcd")
 	if err != nil {

@@ -88,6 +88,7 @@ func answers(base, expr string, instant bool) (int, error) {
 
 // Every panel shows something on a cluster that is well, be it that there is nothing to be shown.
 func TestEveryQueryOfTheDashboardsIsAnsweredByTheDemo(t *testing.T) {
+	long(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	address := freePort(t)
 	base := "http://" + address

@@ -76,6 +76,7 @@ func TestTheDemoPublishesTheExportersMetrics(t *testing.T) {
 }
 
 func TestTheDemoRunsTheWholeLoopAndLeavesNothing(t *testing.T) {
+	long(t)
 	dir, address := t.TempDir(), freePort(t)
 	t.Setenv("TMPDIR", dir)
 	t.Run("running", func(t *testing.T) {

@@ -38,6 +38,7 @@ func deaf(t *testing.T) string {
 // One server looks after two clusters. The one whose Prometheus hangs, and whose hosts do not answer, holds up nothing of the other: that is seen,
 // advised on and acted upon, by its own policy and in its own journal.
 func TestAClusterThatHangsDoesNotHoldUpAnother(t *testing.T) {
+	long(t)
 	t.Parallel()
 	live, hosts, err := demoCluster(60)
 	if err != nil {

@@ -60,9 +60,9 @@ func newFollowing(n *node) (*following, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--peer.http.config.file: %w", err)
 	}
-	f := &following{node: n, options: o, me: etcdstore.Server{ID: n.id, URL: own, Version: version}}
+	f := &following{node: n, options: o, me: etcdstore.Server{ID: n.id, URL: own, Version: n.flags.version}}
 	f.peers = api.NewPeers(f.shared, f.whoLeads, transport, n.log.With("room", "api"))
-	f.api = api.NewFollower(f.peers, version, n.reload, n.log.With("room", "api"))
+	f.api = api.NewFollower(f.peers, n.flags.version, n.reload, n.log.With("room", "api"))
 	return f, nil
 }
 
@@ -132,7 +132,7 @@ func (f *following) whoLeads(ctx context.Context) (string, *url.URL, error) {
 	}
 	f.mu.Lock()
 	fresh := time.Since(f.asked) < leaderKnown
-	leader, known := f.leader, f.known
+	leader, known, trouble := f.leader, f.known, f.trouble
 	f.mu.Unlock()
 	if !fresh {
 		leader, known = f.look(ctx, store)
@@ -140,6 +140,8 @@ func (f *following) whoLeads(ctx context.Context) (string, *url.URL, error) {
 	switch {
 	case leader.ID == "" && known != nil:
 		return "", nil, known
+	case leader.ID == "" && trouble != nil:
+		return "", nil, fmt.Errorf("no server leads, and this one cannot: %w", trouble)
 	case leader.ID == "":
 		return "", nil, errors.New("no server leads at this moment, and one will in a few seconds: ask again")
 	case leader.ID == f.me.ID:

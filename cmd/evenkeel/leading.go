@@ -159,7 +159,7 @@ func (n *node) fit(store *etcdstore.Store) error {
 
 // install puts together what looks after the cluster.
 func (n *node) install(ctx context.Context, store *etcdstore.Store, term *etcdstore.Term) (*server, error) {
-	if err := term.Admit(ctx, version); err != nil {
+	if err := term.Admit(ctx, n.flags.version); err != nil {
 		return nil, err
 	}
 	n.reloading.Lock()

@@ -79,6 +79,14 @@ func background(t *testing.T, args ...string) {
 	})
 }
 
+// long leaves a test that runs servers for a while to make test, where what is quick is asked for.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("LEFT OUT, since -short is given: it runs servers for a while; make test runs it")
+	}
+}
+
 func await(t *testing.T, what string, f func() error) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)

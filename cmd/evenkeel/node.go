@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,8 +66,9 @@ func buildNode(f serverFlags, d driver, log *slog.Logger) (*node, error) {
 	if err := os.MkdirAll(f.storage, 0o750); err != nil {
 		return nil, fmt.Errorf("--storage.path: %w", err)
 	}
+	f.version = cmp.Or(f.version, version)
 	n := &node{basis: basis{flags: f, log: log, driver: d}, registry: prometheus.NewRegistry(), inForce: c}
-	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(version))
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), command.BuildInfo(f.version))
 	n.reloads = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_config_last_reload_timestamp_seconds", Help: "When the configuration was last read, by result; 0 for never."}, []string{"result"})
 	n.reloads.WithLabelValues("failure").Set(0)
 	if n.id, err = identity(f.storage); err != nil {
@@ -108,7 +110,7 @@ func (n *node) build(c config.Config) error {
 	} else if _, err := n.newSource(c); err != nil {
 		return err // at once, and not only when this process leads
 	}
-	n.console, err = console.New(console.Options{API: http.HandlerFunc(n.answer), Queries: n.engine != nil, Version: version, Log: n.log.With("room", "console")})
+	n.console, err = console.New(console.Options{API: http.HandlerFunc(n.answer), Queries: n.engine != nil, Version: n.flags.version, Log: n.log.With("room", "console")})
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,8 @@ func runOther(t *testing.T, o other) (string, *os.Process) {
 // Debian's Prometheus and VictoriaMetrics hold what the embedded Prometheus wrote to them, and carry every query of the analyzer: the cluster that is
 // read out of them is the same.
 func TestOthersCarryTheAnalyzer(t *testing.T) {
+	long(t)
+	t.Parallel()
 	live, hosts, err := demoCluster(60)
 	if err != nil {
 		t.Fatal(err)

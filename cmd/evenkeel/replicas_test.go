@@ -115,6 +115,7 @@ func newBarrier(t *testing.T) *barrier {
 
 // Two of Debian's Prometheus scrape the same exporters. Whatever happens to one, the server reads the other and tells why.
 func TestTwoReplicasOfPrometheus(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s, g := startScraped(t), newBarrier(t)
 	a, first := runOther(t, scraping(s.addresses, ""))
@@ -202,6 +203,7 @@ func complete(s cluster.Snapshot) error {
 
 // A replica that lies about one VM, and one that is behind by five minutes.
 func TestReplicasThatLieAndLag(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := startScraped(t)
 	base, o := "http://"+startOther(t, scraping(s.addresses, "")), sourceOptions(s.config)
@@ -327,6 +329,7 @@ func (r *recorder) every(t *testing.T, fits func(*http.Request) bool) {
 
 // What Thanos, Mimir and VictoriaMetrics want beside a query goes with every one of them. Behind the recorder is Debian's Prometheus, which is none of them.
 func TestWhatOthersWantGoesWithEveryQuery(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := startScraped(t)
 	base, o := "http://"+startOther(t, scraping(s.addresses, "")), sourceOptions(s.config)
@@ -385,6 +388,7 @@ func TestWhatOthersWantGoesWithEveryQuery(t *testing.T) {
 
 // VictoriaMetrics as it comes hides the last 30 s; with nocache=1 in the URL it does not.
 func TestVictoriaMetricsAsItComes(t *testing.T) {
+	long(t)
 	t.Parallel()
 	address := startOther(t, other{name: "VictoriaMetrics", program: "/usr/bin/victoria-metrics", answers: "/api/v1/query?query=1", args: func(dir, address string) []string {
 		return []string{"-storageDataPath=" + filepath.Join(dir, "data"), "-httpListenAddr=" + address, "-memory.allowedBytes=64MiB"}

@@ -41,6 +41,7 @@ import (
 )
 
 type serverFlags struct {
+	version       string // of the program, where it is to say another than its own
 	web           command.Web
 	config, level string
 	clusters      string
@@ -290,7 +291,7 @@ func (s *server) build(c config.Config, reload func() error) error {
 	if s.slack, err = s.newSlack(c); err != nil {
 		return err
 	}
-	s.api = api.New(s.analyzer, s.actuator, version, reload, s.log.With("room", "api"))
+	s.api = api.New(s.analyzer, s.actuator, s.flags.version, reload, s.log.With("room", "api"))
 	s.api.SetLedger(s.journal)
 	s.api.SetPast(&s.source)
 	s.api.SetTrusted(s.actuator)

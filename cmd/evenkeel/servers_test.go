@@ -22,6 +22,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 	"github.com/evenkeel/evenkeel/internal/simulator"
 )
 
@@ -94,20 +95,23 @@ func inBackground(t *testing.T, all ...func(context.Context) error) (end func())
 	return end
 }
 
-// start starts a server, and returns when it answers.
-func (f *company) start(t *testing.T, name string) *member {
+// start starts a server, and returns when it answers. The flags are what it does not have in common with the others.
+func (f *company) start(t *testing.T, name string, flags ...func(*serverFlags)) *member {
 	t.Helper()
-	listen, dir := freePort(t), t.TempDir()
+	own := serverFlags{web: command.Web{Listen: []string{freePort(t)}}, config: f.config, storage: t.TempDir(), store: StoreFlags{Address: f.store}}
+	for _, set := range flags {
+		set(&own)
+	}
 	if key, err := os.ReadFile(f.key); err == nil {
-		write(t, filepath.Join(dir, "definitions.key"), string(key))
+		write(t, filepath.Join(own.storage, "definitions.key"), string(key))
 	}
 	log := &lines{t: t, name: name}
-	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{listen}}, config: f.config, storage: dir, store: StoreFlags{Address: f.store}}, simulated{f.live}, slog.New(slog.NewTextHandler(log, nil)))
+	n, err := buildNode(own, simulated{f.live}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &member{node: n, url: "http://" + listen, end: inBackground(t, n.run)}
-	secret, err := os.ReadFile(filepath.Join(dir, "token"))
+	m := &member{node: n, url: "http://" + own.web.Listen[0], end: inBackground(t, n.run)}
+	secret, err := os.ReadFile(filepath.Join(own.storage, "token"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +120,20 @@ func (f *company) start(t *testing.T, name string) *member {
 		_, err := m.client.WhoAmI(t.Context())
 		return err
 	})
-	f.key = cmp.Or(f.key, filepath.Join(dir, "definitions.key"))
+	f.key = cmp.Or(f.key, filepath.Join(own.storage, "definitions.key"))
 	return m
+}
+
+// upgrade ends a server and starts another version of it in its place.
+func (f *company) upgrade(t *testing.T, m *member, name, to string) *member {
+	t.Helper()
+	m.end()
+	return f.start(t, name, func(own *serverFlags) { *own = m.node.flags }, as(to))
+}
+
+// as is the flag of a server that says to be another version than it is.
+func as(version string) func(*serverFlags) {
+	return func(own *serverFlags) { own.version = version }
 }
 
 // lines writes a log to the test's, where it fails.
@@ -211,6 +227,7 @@ func (m *member) ended(t *testing.T, id string) cluster.Case {
 }
 
 func TestTwoServersLookAfterOneClusterInTurn(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f, _ := newCompany(t)
 	a := f.start(t, "a")
@@ -293,6 +310,7 @@ func TestWhoAsksAServerThatDoesNotLeadIsWhoTheyAre(t *testing.T) {
 
 // An etcd that does not answer makes who leads hold, and does not end it: it goes on publishing, tells why, and leads again afterwards.
 func TestWithoutEtcdTheServerHolds(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f, etcd := newCompany(t)
 	a := f.start(t, "a")
@@ -348,4 +366,135 @@ func metric(t *testing.T, m *member, name string) string {
 		}
 	}
 	return ""
+}
+
+// The network between the leader and etcd is cut, and no connection ends by it. The leader holds, and another leads; what the one begins is
+// begun once, and the other hands on again when the network is back.
+func TestALeaderThatIsCutOffFromEtcdGivesWay(t *testing.T) {
+	long(t)
+	t.Parallel()
+	f, _ := newCompany(t)
+	wire := relaytest.New(t, strings.TrimPrefix(f.store, "etcd://"), 0)
+	a := f.start(t, "a", func(own *serverFlags) { own.store.Address = "etcd://" + wire.Address() })
+	if id := leader(t, a); id != a.node.id {
+		t.Fatalf("%s leads, and there is only %s", id, a.node.id)
+	}
+	b := f.start(t, "b")
+	c := b.open(t)
+
+	wire.Freeze()
+	await(t, "b to lead", func() error {
+		if id := leader(t, b); id != b.node.id {
+			return fmt.Errorf("%s leads", id)
+		}
+		return nil
+	})
+	if got := metric(t, a, "evenkeel_server_leader"); !strings.HasSuffix(got, " 0") {
+		t.Errorf("b leads, and a publishes %q", got)
+	}
+	if st, err := a.client.Status(t.Context()); err != nil || st.Servers.Holds == "" {
+		t.Errorf("a does not say that it holds: %+v, %v", st.Servers, err)
+	}
+	if _, err := a.client.Approve(t.Context(), c.Recommendation.ID, "from the wrong side of the cut"); err == nil {
+		t.Error("a takes an approval")
+	}
+	before := metric(t, a, `evenkeel_analyzer_passes_total{result="success"}`)
+	await(t, "a to go on looking", func() error {
+		if now := metric(t, a, `evenkeel_analyzer_passes_total{result="success"}`); now == before || now == "" {
+			return fmt.Errorf("it is %q still", now)
+		}
+		return nil
+	})
+	if _, err := b.client.Approve(t.Context(), c.Recommendation.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.ended(t, c.Recommendation.ID); got.State != cluster.CaseDone {
+		t.Errorf("it is %s: %+v", got.State, got.Outcome)
+	}
+
+	wire.Thaw()
+	await(t, "a to follow", func() error {
+		st, err := a.client.Status(t.Context())
+		if err == nil && (a.node.leads.Load() != nil || st.Servers.Holds != "" || st.Servers.Answers != b.node.id) {
+			err = fmt.Errorf("it says %+v", st.Servers)
+		}
+		return err
+	})
+	begun := 0
+	err := b.node.leads.Load().journal.Replay(func(e cluster.Entry) error {
+		if e.Kind == cluster.EntryIntent && e.ID == c.Recommendation.ID {
+			begun++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if begun != 1 {
+		t.Errorf("the journal says that it was begun %d times", begun)
+	}
+}
+
+// Two servers go from one minor version to the next, as docs/upgrading.md says, and nothing that was advised or approved is lost. One that is two minor
+// versions behind answers and does not lead.
+func TestAnUpgradeOfServersInTurnLosesNothing(t *testing.T) {
+	long(t)
+	t.Parallel()
+	f, _ := newCompany(t)
+	a := f.start(t, "a", as("1.4.0"))
+	leader(t, a)
+	b := f.start(t, "b", as("1.4.1"))
+	kept := a.open(t)
+	if _, err := a.client.Snooze(t.Context(), kept.Recommendation.ID, "until we are through", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	remembers := func(m *member) {
+		t.Helper()
+		if now, err := m.client.Recommendation(t.Context(), kept.Recommendation.ID); err != nil || now.State != cluster.CaseOpen || now.Snoozed == nil {
+			t.Errorf("%s has %s as %s, %v", m.node.flags.version, kept.Recommendation.ID, now.State, err)
+		}
+	}
+	leads := func(m *member) {
+		t.Helper()
+		await(t, m.node.flags.version+" to lead", func() error {
+			if m.node.leads.Load() == nil {
+				return errors.New("it does not")
+			}
+			return nil
+		})
+	}
+
+	b = f.upgrade(t, b, "b", "1.5.0")
+	remembers(b)
+	a.end()
+	leads(b) // the newer one, while the older one is away
+	remembers(b)
+	a = f.start(t, "a", func(own *serverFlags) { *own = a.node.flags })
+	b.end()
+	leads(a) // the older one again, by one minor version
+	remembers(a)
+	b = f.start(t, "b", func(own *serverFlags) { *own = b.node.flags })
+	a = f.upgrade(t, a, "a", "1.5.0")
+	leads(b)
+	remembers(a)
+	if _, err := a.client.Approve(t.Context(), kept.Recommendation.ID, "now we are through"); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.ended(t, kept.Recommendation.ID); got.State != cluster.CaseDone {
+		t.Errorf("it is %s: %+v", got.State, got.Outcome)
+	}
+
+	forgotten := f.start(t, "forgotten", as("1.3.9"))
+	a.end()
+	b.end()
+	await(t, "the one that was forgotten to say why it does not lead", func() error {
+		_, err := forgotten.client.Status(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "this version may not lead here") {
+			return fmt.Errorf("it says %v", err)
+		}
+		return nil
+	})
+	if forgotten.node.leads.Load() != nil {
+		t.Error("it leads")
+	}
 }

@@ -219,6 +219,7 @@ func TestAMigrationThatWasCutOffDoesNotCountAndBeginsAnew(t *testing.T) {
 }
 
 func TestAStoreThatAServerHasIsLeftAlone(t *testing.T) {
+	long(t)
 	dir := filledStore(t)
 	j, err := journal.Open(filepath.Join(dir, journalFile))
 	if err != nil {

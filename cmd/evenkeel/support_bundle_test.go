@@ -107,6 +107,8 @@ func bundled(t *testing.T, line ...string) map[string]string {
 }
 
 func TestASupportBundleHoldsNoSecret(t *testing.T) {
+	long(t)
+	t.Parallel()
 	live, hosts, err := demoCluster(60)
 	if err != nil {
 		t.Fatal(err)

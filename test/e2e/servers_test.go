@@ -7,97 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 )
-
-// relay stands between a server and what it speaks to. It can be slow with answers, and it can stop.
-type relay struct {
-	listener net.Listener
-	to       string
-	delay    time.Duration
-
-	mu     sync.Mutex
-	frozen chan struct{} // closed when it goes on; nil while it does
-}
-
-func newRelay(t *testing.T, to string, delay time.Duration) *relay {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{listener: l, to: to, delay: delay}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", r.to)
-			if err != nil {
-				_ = near.Close()
-				continue
-			}
-			go r.carry(far, near, 0)
-			go r.carry(near, far, r.delay)
-		}
-	}()
-	return r
-}
-
-func (r *relay) address() string { return r.listener.Addr().String() }
-
-func (r *relay) carry(to, from net.Conn, delay time.Duration) {
-	defer to.Close()
-	defer from.Close()
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 {
-			time.Sleep(delay)
-			r.pass()
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// pass returns when the relay is not frozen.
-func (r *relay) pass() {
-	r.mu.Lock()
-	frozen := r.frozen
-	r.mu.Unlock()
-	if frozen != nil {
-		<-frozen
-	}
-}
-
-func (r *relay) freeze() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.frozen = make(chan struct{})
-}
-
-func (r *relay) thaw() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.frozen != nil {
-		close(r.frozen)
-		r.frozen = nil
-	}
-}
 
 // etcd starts a real etcd, and returns where it is and a client to it.
 func etcd(t *testing.T) (string, *clientv3.Client) {
@@ -149,16 +67,16 @@ func TestALeaderThatWasStoppedBeforeTheCallDoesNotMakeIt(t *testing.T) {
 	home(t)
 	exporters(t)
 	store, client := etcd(t)
-	slowly := newRelay(t, store, 300*time.Millisecond) // so that the intent is seen here before the leader knows that it is written
-	libvirtd := newRelay(t, fmt.Sprintf(labAddr, 1)+":16509", 0)
+	slowly := relaytest.New(t, store, 300*time.Millisecond) // so that the intent is seen here before the leader knows that it is written
+	libvirtd := relaytest.New(t, fmt.Sprintf(labAddr, 1)+":16509", 0)
 	text := config()
 	lines := strings.SplitAfter(text, "\n")
 	for i, line := range lines {
 		if strings.Contains(line, "name: host1,") {
-			lines[i] = strings.Replace(line, fmt.Sprintf("qemu+tls://"+labAddr+"/system?pkipath=", 1)+labDir()+"/pki/client", "qemu+tcp://"+libvirtd.address()+"/system", 1)
+			lines[i] = strings.Replace(line, fmt.Sprintf("qemu+tls://"+labAddr+"/system?pkipath=", 1)+labDir()+"/pki/client", "qemu+tcp://"+libvirtd.Address()+"/system", 1)
 		}
 	}
-	a := server(t, strings.Join(lines, ""), "--store=etcd://"+slowly.address())
+	a := server(t, strings.Join(lines, ""), "--store=etcd://"+slowly.Address())
 	a.leads(true)
 	b := joins(t, a, text, store)
 	b.leads(false)
@@ -179,7 +97,7 @@ func TestALeaderThatWasStoppedBeforeTheCallDoesNotMakeIt(t *testing.T) {
 			intent = intent || strings.Contains(string(e.Kv.Value), `"intent"`)
 		}
 	}
-	libvirtd.freeze()
+	libvirtd.Freeze()
 	a.await(c.Recommendation.ID, cluster.CaseRunning, 20*time.Second)
 	time.Sleep(time.Second) // until it waits for the answer to a question that comes before the call
 	if err := syscall.Kill(a.process.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
@@ -188,7 +106,7 @@ func TestALeaderThatWasStoppedBeforeTheCallDoesNotMakeIt(t *testing.T) {
 	stopped := time.Now()
 	b.leads(true)
 	t.Logf("the other leads %s after the stop", time.Since(stopped).Round(time.Millisecond))
-	libvirtd.thaw()
+	libvirtd.Thaw()
 	if err := syscall.Kill(a.process.cmd.Process.Pid, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
