@@ -50,7 +50,7 @@ test: lint race unit ## every test, those on real hypervisors included
 # -short leaves out what starts servers for a while: etcd, Prometheus, the demo.
 check: lint ## format, vet, lint, race on the pure rooms, quick unit tests of the others: before each commit
 	@echo 'check: left out is what runs real servers (-short) or needs the lab; make test runs it' >&2
-	@$(call with,test) && $(GO) test -short -race $(PURE) && $(GO) test -short -skip InABrowser $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(PURE) | sort)) ./test/checker ./test/peers
+	@$(call with,test) && $(GO) test -race $(PURE) && $(GO) test -short -skip InABrowser $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(PURE) | sort)) ./test/checker ./test/peers
 
 lint:
 	@$(call with,build) && test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) tool staticcheck ./...
