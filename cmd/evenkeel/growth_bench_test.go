@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,16 +45,17 @@ func stages() []string {
 	return []string{"first snapshot", "snapshot", "detect", "plan", "judge", "store"}
 }
 
-// grown is what one size takes: time and memory allocated of each stage, by name.
+// grown is what one size takes.
 type grown struct {
 	hosts, series int
-	took          map[string]time.Duration
-	allocated     map[string]float64 // MiB
-	heap          float64            // of the engine with all that it holds, in MiB
+	// cpu is the CPU time of each stage by its name, of all threads, took how long it lasted, allocated the memory in MiB that it asked for.
+	cpu, took map[string]time.Duration
+	allocated map[string]float64
+	heap      float64 // of the engine with all that it holds, in MiB
 }
 
-// TestGrowthInNumbers prints what each stage of a pass takes on clusters of growing size, as a table, and by which exponent it grew from
-// the size before. "judge" is everything between the snapshot and the advice, with what detect and plan take; "store" is what the round leaves on the
+// TestGrowthInNumbers prints what each stage of a pass takes on clusters of growing size, as a table: CPU time, how long it lasted, which depends on what else the
+// machine does, and memory; and by which exponents CPU time and memory grew from the size before. "judge" is everything between the snapshot and the advice, with what detect and plan take; "store" is what the round leaves on the
 // disk: the advice, where VMs run, and an intent for each recommendation.
 func TestGrowthInNumbers(t *testing.T) {
 	var all []grown
@@ -69,14 +71,14 @@ func TestGrowthInNumbers(t *testing.T) {
 	for _, g := range all {
 		fmt.Fprintf(&b, "| %d, %d | %d |", g.hosts, g.hosts*benchVMsOnHost, g.series)
 		for _, s := range stages() {
-			fmt.Fprintf(&b, " %.3g s, %.3g MiB |", g.took[s].Seconds(), g.allocated[s])
+			fmt.Fprintf(&b, " %.3g s (%.3g s), %.3g MiB |", g.cpu[s].Seconds(), g.took[s].Seconds(), g.allocated[s])
 		}
 		fmt.Fprintf(&b, " %.0f |\n", g.heap)
 	}
 	for i := 1; i < len(all); i++ {
 		fmt.Fprintf(&b, "| exponent, %d to %d | %.2f |", all[i-1].hosts, all[i].hosts, exponent(all[i-1], all[i], func(g grown) float64 { return float64(g.series) }))
 		for _, s := range stages() {
-			fmt.Fprintf(&b, " %.2f, %.2f |", exponent(all[i-1], all[i], func(g grown) float64 { return g.took[s].Seconds() }), exponent(all[i-1], all[i], func(g grown) float64 { return g.allocated[s] }))
+			fmt.Fprintf(&b, " %.2f, %.2f |", exponent(all[i-1], all[i], func(g grown) float64 { return g.cpu[s].Seconds() }), exponent(all[i-1], all[i], func(g grown) float64 { return g.allocated[s] }))
 		}
 		fmt.Fprintf(&b, " %.2f |\n", exponent(all[i-1], all[i], func(g grown) float64 { return g.heap }))
 	}
@@ -90,7 +92,7 @@ func exponent(from, to grown, of func(grown) float64) float64 {
 
 // grow measures one size.
 func grow(t *testing.T, hosts int) grown {
-	g := grown{hosts: hosts, took: map[string]time.Duration{}, allocated: map[string]float64{}}
+	g := grown{hosts: hosts, cpu: map[string]time.Duration{}, took: map[string]time.Duration{}, allocated: map[string]float64{}}
 	until := time.Now().Truncate(time.Hour).Add(-time.Minute)
 	c := config.Default()
 	c.Cluster, c.Scrape.Interval = "growth", config.Duration(benchScrape)
@@ -128,19 +130,27 @@ func grow(t *testing.T, hosts int) grown {
 
 // measure notes the median of some times.
 func (g *grown) measure(stage string, times int, f func()) {
-	var took []time.Duration
+	var took, cpu []time.Duration
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for range times {
-		begun := time.Now()
+		begun, used := time.Now(), ownCPU()
 		f()
-		took = append(took, time.Since(begun))
+		took, cpu = append(took, time.Since(begun)), append(cpu, ownCPU()-used)
 	}
 	runtime.ReadMemStats(&after)
 	slices.Sort(took)
-	g.took[stage] = took[len(took)/2]
+	slices.Sort(cpu)
+	g.took[stage], g.cpu[stage] = took[len(took)/2], cpu[len(cpu)/2]
 	g.allocated[stage] = float64(after.TotalAlloc-before.TotalAlloc) / float64(times) / (1 << 20)
+}
+
+// ownCPU is the CPU time that this process has used.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // it fails for other processes only
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // leaves writes what a round leaves.

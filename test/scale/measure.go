@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -193,7 +194,7 @@ func (s *session) profiles(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("profiles are for those with the token: %w", err)
 	}
-	for name, path := range map[string]string{"cpu": "/debug/pprof/profile?seconds=30", "heap": "/debug/pprof/heap"} {
+	for name, path := range map[string]string{"cpu": "/debug/pprof/cpu?seconds=30", "heap": "/debug/pprof/heap"} {
 		body, err := s.evenkeel.get(ctx, path, strings.TrimSpace(string(token)))
 		if err == nil {
 			err = os.WriteFile(s.o.profile+name+".pprof", body, 0o600)
@@ -245,11 +246,11 @@ func (s *session) scraped(ctx context.Context, of *subject, w watched) (r scrape
 		`sum(prometheus_tsdb_head_series` + own + `)`:                              &r.series,
 		`avg(scrape_samples_scraped{job="evenkeel-exporter"})`:                     &r.samplesOfPage,
 	} {
-		if *into, err = number(ctx, p, query, w.ended); err != nil {
-			return r, err
-		}
+		var missing error
+		*into, missing = number(ctx, p, query, w.ended)
+		err = errors.Join(err, missing) // the rest is worth to be seen all the same
 	}
-	return r, nil
+	return r, err
 }
 
 // samples are all that a query for a range gives.
@@ -274,11 +275,11 @@ func samples(ctx context.Context, p v1.API, query string, at time.Time) (values 
 func number(ctx context.Context, p v1.API, query string, at time.Time) (float64, error) {
 	answer, _, _, err := p.Query(ctx, query, at)
 	if err != nil {
-		return 0, fmt.Errorf("query %s: %w", query, err)
+		return math.NaN(), fmt.Errorf("query %s: %w", query, err)
 	}
 	vector, _ := answer.(model.Vector)
 	if len(vector) != 1 {
-		return 0, fmt.Errorf("query %s: %d values, not one", query, len(vector))
+		return math.NaN(), fmt.Errorf("query %s: %d values, not one", query, len(vector))
 	}
 	return float64(vector[0].Value), nil
 }

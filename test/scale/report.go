@@ -42,11 +42,12 @@ func (s *session) report(ctx context.Context, out io.Writer, w watched) error {
 	fmt.Fprintf(out, "\nOpen recommendations: %d to %d; rounds with gaps: %d; passes that failed: %d.\n", fewest, most, gaps, len(w.failed))
 
 	how := map[string]scrapes{}
+	var unknown error
 	fmt.Fprintf(out, "\n| scrapes | answered, of all there was time for | skipped | took p50 | p95 | longest | samples/s | series | samples of a page |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, subject := range s.subjects() {
 		r, err := s.scraped(ctx, subject, w)
 		if err != nil {
-			return fmt.Errorf("%s: %w", subject.name, err)
+			unknown = errors.Join(unknown, fmt.Errorf("%s: %w", subject.name, err))
 		}
 		how[subject.name] = r
 		fmt.Fprintf(out, "| %s | %.3f %% of %d | %d | %s | %s | %s | %.0f | %.0f | %.0f |\n", subject.name, 100*r.share(), r.wanted, max(0, r.wanted-r.stored),
@@ -62,13 +63,11 @@ func (s *session) report(ctx context.Context, out io.Writer, w watched) error {
 		e, p := c[s.evenkeel.name], c[s.beside.name]
 		fmt.Fprintf(out, "\nevenkeel takes %.2f times Prometheus' CPU and %.2f times its peak memory.\n", used(e[0], e[len(e)-1])/used(p[0], p[len(p)-1]), e[len(e)-1].peak/p[len(p)-1].peak)
 	}
-	if err := s.rules(ctx, out, w); err != nil {
-		return err
-	}
+	unknown = errors.Join(unknown, s.rules(ctx, out, w))
 	p95 := quantile(advised, .95)
 	fmt.Fprintf(out, "\n%s: what is advised is published within %s of the instant in 95 %% of the rounds (goal %s)\n", verdict(p95 <= goalAdvice && len(w.failed) == 0), seconds(p95), seconds(goalAdvice))
 	fmt.Fprintf(out, "%s: %.3f %% of all scrapes are answered (goal %.1f %%)\n", verdict(how[s.evenkeel.name].share() >= goalUp), 100*how[s.evenkeel.name].share(), 100*goalUp)
-	return s.believable(ctx, w, gaps, most)
+	return errors.Join(unknown, s.believable(ctx, w, gaps, most))
 }
 
 // rules tells how evenkeel's own rules kept up, and how its passes did by its own account.
@@ -84,12 +83,12 @@ func (s *session) rules(ctx context.Context, out io.Writer, w watched) error {
 		`sum(increase(prometheus_rule_group_iterations_missed_total{job="evenkeel-server"}` + span + `))`:                                                                               &missed,
 		`rate(evenkeel_analyzer_pass_duration_seconds_sum{job="evenkeel-server"}` + span + `) / rate(evenkeel_analyzer_pass_duration_seconds_count{job="evenkeel-server"}` + span + `)`: &pass,
 	} {
-		if *into, err = number(ctx, p, query, w.ended); err != nil {
-			return err
-		}
+		var missing error
+		*into, missing = number(ctx, p, query, w.ended)
+		err = errors.Join(err, missing)
 	}
 	fmt.Fprintf(out, "\nBy evenkeel's own account a pass takes %.1f s on average, all rules once %.1f s; evaluations missed: %.0f.\n", pass, took, missed)
-	return nil
+	return err
 }
 
 // believable is an error where something else was measured than it seems.
