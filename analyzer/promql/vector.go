@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// swift reads vectors in one go. The library goes over each answer some five times, which is half of what a snapshot of a large cluster takes.
+// swift reads vectors in one go. The library goes over each answer some five times, which was a quarter of what a server with a large cluster took.
 type swift struct{ api.Client }
 
 // vectorKey is under which a context has room for a vector, a *vectorRoom.

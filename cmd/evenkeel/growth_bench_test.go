@@ -187,9 +187,8 @@ func leaves(t *testing.T, s cluster.Snapshot, advice []cluster.Recommendation) f
 
 // growthEngine is an engine that holds what the exporters of so many hosts told, and names the hosts in the configuration.
 func growthEngine(t *testing.T, g *grown, c *config.Config, until time.Time) *engine.Engine {
-	dir := t.TempDir()
+	before, dir := heap(), t.TempDir()
 	growthFill(t, g, c, dir, until)
-	before := heap()
 	e, err := engine.Open(engine.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
-// What every host and VM has. VMs want 60 % of the hosts' CPUs on average, and take 62 % of the memory.
+// What every host and VM has. VMs want 60 % of the hosts' CPUs on average, and are given 62 % of the memory.
 const (
 	cores, vcpus = 32, 4
 	hostMemory   = 256 << 30
