@@ -1,6 +1,6 @@
 // Command scale looks whether one server keeps up with a large cluster: it serves the pages of simulated hosts,
 // which the real exporter made and on which the numbers move, has evenkeel look after them, and Debian's Prometheus scrape the
-// same beside it. There is no hypervisor: nobody approves, and nothing is moved. It runs from the root of
+// same beside it. Hosts are of libvirt's test driver, which knows their VMs and no more: nobody approves, and nothing is moved. It runs from the root of
 // the sources, with bin/evenkeel built. A missed goal does not fail the run, for a machine may be busy; what could not be measured does.
 package main
 

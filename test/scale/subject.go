@@ -44,6 +44,9 @@ func start(ctx context.Context, o options) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := writeLibvirt(o); err != nil {
+		return nil, err
+	}
 	config := filepath.Join(o.work, "evenkeel.yml")
 	if err := os.WriteFile(config, []byte(evenkeelConfig(o)), 0o600); err != nil {
 		return nil, fmt.Errorf("write evenkeel's configuration: %w", err)
@@ -69,14 +72,35 @@ func start(ctx context.Context, o options) (*session, error) {
 	return s, s.ready(ctx)
 }
 
-// evenkeelConfig is a configuration with evenkeel's own settings but for the interval of scrapes. The hosts' libvirt does not answer.
+// libvirtFile is what libvirt's test driver is to know of a host.
+func libvirtFile(o options, host int) string { return filepath.Join(o.work, hostName(host)+".xml") }
+
+// writeLibvirt has libvirt's test driver know the VMs of each host. A host whose libvirt did not answer would be one that has failed, with all that this
+// has the server look at.
+func writeLibvirt(o options) error {
+	for host := range o.hosts {
+		var b strings.Builder
+		fmt.Fprintf(&b, "<node><cpu><mhz>2400</mhz><model>EPYC</model><active>%[1]d</active><nodes>1</nodes><sockets>1</sockets><cores>%[1]d</cores><threads>1</threads></cpu><memory>%[2]d</memory>\n", cores, hostMemory>>10)
+		for i := host; i < o.vms; i += o.hosts {
+			v := newVM(i)
+			fmt.Fprintf(&b, "<domain type='test'><name>%s</name><uuid>%s</uuid><memory>%d</memory><vcpu>%d</vcpu><os><type>hvm</type></os></domain>\n", v.Name, v.UUID, vmMemory>>10, vcpus)
+		}
+		b.WriteString("</node>\n")
+		if err := os.WriteFile(libvirtFile(o, host), []byte(b.String()), 0o600); err != nil {
+			return fmt.Errorf("write what libvirt is to know of %s: %w", hostName(host), err)
+		}
+	}
+	return nil
+}
+
+// evenkeelConfig is a configuration with evenkeel's own settings but for the interval of scrapes.
 func evenkeelConfig(o options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cluster: scale\nscrape: {interval: %s, timeout: %s}\nanalysis: {window: %s}\nautomation: {level: manual}\nhosts:\n", scrapeInterval, scrapeTimeout, model.Duration(o.window))
 	for host := range o.hosts {
 		address := exporterAddress(host)
 		ip, _, _ := net.SplitHostPort(address)
-		fmt.Fprintf(&b, "  - {name: %s, uri: \"qemu+tls://%s/system\", exporter: %q, failure_domain: rack%d}\n", hostName(host), ip, address, host/hostsOfRack)
+		fmt.Fprintf(&b, "  - {name: %s, uri: \"test://%s\", migration_uri: \"qemu+tls://%s/system\", exporter: %q, failure_domain: rack%d}\n", hostName(host), libvirtFile(o, host), ip, address, host/hostsOfRack)
 	}
 	return b.String()
 }
