@@ -15,6 +15,10 @@ EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
 PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./analyzer/plan/... ./analyzer/consolidate/... ./analyzer/forecast/... ./actuator/gate/... ./actuator/trust/... ./actuator/verdict/... ./actuator/recovery/... ./actuator/schedule/...
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
+# What make bench gives to test/scale beside its defaults, which take three quarters of an hour, 12 GiB of memory and two cores.
+SCALE :=
+# Numbers of hosts that the stages of a pass are measured on.
+GROWTH := 10,30,100,300,1000,2000
 
 .PHONY: help build generate screenshots deb demo test check lint unit race browser laws deb-test packaging-test release e2e lab bench fuzz clean
 
@@ -79,12 +83,13 @@ e2e: build ## the whole loop on the lab, and the exporter on real Xen
 lab: ## the lab's own checks
 	@test/install demo >/dev/null && test/lab/labtest
 
-bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. EVENKEEL_PLANETLAB=DIR for its traces. BENCH='-only domains,memory' does without
+bench: build ## the figures of docs/benchmarks.md; takes root, for the lab. EVENKEEL_PLANETLAB=DIR for its traces. BENCH='-only domains,memory' does without. SCALE='-hosts 50 -vms 1000 -window 1m -duration 2m' and GROWTH=10,100 are shorter
 	@$(call with,test demo) && test/install packages prometheus-libvirt-exporter ganeti-htools >&2 && \
 	  $(GO) test -run '^$$' -bench . -benchmem ./analyzer/admission ./analyzer/consolidate ./analyzer/plan ./exporter ./internal/api ./internal/console ./cmd/evenkeel && $(GO) test -run '^$$' -bench Append -benchtime 2000x ./actuator/etcdstore && \
 	  { test -z "$$EVENKEEL_PLANETLAB" || $(GO) test -tags '$(TAGS) bench' -count=1 -v -run Published ./internal/planetlab; } && \
 	  $(GO) test -count=1 -timeout 2h -v -run Days ./internal/year -days 365 -seed 1 && \
 	  $(GO) test -count=1 -timeout 2h -v -run 'Days|Thousand' -bench Thousand ./internal/calamity -days 10000 && $(GO) run ./test/peers -clusters 100 $(PEERS) && \
+	  $(GO) test -tags '$(TAGS) bench' -count=1 -timeout 1h -v -run GrowthInNumbers ./cmd/evenkeel -growth $(GROWTH) && $(GO) run ./test/scale $(SCALE) && \
 	  $(GO) test $(EXEC) -tags '$(TAGS) bench' -count=1 -timeout 40m -v -run InNumbers ./test/e2e && $(GO) run $(EXEC) ./test/bench $(BENCH)
 
 fuzz: ## the decoders of files and requests, for FUZZTIME each

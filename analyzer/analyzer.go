@@ -184,7 +184,8 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 	policy, known := a.policy, a.seen
 	a.mu.Unlock()
 	snapshots, err := Look(ctx, a.source, policy, at, known...)
-	advice, changed, err := a.renew(snapshots, start, err)
+	advice, changed, err := a.renew(snapshots, err)
+	a.metrics.passed(err, start)
 	if changed && a.memory != nil {
 		if err := a.memory.Save(advice); err != nil {
 			a.log.Warn("what is advised is not kept: after a restart it is advised anew", "err", err)
@@ -194,11 +195,10 @@ func (a *Analyzer) Pass(ctx context.Context, at time.Time) error {
 }
 
 // renew judges what was seen, and tells what is advised and whether that is something new.
-func (a *Analyzer) renew(snapshots []cluster.Snapshot, start time.Time, err error) (advice []cluster.Recommendation, changed bool, _ error) {
+func (a *Analyzer) renew(snapshots []cluster.Snapshot, err error) (advice []cluster.Recommendation, changed bool, _ error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.err = err
-	a.metrics.passed(err, start)
 	if err != nil {
 		return nil, false, err
 	}

@@ -241,6 +241,42 @@ func TestRunPassesAtItsInterval(t *testing.T) {
 	})
 }
 
+// slowLog takes 7 s to note what is recommended, which is done while the pass judges.
+type slowLog struct{ slog.Handler }
+
+func (slowLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (slowLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "recommended" {
+		time.Sleep(7 * time.Second)
+	}
+	return nil
+}
+
+func TestTheTimeOfAPassLastsUntilItsAdviceIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		a := New(&film{frames: []func(time.Time) (cluster.Snapshot, error){frame(1.5, 1.4, 1)}}, policy(), slog.New(slowLog{slog.DiscardHandler}), reg)
+		if err := a.Pass(context.Background(), time.Now()); err != nil || len(a.Recommendations()) == 0 {
+			t.Fatalf("%v, and %d recommendations", err, len(a.Recommendations()))
+		}
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		passes, took := uint64(0), 0.
+		for _, f := range families {
+			if f.GetName() == "evenkeel_analyzer_pass_duration_seconds" {
+				h := f.GetMetric()[0].GetHistogram()
+				passes, took = h.GetSampleCount(), h.GetSampleSum()
+			}
+		}
+		if passes != 1 || took < 7 {
+			t.Errorf("%d passes of %g s, where each recommendation takes 7", passes, took)
+		}
+	})
+}
+
 func TestWhatIsToBeSurvivedIsPublished(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	p := policy()

@@ -19,7 +19,7 @@ func newMetrics(reg prometheus.Registerer, a *Analyzer) *metrics {
 			Name: "evenkeel_analyzer_passes_total", Help: "Passes over the cluster, by result.",
 		}, []string{"result"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "evenkeel_analyzer_pass_duration_seconds", Help: "Time that a pass took, queries included.",
+			Name: "evenkeel_analyzer_pass_duration_seconds", Help: "Time that a pass took, from its first query until what it advises is published.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 4, 7),
 		}),
 	}

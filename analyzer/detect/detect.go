@@ -89,14 +89,15 @@ func Held(now []cluster.Finding, earlier [][]cluster.Finding) []cluster.Finding 
 	for _, d := range All() {
 		atOnce[d.Name] = d.AtOnce
 	}
+	type about struct{ detector, subject string }
 	held := slices.Clone(now)
-	for i, f := range held {
-		if atOnce[f.Detector] {
-			continue
+	for _, then := range earlier {
+		found := make(map[about]bool, len(then)) // a cluster that cannot be seen has a finding for each VM
+		for _, f := range then {
+			found[about{f.Detector, f.Subject}] = true
 		}
-		for _, then := range earlier {
-			same := func(e cluster.Finding) bool { return e.Detector == f.Detector && e.Subject == f.Subject }
-			if !slices.ContainsFunc(then, same) {
+		for i, f := range held {
+			if !atOnce[f.Detector] && !found[about{f.Detector, f.Subject}] {
 				held[i].Pending = true
 			}
 		}

@@ -93,7 +93,7 @@ func New(url string, transport http.RoundTripper, o Options) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prometheus at %s: %w", name, err)
 	}
-	return &Source{name: name, api: whole{v1.NewAPI(client), name}, opts: o, queries: newQueries(o)}, nil
+	return &Source{name: name, api: whole{v1.NewAPI(swift{client}), name}, opts: o, queries: newQueries(o)}, nil
 }
 
 // Snapshot returns the cluster as it was at the time. An error means that Prometheus could not
@@ -193,8 +193,12 @@ type raw struct {
 // only leaves out the hosts that are not named, their pools and networks, and the VMs on them.
 // VM series carry no host and need not be filtered: they count only through a place that is left.
 func (r *raw) only(hosts []string) {
+	named := make(map[string]bool, len(hosts))
+	for _, h := range hosts {
+		named[h] = true
+	}
 	for _, v := range []*model.Vector{&r.hosts, &r.hostSeen, &r.pools, &r.networks, &r.vms, &r.vmsAlso, &r.vmsRemembered} {
-		*v = slices.DeleteFunc(*v, func(s *model.Sample) bool { return !slices.Contains(hosts, label(s, "host")) })
+		*v = slices.DeleteFunc(*v, func(s *model.Sample) bool { return !named[label(s, "host")] })
 	}
 }
 

@@ -21,7 +21,11 @@ type whole struct {
 
 // Query is part of v1.API.
 func (w whole) Query(ctx context.Context, query string, at time.Time, o ...v1.Option) (model.Value, v1.Warnings, v1.Infos, error) {
-	value, warnings, infos, err := w.API.Query(ctx, query, at, o...)
+	room := &vectorRoom{}
+	value, warnings, infos, err := w.API.Query(context.WithValue(ctx, vectorKey{}, room), query, at, o...)
+	if room.filled && err == nil {
+		value = room.vector
+	}
 	return value, warnings, infos, w.check(warnings, err)
 }
 

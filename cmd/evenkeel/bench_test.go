@@ -162,9 +162,15 @@ func fill(b *testing.B, dir string, live *simulator.Live, hosts []string, until 
 	for _, host := range hosts {
 		page = append(page, pageOf(b, live, host)...)
 	}
-	begin := until.Add(-benchPast)
+	scrapePast(b, db, page, until.Add(-benchPast), until)
+	return len(page)
+}
+
+// scrapePast writes the series as if they had been scraped from then until then.
+func scrapePast(b testing.TB, db *tsdb.DB, page []line, begin, until time.Time) {
 	for at := begin; !at.After(until); at = at.Add(benchScrape) {
 		app := db.Appender(b.Context())
+		var err error
 		for i := range page {
 			p := &page[i]
 			value := p.value
@@ -179,7 +185,6 @@ func fill(b *testing.B, dir string, live *simulator.Live, hosts []string, until 
 			b.Fatal(err)
 		}
 	}
-	return len(page)
 }
 
 // line is one series of a page.
@@ -190,7 +195,7 @@ type line struct {
 	ref     storage.SeriesRef
 }
 
-func pageOf(b *testing.B, live *simulator.Live, host string) []line {
+func pageOf(b testing.TB, live *simulator.Live, host string) []line {
 	w := httptest.NewRecorder()
 	demoMetrics(live, host, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	parser := expfmt.NewTextParser(model.UTF8Validation)

@@ -296,9 +296,9 @@ func (s Snapshot) Query(number string) string {
 
 // Host returns the host with that ID.
 func (s Snapshot) Host(id string) (Host, bool) {
-	for _, h := range s.Hosts {
-		if h.ID == id {
-			return h, true
+	for i := range s.Hosts { // a host is large: only the one is copied
+		if s.Hosts[i].ID == id {
+			return s.Hosts[i], true
 		}
 	}
 	return Host{}, false
@@ -306,9 +306,9 @@ func (s Snapshot) Host(id string) (Host, bool) {
 
 // VM returns the VM with that ID.
 func (s Snapshot) VM(id string) (VM, bool) {
-	for _, v := range s.VMs {
-		if v.ID == id {
-			return v, true
+	for i := range s.VMs {
+		if s.VMs[i].ID == id {
+			return s.VMs[i], true
 		}
 	}
 	return VM{}, false

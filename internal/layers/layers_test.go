@@ -105,6 +105,7 @@ func house() map[string]room {
 		"test/bench":     {level: 4, why: "measures the program beside others"},
 		"test/checker":   {level: 4, knows: []string{"test/checker"}, why: "checks plans by the file formats alone; its own test keeps it from knowing any room"},
 		"test/peers":     {level: 4, knows: []string{"internal/cluster"}, why: "measures the planner beside others, by its command line"},
+		"test/scale":     {level: 4, knows: []string{"internal/cluster", "exporter", "exporter/stat"}, why: "measures a server with a large cluster, by its command line and its API"},
 		"test/slackfake": {level: 4, knows: []string{"test/slackfake"}, why: "stands in for Slack in tests; it knows no room, so that it cannot agree with ours by mistake"},
 	}
 }
