@@ -16,7 +16,7 @@ PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
 
-.PHONY: help build build-arm64 images generate screenshots deb demo test check lint unit race browser laws deb-test packaging-test release e2e lab bench fuzz clean
+.PHONY: help build build-arm64 images generate screenshots deb demo test check lint unit race browser laws deb-test packaging-test chart-test image-test release e2e lab bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
@@ -75,9 +75,14 @@ deb-test: build ## the Debian packages, installed on a minimal Debian that boots
 	@$(call with,test deb) && $(GO) test $(EXEC) -count=1 -timeout 10m -v ./test/deb
 
 packaging-test: build ## what is handed to people besides: tarballs, programs for arm64, the Helm chart, the Ansible role, images
-	@$(call with,build arm64 packaging) && $(MAKE) --no-print-directory build-arm64 && $(GO) test -count=1 -timeout 10m -v ./test/packaging && \
-	  (cd test/packaging/helm && GOFLAGS=-mod=readonly CGO_ENABLED=0 go test -count=1 -timeout 10m -v .) && \
-	  $(GO) test $(EXEC) -count=1 -timeout 15m -v ./test/packaging/container
+	@$(call with,build arm64 packaging) && $(MAKE) --no-print-directory build-arm64 && $(GO) test -count=1 -timeout 10m -v ./test/packaging
+	@$(MAKE) --no-print-directory -j2 chart-test image-test
+
+chart-test: build
+	@$(call with,build) && cd test/packaging/helm && GOFLAGS=-mod=readonly CGO_ENABLED=0 go test -count=1 -timeout 10m -v .
+
+image-test: build
+	@$(call with,build packaging) && $(GO) test $(EXEC) -count=1 -timeout 15m -v ./test/packaging/container
 
 e2e: build ## the whole loop on the lab, and the exporter on real Xen
 	@$(call with,test demo xen) && $(GO) test $(EXEC) -count=1 -timeout 40m -v ./test/e2e/...
