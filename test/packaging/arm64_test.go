@@ -39,7 +39,14 @@ func TestTheProgramsForArm64Run(t *testing.T) {
 	}
 
 	for pkg, program := range map[string]string{"evenkeel-server": "evenkeel", "evenkeel-exporter": "evenkeel-exporter"} {
+		other := filepath.Join(root, "bin", pkg+"_0.0.0+other_amd64.deb") // as make release has made it before
+		if err := os.WriteFile(other, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		deb := run(t, root, "packaging/debian/build", pkg, version, "arm64")
+		if err := os.Remove(other); err != nil {
+			t.Errorf("the package for amd64 did not stay: %v", err)
+		}
 		if got := run(t, root, "dpkg-deb", "--field", deb, "Architecture"); got != "arm64" {
 			t.Errorf("%s is for %s", deb, got)
 		}
