@@ -20,7 +20,7 @@ SCALE :=
 # Numbers of hosts that the stages of a pass are measured on.
 GROWTH := 10,30,100,300,1000,2000
 
-.PHONY: help build generate screenshots deb demo test check lint unit race browser laws deb-test packaging-test release e2e lab bench fuzz clean
+.PHONY: help build build-arm64 images generate screenshots deb demo test check lint unit race browser laws deb-test packaging-test chart-test image-test release e2e lab bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t12
@@ -28,6 +28,9 @@ help: ## this list
 build: ## both programs, bin/evenkeel and bin/evenkeel-exporter
 	@$(call with,build) && $(GO) build $(PROGRAM) -o bin/evenkeel ./cmd/evenkeel && \
 	  $(GO) build $(PROGRAM) -o bin/evenkeel-exporter ./cmd/evenkeel-exporter
+
+build-arm64: ## both programs for arm64, bin/arm64/, with Debian's cross compiler
+	@$(call with,build arm64) && export GOARCH=arm64 CC=aarch64-linux-gnu-gcc && for p in evenkeel evenkeel-exporter; do $(GO) build $(PROGRAM) -o bin/arm64/$$p ./cmd/$$p || exit; done
 
 generate: ## the dashboards' files, from what dashboards/ says, the reference of the configuration, and the console's scripts from npm, as its package-lock.json has it
 	@$(call with,test) && $(GO) test ./dashboards ./cmd/evenkeel -run 'Current' -count=1 -update && cd internal/console && \
@@ -41,8 +44,12 @@ screenshots: build ## every page of the console in both colours, from the demo: 
 deb: build ## Debian packages of the exporter and of the server, bin/*_VERSION_amd64.deb
 	@$(call with,build) && for p in evenkeel-exporter evenkeel-server; do packaging/debian/build $$p $(VERSION) || exit; done
 
-release: deb ## tarball of both programs for linux/amd64, bin/evenkeel_VERSION_linux_amd64.tar.gz, and SHA256SUMS of it and the packages
-	@packaging/release $(VERSION) && cd bin && sha256sum *.deb >> SHA256SUMS
+release: deb build-arm64 ## tarballs of both programs for linux/amd64 and arm64, bin/evenkeel_VERSION_linux_ARCH.tar.gz, packages for arm64, the Helm chart, and SHA256SUMS of it all
+	@$(call with,build arm64) && for p in evenkeel-exporter evenkeel-server; do packaging/debian/build $$p $(VERSION) arm64 || exit; done && packaging/helm/build $(VERSION) && \
+	  packaging/release $(VERSION) arm64 && packaging/release $(VERSION) && cd bin && sha256sum *.deb *.tgz >> SHA256SUMS
+
+images: build ## the container images, of the tarball: localhost/evenkeel-server and -exporter; takes buildah and root, or BUILDER=docker
+	@packaging/release $(VERSION) && packaging/container/build $(VERSION)
 
 demo: build ## the whole loop on three real libvirt hosts on this machine
 	@test/demo
@@ -74,8 +81,15 @@ laws: ## break the laws on purpose: each planted fault must make its test fail. 
 deb-test: build ## the Debian packages, installed on a minimal Debian that boots for it
 	@$(call with,test deb) && $(GO) test $(EXEC) -count=1 -timeout 10m -v ./test/deb
 
-packaging-test: build ## what is handed to people besides
-	@$(call with,build) && $(GO) test -count=1 -timeout 10m -v ./test/packaging
+packaging-test: build ## what is handed to people besides: tarballs, programs for arm64, the Helm chart, the Ansible role, images
+	@$(call with,build arm64 packaging) && $(MAKE) --no-print-directory build-arm64 && $(GO) test -count=1 -timeout 10m -v ./test/packaging
+	@$(MAKE) --no-print-directory -j2 chart-test image-test
+
+chart-test: build
+	@$(call with,build) && cd test/packaging/helm && GOFLAGS=-mod=readonly CGO_ENABLED=0 go test -count=1 -timeout 10m -v .
+
+image-test: build
+	@$(call with,build packaging) && $(GO) test $(EXEC) -count=1 -timeout 15m -v ./test/packaging/container
 
 e2e: build ## the whole loop on the lab, and the exporter on real Xen
 	@$(call with,test demo xen) && $(GO) test $(EXEC) -count=1 -timeout 40m -v ./test/e2e/...

@@ -152,10 +152,10 @@ func isSound(t *testing.T, name string, files []string) {
 }
 
 // debian returns a root directory with what is essential, systemd, and what the package depends on, no
-// more: that it is enough is a part of what is tested. It is downloaded once.
-func debian(t *testing.T, pkg string) string {
+// more: that it is enough is a part of what is tested. What a test itself needs there comes besides. It is downloaded once.
+func debian(t *testing.T, pkg string, besides ...string) string {
 	t.Helper()
-	var depends []string
+	depends := besides
 	for dep := range strings.SplitSeq(run(t, "dpkg-deb", "--field", pkg, "Depends"), ",") {
 		depends = append(depends, strings.Fields(dep)[0])
 	}
@@ -194,11 +194,11 @@ type machine struct {
 	pid string
 }
 
-// start boots a Debian with the package's file at /tmp/p.deb.
-func start(t *testing.T, pkg string) machine {
+// start boots a Debian with the package's file at /tmp/p.deb, and with these other packages of Debian.
+func start(t *testing.T, pkg string, besides ...string) machine {
 	t.Helper()
 	var said bytes.Buffer
-	root := debian(t, pkg)
+	root := debian(t, pkg, besides...)
 	disk, err := os.MkdirTemp(cache, "disk-") // not in /tmp, which may be in memory
 	if err != nil {
 		t.Fatal(err)
@@ -230,17 +230,23 @@ func start(t *testing.T, pkg string) machine {
 		}
 		return nil
 	})
-	in, err := os.Open(pkg)
+	m.put(pkg, "/tmp/p.deb")
+	return m
+}
+
+// put copies a file of this machine there.
+func (m machine) put(file, to string) {
+	m.t.Helper()
+	in, err := os.Open(file)
 	if err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	defer in.Close()
-	put := exec.Command("nsenter", "--target", m.pid, "--all", "--", "dd", "of=/tmp/p.deb", "status=none")
-	put.Stdin = in
-	if out, err := put.CombinedOutput(); err != nil {
-		t.Fatalf("put the package there: %v: %s", err, out)
+	cmd := exec.Command("nsenter", "--target", m.pid, "--all", "--", "dd", "of="+to, "status=none")
+	cmd.Stdin = in
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.t.Fatalf("put %s there: %v: %s", to, err, out)
 	}
-	return m
 }
 
 // removeCgroups waits until the processes are gone, for a cgroup goes no sooner.
