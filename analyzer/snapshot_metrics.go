@@ -21,7 +21,7 @@ func newSnapshotCollector(a *Analyzer) *snapshotCollector {
 		vms:      prometheus.NewDesc("evenkeel_host_vms", "VMs that run on the host, those on their way to it included.", []string{"host"}, nil),
 		demand:   prometheus.NewDesc("evenkeel_vm_cpu_demand_cores", "What the running VM used and waited for, in cores, as the planner counts it.", []string{"vm"}, nil),
 		memory:   prometheus.NewDesc("evenkeel_vm_memory_demand_bytes", "What of its memory the running VM has in use, as the planner counts it.", []string{"vm"}, nil),
-		lost:     prometheus.NewDesc("evenkeel_vm_score_lost_points", "What is missing to a running VM's score of 100, by what costs it.", []string{"vm", "part"}, nil),
+		lost:     prometheus.NewDesc("evenkeel_vm_score_lost_points", "What is missing to a running VM's score of 100, by what costs it; absent for what costs nothing.", []string{"vm", "part"}, nil),
 	}
 }
 
@@ -67,7 +67,9 @@ func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, v := range board.Scores {
 		for _, part := range parts(v.Lost) {
-			gauge(c.lost, part.value, v.VM, part.name)
+			if part.value > 0 { // zeros would be more than half of all that a large cluster's server publishes
+				gauge(c.lost, part.value, v.VM, part.name)
+			}
 		}
 	}
 }

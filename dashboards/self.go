@@ -13,7 +13,7 @@ func selfPage() *page {
 		fact("Slack", "Whether the last call to Slack worked.", asCount, query{`(` + own("evenkeel_slack_up", "") + `) or on () vector(-1)`, ""}).
 			Mappings(means(meaning{"1", "works", good}, meaning{"0", "fails", worst}, meaning{"-1", "not configured", quiet})),
 		fact("Configuration read", "When the configuration was last read and taken.", "dateTimeFromNow", query{own("evenkeel_config_last_reload_timestamp_seconds", "", `result="success"`) + ` * 1000`, ""}),
-		fact("Version", "The version of each server. Several at once are several servers on one cluster, of which none acts.", "string", query{own("evenkeel_build_info", "version"), "{{version}}"}).TextMode(common.BigValueTextModeName),
+		fact("Version", "The version of each server. Several at once: an upgrade that is under way, or a server that was forgotten.", "string", query{own("evenkeel_build_info", "version"), "{{version}}"}).TextMode(common.BigValueTextModeName),
 	)
 	p.heading("Passes")
 	p.line(8,
@@ -53,6 +53,14 @@ func selfPage() *page {
 		list("Collectors that cannot look", "Collectors that failed in their last reading. What they publish is missing.", []string{"Value"},
 			column{name: "failed", unit: asCount, expr: orNone(`max by (instance, uri, collector) ((evenkeel_scrape_collector_success`+ofTheHosts+`) == 0)`, "collector", "none")}),
 	)
+	p.line(6,
+		list("Replicas of Prometheus", "Where evenkeel may read several replicas: which the newest snapshot was made from, and what speaks against the others. evenkeel status says why.", []string{},
+			column{name: "usable", unit: asCount, expr: replica("usable"), mappings: means(meaning{"1", "yes", good}, meaning{"0", "no", fair})},
+			column{name: "used", unit: asCount, expr: replica("used"), mappings: means(meaning{"1", "yes", plain}, meaning{"0", "no", quiet})},
+			column{name: "hosts up", unit: asCount, expr: replica("hosts_up")},
+			column{name: "newest sample", unit: inSeconds, expr: replica("newest_sample_age_seconds"), limits: limits(good, step{60, fair}, step{300, worst})},
+		),
+	)
 	p.heading("The embedded Prometheus and the process")
 	p.line(8,
 		graph("Series and samples", "Time series that it keeps at once, and samples that it takes in each second. With a Prometheus of its own the server tells none.", asCount,
@@ -70,4 +78,9 @@ func selfPage() *page {
 // passes is the time within which a share of the passes was over.
 func passes(share string) string {
 	return `histogram_quantile(` + share + `, sum by (le) (rate(evenkeel_analyzer_pass_duration_seconds_bucket{instance=~"$server"}[$__rate_interval])))`
+}
+
+// replica is what is known of each replica of Prometheus.
+func replica(what string) string {
+	return orNone(`max by (url) (evenkeel_prometheus_replica_`+what+`{instance=~"$server"})`, "url", "one is read alone, or the server's own")
 }

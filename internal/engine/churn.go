@@ -28,6 +28,7 @@ var errChurn = errors.New("target begins too many new series: a label of its met
 // is not for the exporter to say.
 type churnLimit struct {
 	next storage.AppendableV2
+	own  string           // the job of this process, whose page is as large as its cluster
 	now  func() time.Time // time.Now, but in tests
 
 	mu      sync.Mutex
@@ -42,8 +43,8 @@ type allowance struct {
 	at     time.Time
 }
 
-func newChurnLimit(next storage.AppendableV2) *churnLimit {
-	return &churnLimit{next: next, now: time.Now, targets: map[targetKey]*allowance{}}
+func newChurnLimit(next storage.AppendableV2, own string) *churnLimit {
+	return &churnLimit{next: next, own: own, now: time.Now, targets: map[targetKey]*allowance{}}
 }
 
 // AppenderV2 returns the next appender with the limit in front of it.
@@ -76,10 +77,13 @@ type churnAppender struct {
 }
 
 // Append passes the sample on. The scraper knows no ref for a series that is
-// new to it, so only those are counted.
+// new to it, so only those are counted; those of this process are not.
 func (a churnAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AppendV2Options) (storage.SeriesRef, error) {
-	if ref == 0 && !a.limit.take(targetKey{ls.Get(model.JobLabel), ls.Get(model.InstanceLabel)}) {
-		return 0, errChurn
+	if ref == 0 {
+		key := targetKey{ls.Get(model.JobLabel), ls.Get(model.InstanceLabel)}
+		if (key.job == "" || key.job != a.limit.own) && !a.limit.take(key) {
+			return 0, errChurn
+		}
 	}
 	return a.AppenderV2.Append(ref, ls, st, t, v, h, fh, opts)
 }

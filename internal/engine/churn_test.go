@@ -29,11 +29,12 @@ func (sinkAppender) Append(ref storage.SeriesRef, _ labels.Labels, _, _ int64, _
 func TestChurnLimit(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(0, 0)
-	limit := newChurnLimit(sink{})
+	limit := newChurnLimit(sink{}, "evenkeel-server")
 	limit.now = func() time.Time { return now }
 	app := limit.AppenderV2(t.Context())
+	job := "hosts"
 	begin := func(instance string, n int) (taken int) {
-		ls := labels.FromStrings("__name__", "m", "instance", instance, "job", "hosts")
+		ls := labels.FromStrings("__name__", "m", "instance", instance, "job", job)
 		for range n {
 			switch _, err := app.Append(0, ls, 0, 0, 1, nil, nil, storage.AppendV2Options{}); {
 			case err == nil:
@@ -59,6 +60,10 @@ func TestChurnLimit(t *testing.T) {
 		if got := begin(step.instance, step.n); got != step.want {
 			t.Errorf("%s later %s may begin %d of %d series, want %d", step.after, step.instance, got, step.n, step.want)
 		}
+	}
+	job = "evenkeel-server"
+	if got := begin("s1", 10*churnBurst); got != 10*churnBurst {
+		t.Errorf("this process may begin %d series", got)
 	}
 	known, err := app.Append(7, labels.FromStrings("instance", "h1", "job", "hosts"), 0, 0, 1, nil, nil, storage.AppendV2Options{})
 	if known != 7 || err != nil {

@@ -45,7 +45,7 @@ func openStore(o Options, reg prometheus.Registerer) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(explainDir(o.Dir, err), lock.Release())
 	}
-	churn := newChurnLimit(db)
+	churn := newChurnLimit(db, o.Own.Job)
 	guard := newDiskGuard(churn, db, db.ForceHeadMMap, o.Dir, o.Logger)
 	return &store{db: db, churn: churn, guard: guard, lock: lock}, nil
 }
