@@ -26,9 +26,11 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			board, err := client.Board(cmd.Context())
-			if err != nil {
-				return err
+			var board analyzer.Judgement
+			if !status.SnapshotAt.IsZero() { // nothing was judged before
+				if board, err = client.Board(cmd.Context()); err != nil {
+					return err
+				}
 			}
 			all := struct {
 				Status api.Status         `json:"status"`
@@ -65,8 +67,20 @@ func drawServers(t *table, s *api.Servers) {
 }
 
 func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
-	t.line("cluster %s at %s: score %.0f of 100, automation level %s, %d open recommendations",
-		s.Cluster, clock(s.SnapshotAt), b.Lost.Score(), s.Level, s.Open)
+	if s.SnapshotAt.IsZero() {
+		t.line("NOTHING WAS SEEN YET since this server began, so that nothing is known of hosts and VMs: ask again in a minute; automation level %s", s.Level)
+		if s.LastError != "" {
+			t.line("THE LAST PASS FAILED: %s", s.LastError)
+		}
+		drawServers(t, s.Servers)
+		drawOrders(t, s.Orders)
+		return
+	}
+	score := "not known, since no VM could be judged"
+	if len(b.Scores) > 0 {
+		score = fmt.Sprintf("%.0f of 100", b.Lost.Score())
+	}
+	t.line("cluster %s at %s: score %s, automation level %s, %d open recommendations", s.Cluster, clock(s.SnapshotAt), score, s.Level, s.Open)
 	t.line("lost to: CPU contention %.1f, CPU headroom %.1f, memory contention %.1f, memory headroom %.1f, rules %.0f", b.Lost.CPUContention, b.Lost.CPUHeadroom, b.Lost.MemoryContention, b.Lost.MemoryHeadroom, b.Lost.Rules)
 	if s.LastError != "" {
 		t.line("THE LAST PASS FAILED, this is what was seen before: %s", s.LastError)

@@ -268,9 +268,21 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	answer(w, st)
 }
 
-func (s *Server) showBoard(w http.ResponseWriter, _ *http.Request) {
+// seen is how the cluster stands. Before it has been seen that is an error: a judgement of nothing would look like a cluster that is well.
+func (s *Server) seen() (analyzer.Judgement, error) {
 	board, err := s.board.Board()
-	if err != nil && board.Snapshot.At.IsZero() {
+	if !board.Snapshot.At.IsZero() {
+		return board, nil
+	}
+	if err == nil {
+		err = errors.New("the first pass has not ended yet")
+	}
+	return board, err
+}
+
+func (s *Server) showBoard(w http.ResponseWriter, _ *http.Request) {
+	board, err := s.seen()
+	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err, nil)
 		return
 	}
@@ -489,10 +501,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		s.readyToFollow(w, r)
 		return
 	}
-	if board, err := s.board.Board(); board.Snapshot.At.IsZero() {
-		if err == nil {
-			err = errors.New("the first pass has not ended yet")
-		}
+	if _, err := s.seen(); err != nil {
 		fail(w, http.StatusServiceUnavailable, err, nil)
 		return
 	}

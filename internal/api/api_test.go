@@ -333,12 +333,19 @@ func TestBadRequestsAreToldWhatIsWrong(t *testing.T) {
 func TestReadiness(t *testing.T) {
 	h := &house{boardErr: errors.New("connection refused")}
 	_, srv := serve(t, h, nil)
-	for path, want := range map[string]int{"/-/healthy": 200, "/-/ready": 503, "/api/v1/board": 503, "/api/v1/plan": 503} {
-		if resp, err := http.Get(srv.URL + path); err != nil || resp.StatusCode != want {
-			t.Errorf("%s: %v %v, want %d", path, err, resp.Status, want)
+	for _, step := range []struct {
+		err   error
+		board *analyzer.Judgement
+		plan  int
+	}{{h.boardErr, nil, 503}, {nil, &analyzer.Judgement{}, 200}} { // it failed, and it is under way
+		h.boardErr, h.board = step.err, step.board
+		for path, want := range map[string]int{"/-/healthy": 200, "/-/ready": 503, "/api/v1/board": 503, "/api/v1/plan": step.plan} {
+			if resp, err := http.Get(srv.URL + path); err != nil || resp.StatusCode != want {
+				t.Errorf("%v: %s: %v %v, want %d", step.err, path, err, resp.Status, want)
+			}
 		}
 	}
-	h.boardErr = nil
+	h.board = nil
 	if resp, err := http.Get(srv.URL + "/-/ready"); err != nil || resp.StatusCode != 200 {
 		t.Errorf("ready: %v %v", err, resp.Status)
 	}
