@@ -78,11 +78,11 @@ func (l *localFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&l.file, "snapshot", "", "snapshot file to judge; the policy comes from --config.file or is the default")
 }
 
-func (l *localFlags) given() bool { return l.file != "" || l.direct.prometheusURL != "" }
+func (l *localFlags) given() bool { return l.file != "" || len(l.direct.prometheusURL) > 0 }
 
 // look returns the snapshots to judge, the newest first, and the policy to judge them by.
 func (l *localFlags) look(ctx context.Context, ask clientFlags) ([]cluster.Snapshot, analyzer.Policy, error) {
-	if l.direct.prometheusURL != "" {
+	if len(l.direct.prometheusURL) > 0 {
 		source, c, at, err := l.direct.source()
 		if err != nil {
 			return nil, analyzer.Policy{}, err

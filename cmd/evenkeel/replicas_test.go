@@ -250,6 +250,14 @@ func TestReplicasThatLieAndLag(t *testing.T) {
 		}
 		return nil
 	})
+
+	out, err := execute(t, t.Context(), "snapshot", "--config.file", s.path, "--prometheus.url", laggard, "--prometheus.url", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := cluster.DecodeSnapshot([]byte(out)); err != nil || len(got.Replicas) != 2 || got.Replicas[0].Used || !got.Replicas[1].Used {
+		t.Errorf("without a server: %+v, %v", got.Replicas, err)
+	}
 }
 
 // proxied is a server in front of another that does something to queries and answers; both may be nil.

@@ -16,17 +16,19 @@ import (
 
 // directFlags let a subcommand read Prometheus by itself instead of asking a server.
 type directFlags struct {
-	prometheusURL, config, at string
+	prometheusURL             []string
+	prometheusCfg, config, at string
 }
 
 func (d *directFlags) register(f *pflag.FlagSet) {
-	f.StringVar(&d.prometheusURL, "prometheus.url", "", "read this Prometheus instead of asking a server; needs --config.file")
+	f.StringArrayVar(&d.prometheusURL, "prometheus.url", nil, "read this Prometheus instead of asking a server; needs --config.file; give it again for each replica of it")
+	f.StringVar(&d.prometheusCfg, "prometheus.http.config.file", "", "file with basic_auth, tls_config and so on for --prometheus.url")
 	f.StringVar(&d.config, "config.file", "", "configuration file")
 	f.StringVar(&d.at, "at", "", "time to look at, like 2006-01-02T15:04:05Z, or an age like 2h")
 }
 
 // source returns what reads Prometheus, and the time to look at: without --at, now.
-func (d *directFlags) source() (*promql.Source, config.Config, time.Time, error) {
+func (d *directFlags) source() (*promql.Replicas, config.Config, time.Time, error) {
 	if d.config == "" {
 		return nil, config.Config{}, time.Time{}, errors.New("--prometheus.url needs --config.file, which names the cluster and its hosts")
 	}
@@ -41,7 +43,7 @@ func (d *directFlags) source() (*promql.Source, config.Config, time.Time, error)
 	if at.IsZero() {
 		at = time.Now().Truncate(time.Second)
 	}
-	source, err := promql.New(d.prometheusURL, nil, sourceOptions(c))
+	source, err := othersSource(d.prometheusURL, d.prometheusCfg, sourceOptions(c))
 	return source, c, at, err
 }
 
@@ -67,7 +69,7 @@ func newSnapshot() *cobra.Command {
 }
 
 func snapshotFile(ctx context.Context, ask clientFlags, direct directFlags) ([]byte, error) {
-	if direct.prometheusURL != "" {
+	if len(direct.prometheusURL) > 0 {
 		source, _, at, err := direct.source()
 		if err != nil {
 			return nil, err
