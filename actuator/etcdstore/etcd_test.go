@@ -224,6 +224,35 @@ func TestWithoutAQuorumNothingIsWrittenAndItGoesOnByItself(t *testing.T) {
 }
 
 // An entry of which the answer was lost was never acknowledged: the next takes its place.
+// A node that is alone knows who led when it last heard of the others, and that is nobody's leave to act.
+func TestANodeThatIsAloneConfirmsNoTerm(t *testing.T) {
+	t.Parallel()
+	nodes := etcd(t, 3)
+	s := connected(t, nodes[:1], "c", 60)
+	term := leading(t, s, "a")
+	if err := term.Confirm(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range nodes[1:] {
+		signal(t, other.cmd, syscall.SIGSTOP)
+	}
+	if err := term.Confirm(context.Background()); err == nil || errors.Is(err, ErrDeposed) {
+		t.Errorf("whether it leads: %v", err)
+	}
+	for _, other := range nodes[1:] {
+		signal(t, other.cmd, syscall.SIGCONT)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := term.Confirm(context.Background())
+		if err == nil {
+			return
+		}
+		if errors.Is(err, ErrDeposed) || time.Now().After(deadline) {
+			t.Fatalf("whether it leads again: %v", err)
+		}
+	}
+}
+
 func TestAnEntryThatWasNotAcknowledgedGivesWay(t *testing.T) {
 	t.Parallel()
 	s := connected(t, etcd(t, 1), "c", 60)

@@ -141,10 +141,12 @@ func (t *Term) settled(ctx context.Context) error {
 	}
 }
 
+// holdsStill has the key read as well, with a majority's consent: etcd answers a transaction of comparisons alone from what the node that is asked
+// happens to know, be it old or cut off from the others.
 func (t *Term) holdsStill(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	got, err := t.store.client.Txn(ctx).If(t.holds()).Commit()
+	got, err := t.store.client.Txn(ctx).If(t.holds()).Then(clientv3.OpGet(t.key, clientv3.WithKeysOnly())).Commit()
 	switch {
 	case err != nil:
 		return fmt.Errorf("confirm that this server leads: %w", withAdvice(err))
