@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/evenkeel/evenkeel/actuator/journal"
 	"github.com/evenkeel/evenkeel/actuator/journal/journaltest"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 // node is a real etcd.
@@ -39,7 +39,7 @@ func etcd(t testing.TB, nodes int, flags ...string) []node {
 	list := make([]node, nodes)
 	peers, all := make([]string, nodes), make([]string, nodes)
 	for i := range list {
-		list[i].url, peers[i] = address(t), address(t)
+		list[i].url, peers[i] = "http://"+relaytest.FreeAddress(t), "http://"+relaytest.FreeAddress(t)
 		if len(flags) > 0 {
 			list[i].url = strings.Replace(list[i].url, "http", "https", 1)
 		}
@@ -77,16 +77,6 @@ func inMemory(t testing.TB) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
-}
-
-func address(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
 }
 
 // connected opens a store, as soon as etcd answers.
@@ -322,7 +312,7 @@ func TestAnEntryThatIsTooLargeIsRefusedAndTheNextIsNot(t *testing.T) {
 func TestAWrongAddressShowsAtOnce(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	_, err := Open(context.Background(), Options{Endpoints: []string{address(t)}, Cluster: "c", TTL: 10})
+	_, err := Open(context.Background(), Options{Endpoints: []string{"http://" + relaytest.FreeAddress(t)}, Cluster: "c", TTL: 10})
 	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "does not answer") || took > 2*patience {
 		t.Errorf("after %s it gives %v", took, err)
 	}

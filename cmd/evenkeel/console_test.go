@@ -14,6 +14,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/browsertest"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 // tab is a page of the demo's console.
@@ -22,7 +23,7 @@ type tab struct{ *browsertest.Tab }
 // demo starts one, and returns its address, the file with its token, and what is in it.
 func demo(t *testing.T, more ...string) (base, file, secret string) {
 	t.Helper()
-	dir, address := t.TempDir(), freePort(t)
+	dir, address := t.TempDir(), relaytest.FreeAddress(t)
 	t.Setenv("TMPDIR", dir)
 	background(t, append([]string{"demo", "--web.listen-address", address}, more...)...)
 	base = "http://" + address

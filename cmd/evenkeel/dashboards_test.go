@@ -20,6 +20,7 @@ import (
 	"github.com/evenkeel/evenkeel/dashboards"
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 // asked is one query of a dashboard, and where it stands. Marks need not be there.
@@ -90,7 +91,7 @@ func answers(base, expr string, instant bool) (int, error) {
 func TestEveryQueryOfTheDashboardsIsAnsweredByTheDemo(t *testing.T) {
 	long(t)
 	t.Setenv("TMPDIR", t.TempDir())
-	address := freePort(t)
+	address := relaytest.FreeAddress(t)
 	base := "http://" + address
 	background(t, "demo", "--yes", "--web.listen-address", address)
 	client := api.NewClient(base, "", nil)

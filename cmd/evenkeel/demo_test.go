@@ -16,6 +16,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -77,7 +78,7 @@ func TestTheDemoPublishesTheExportersMetrics(t *testing.T) {
 
 func TestTheDemoRunsTheWholeLoopAndLeavesNothing(t *testing.T) {
 	long(t)
-	dir, address := t.TempDir(), freePort(t)
+	dir, address := t.TempDir(), relaytest.FreeAddress(t)
 	t.Setenv("TMPDIR", dir)
 	t.Run("running", func(t *testing.T) {
 		background(t, "demo", "--yes", "--web.listen-address", address)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 // deaf listens and never answers: a Prometheus that hangs.
@@ -50,7 +51,7 @@ func TestAClusterThatHangsDoesNotHoldUpAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	inBackground(t, exporters.run, clockwork(live))
-	dir, good, bad := t.TempDir(), freePort(t), freePort(t)
+	dir, good, bad := t.TempDir(), relaytest.FreeAddress(t), relaytest.FreeAddress(t)
 	write(t, filepath.Join(dir, "good.yml"), demoConfig(hosts, exporters.addresses()))
 	write(t, filepath.Join(dir, "bad.yml"), strings.Replace(demoConfig(hosts, exporters.addresses()), "cluster: demo", "cluster: hung", 1))
 	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
@@ -94,7 +95,7 @@ func TestClustersHaveNamesOfTheirOwn(t *testing.T) {
 	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
   - {config_file: a.yml, storage_path: a, listen_addresses: [%q]}
   - {config_file: b.yml, storage_path: b, listen_addresses: [%q]}
-`, freePort(t), freePort(t)))
+`, relaytest.FreeAddress(t), relaytest.FreeAddress(t)))
 	if _, err := newFleet(file, serverFlags{}, func() driver { return simulated{} }, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "clusters[1]: it is called tiny, as clusters[0] is") {
 		t.Errorf("it gives %v", err)
 	}
@@ -115,7 +116,7 @@ func TestAClusterThatFailsIsBegunAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, good, bad := t.TempDir(), freePort(t), freePort(t)
+	dir, good, bad := t.TempDir(), relaytest.FreeAddress(t), relaytest.FreeAddress(t)
 	for _, name := range []string{"good", "bad"} {
 		write(t, filepath.Join(dir, name+".yml"), strings.Replace(oneHost, "tiny", name, 1))
 	}

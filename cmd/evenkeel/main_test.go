@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/analyzer/plan"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -45,16 +46,6 @@ func write(t *testing.T, path, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // background runs a subcommand until the test ends.
@@ -152,7 +143,7 @@ func TestTheExporterServesWithTLSAndAPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	web := write(t, filepath.Join(t.TempDir(), "web.yml"), fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q}\nbasic_auth_users: {prometheus: %q}\n", cert, key, hash))
-	addr := freePort(t)
+	addr := relaytest.FreeAddress(t)
 	background(t, "exporter", "--libvirt.uri=test:///default", "--web.listen-address="+addr, "--web.config.file="+web, "--log.level=error")
 	await(t, "the exporter", func() error {
 		code, body, err := fetch(client, "https://"+addr+"/metrics", "prometheus")
@@ -175,7 +166,7 @@ func TestTheExporterServesWithTLSAndAPassword(t *testing.T) {
 }
 
 func TestAHypervisorThatIsNotThereIsAMetricAndNoCrash(t *testing.T) {
-	addr := freePort(t)
+	addr := relaytest.FreeAddress(t)
 	background(t, "exporter", "--libvirt.uri=qemu+unix:///system?socket=/nonexistent", "--libvirt.uri=test:///default", "--web.listen-address="+addr, "--log.level=error")
 	await(t, "the exporter", func() error {
 		_, body, err := fetch(http.DefaultClient, "http://"+addr+"/metrics", "")
@@ -191,7 +182,7 @@ const oneHost = "cluster: tiny\nhosts: [{name: nowhere, uri: 'qemu+unix:///syste
 func TestTheServerRunsReloadsAndSaysWhatItCannotSee(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, filepath.Join(dir, "evenkeel.yml"), oneHost)
-	addr := freePort(t)
+	addr := relaytest.FreeAddress(t)
 	url := "http://" + addr
 	background(t, "server", "--config.file="+file, "--storage.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr, "--log.level=error")
 	await(t, "readiness", func() error {
@@ -299,10 +290,10 @@ func TestMistakesOnTheCommandLineAreToldWithWhatToDo(t *testing.T) {
 func TestOneStoragePathServesOneServer(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, filepath.Join(dir, "evenkeel.yml"), oneHost)
-	addr := freePort(t)
+	addr := relaytest.FreeAddress(t)
 	background(t, "server", "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+addr, "--log.level=error")
 	await(t, "the first server", func() error { _, _, err := fetch(http.DefaultClient, "http://"+addr+"/-/healthy", ""); return err })
-	if _, err := execute(t, context.Background(), "server", "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+freePort(t)); err == nil || !strings.Contains(err.Error(), "is a server running already?") {
+	if _, err := execute(t, context.Background(), "server", "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+relaytest.FreeAddress(t)); err == nil || !strings.Contains(err.Error(), "is a server running already?") {
 		t.Errorf("the second: %v", err)
 	}
 }

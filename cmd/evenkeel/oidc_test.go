@@ -12,12 +12,13 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/browsertest"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 // startProvider runs a certified OpenID provider that knows anna and otto, and returns its address.
 func startProvider(t *testing.T, callback string) string {
 	t.Helper()
-	address := freePort(t)
+	address := relaytest.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +54,7 @@ func (b tab) logsInAt(base, name string) {
 
 // The provider's name is an IP address and the console's is not, so that they are different sites to a browser.
 func TestALoginAtAnOpenIDProviderInABrowser(t *testing.T) {
-	dir, address := t.TempDir(), freePort(t)
+	dir, address := t.TempDir(), relaytest.FreeAddress(t)
 	t.Setenv("TMPDIR", dir)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

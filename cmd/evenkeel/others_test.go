@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -61,7 +62,7 @@ func startOther(t *testing.T, o other) string {
 // runOther runs the server and returns its address and its process, which ends with the test.
 func runOther(t *testing.T, o other) (string, *os.Process) {
 	t.Helper()
-	address, dir := freePort(t), t.TempDir()
+	address, dir := relaytest.FreeAddress(t), t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -107,12 +108,12 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, addresses := demoConfig(hosts, exporters.addresses()), map[string]string{}
-	text += fmt.Sprintf("  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\nexternal_labels: {site: north}\nremote_write:\n", startOther(t, nodeExporter), freePort(t))
+	text += fmt.Sprintf("  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\nexternal_labels: {site: north}\nremote_write:\n", startOther(t, nodeExporter), relaytest.FreeAddress(t))
 	for _, o := range others {
 		addresses[o.name] = startOther(t, o)
 		text += fmt.Sprintf("  - {url: \"http://%s%s\"}\n", addresses[o.name], o.writes)
 	}
-	dir, listen := t.TempDir(), freePort(t)
+	dir, listen := t.TempDir(), relaytest.FreeAddress(t)
 	path := filepath.Join(dir, "evenkeel.yml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

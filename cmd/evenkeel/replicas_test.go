@@ -28,6 +28,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 	"github.com/evenkeel/evenkeel/internal/simulator"
 )
 
@@ -120,7 +121,7 @@ func TestTwoReplicasOfPrometheus(t *testing.T) {
 	s, g := startScraped(t), newBarrier(t)
 	a, first := runOther(t, scraping(s.addresses, ""))
 	b, second := runOther(t, scraping(s.addresses, g.url))
-	listen := freePort(t)
+	listen := relaytest.FreeAddress(t)
 	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{listen}}, config: s.path, storage: filepath.Join(t.TempDir(), "data"), level: "error",
 		prometheusURL: []string{"http://" + a, "http://" + b}}, simulated{s.live}, slog.New(slog.DiscardHandler))
 	if err != nil {

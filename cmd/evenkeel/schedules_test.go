@@ -13,6 +13,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/config"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 func TestAServerKeepsToItsSchedulesAndShowsThem(t *testing.T) {
@@ -28,7 +29,7 @@ schedules:
   - {name: patches, schedule: "NOW * * *", duration: 2h, maintenance: {hosts: [h2]}}
   - {name: office, schedule: "0 7 1 1 *", duration: 1m, never_sleep: {}}
 `, "NOW", fmt.Sprintf("%d %d", now.Minute(), now.Hour())))
-	addr := freePort(t)
+	addr := relaytest.FreeAddress(t)
 	background(t, "server", "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+addr, "--log.level=error")
 	ask := []string{"--server=http://" + addr, "--token-file=" + filepath.Join(dir, "token")}
 	for command, want := range map[string][]string{

@@ -29,7 +29,7 @@ import (
 // startEtcd starts a real etcd and returns its address and its process.
 func startEtcd(t *testing.T) (string, *os.Process) {
 	t.Helper()
-	client, peer := freePort(t), freePort(t)
+	client, peer := relaytest.FreeAddress(t), relaytest.FreeAddress(t)
 	cmd := exec.Command("etcd", "--data-dir", t.TempDir(), "--logger", "zap", "--log-level", "error", "--listen-client-urls", "http://"+client,
 		"--advertise-client-urls", "http://"+client, "--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer, "--initial-cluster", "default=http://"+peer)
 	var log bytes.Buffer
@@ -98,7 +98,7 @@ func inBackground(t *testing.T, all ...func(context.Context) error) (end func())
 // start starts a server, and returns when it answers. The flags are what it does not have in common with the others.
 func (f *company) start(t *testing.T, name string, flags ...func(*serverFlags)) *member {
 	t.Helper()
-	own := serverFlags{web: command.Web{Listen: []string{freePort(t)}}, config: f.config, storage: t.TempDir(), store: StoreFlags{Address: f.store}}
+	own := serverFlags{web: command.Web{Listen: []string{relaytest.FreeAddress(t)}}, config: f.config, storage: t.TempDir(), store: StoreFlags{Address: f.store}}
 	for _, set := range flags {
 		set(&own)
 	}
@@ -450,9 +450,13 @@ func TestAnUpgradeOfServersInTurnLosesNothing(t *testing.T) {
 	}
 	remembers := func(m *member) {
 		t.Helper()
-		if now, err := m.client.Recommendation(t.Context(), kept.Recommendation.ID); err != nil || now.State != cluster.CaseOpen || now.Snoozed == nil {
-			t.Errorf("%s has %s as %s, %v", m.node.flags.version, kept.Recommendation.ID, now.State, err)
-		}
+		await(t, m.node.flags.version+" to answer", func() error { // which it cannot until it has reached etcd, or who leads
+			now, err := m.client.Recommendation(t.Context(), kept.Recommendation.ID)
+			if err == nil && (now.State != cluster.CaseOpen || now.Snoozed == nil) {
+				t.Fatalf("%s has %s as %s, snoozed %v", m.node.flags.version, kept.Recommendation.ID, now.State, now.Snoozed)
+			}
+			return err
+		})
 	}
 	leads := func(m *member) {
 		t.Helper()

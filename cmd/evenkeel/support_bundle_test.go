@@ -20,6 +20,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/command"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 // unpacked returns the files of a bundle by name.
@@ -118,7 +119,7 @@ func TestASupportBundleHoldsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	inBackground(t, exporters.run, clockwork(live))
-	dir, storage, listen := t.TempDir(), t.TempDir(), freePort(t)
+	dir, storage, listen := t.TempDir(), t.TempDir(), relaytest.FreeAddress(t)
 	configFile := plantedConfig(t, dir, hosts, exporters.addresses())
 	if text, err := os.ReadFile(configFile); err != nil || strings.Count(string(text), planted) < 14 {
 		t.Fatalf("too few secrets are planted: %v\n%s", err, text)
@@ -211,7 +212,7 @@ func hidesNames(t *testing.T, open, hidden map[string]string, hosts []string) {
 }
 
 func TestASupportBundleWithoutAServerSaysSo(t *testing.T) {
-	server := "http://" + freePort(t)
+	server := "http://" + relaytest.FreeAddress(t)
 	bad := write(t, filepath.Join(t.TempDir(), "evenkeel.yml"), "cluster: {password: "+planted+"}\n")
 	got := bundled(t, "--server", server, "--config.file", bad, "--storage.path", "/nowhere")
 	for _, want := range []string{"snapshot.json +not there: no server at " + server, "config-file.json +not there: .*check-config", "storage.txt +not there: .*/nowhere", "version.txt +[0-9]+ bytes"} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/actuator/journal"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/relaytest"
 	"go.etcd.io/bbolt"
 )
 
@@ -84,7 +85,7 @@ func TestAJournalIsVerifiedFromItsFile(t *testing.T) {
 
 func TestAServerVerifiesItsJournalWhileItRuns(t *testing.T) {
 	dir := t.TempDir()
-	addr, file := freePort(t), write(t, filepath.Join(dir, "evenkeel.yml"), "hosts:\n  - name: h1\n    uri: test:///default\n    exporter: 127.0.0.1:1\n")
+	addr, file := relaytest.FreeAddress(t), write(t, filepath.Join(dir, "evenkeel.yml"), "hosts:\n  - name: h1\n    uri: test:///default\n    exporter: 127.0.0.1:1\n")
 	written(t, filepath.Join(dir, "journal.db"), false)
 	background(t, "server", "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+addr, "--log.level=error")
 	var out string

@@ -96,7 +96,7 @@ func house() map[string]room {
 		"actuator/journal/journaltest":         {level: 3, knows: []string{"actuator/journal"}, why: "what every shelf of the journal must do; only tests import it"},
 
 		"internal/clustertest": {level: 3, why: "random clusters for the laws; only tests import it"},
-		"internal/relaytest":   {level: 3, why: "cuts programs off from what they speak to; only tests import it"},
+		"internal/relaytest":   {level: 3, why: "cuts programs off from what they speak to, and finds free ports; only tests import it"},
 
 		"cmd/evenkeel":          {level: 4, why: "wiring: knows every room"},
 		"cmd/evenkeel-exporter": {level: 4, knows: []string{"internal/command"}, why: "the exporter alone, for the hosts"},

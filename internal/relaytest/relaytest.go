@@ -1,4 +1,4 @@
-// Package relaytest stands between a program and what it speaks to, so that a test can cut them off from each other while both run.
+// Package relaytest is the network of tests: it stands between a program and what it speaks to, to cut them off from each other while both run, and finds free ports.
 package relaytest
 
 import (
