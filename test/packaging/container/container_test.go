@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -173,13 +174,17 @@ func start(t *testing.T, b builder, name, etc string, args ...string) (container
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // its first process is killed with it
-		_ = cmd.Wait()         // it says that it was killed
-		_ = log.Close()
-	})
 	self := strconv.Itoa(cmd.Process.Pid)
 	k := container{t: t, user: c.User, env: c.Env, root: at, log: log.Name()}
+	t.Cleanup(func() {
+		if pid, err := strconv.Atoi(k.pid); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // with all in its namespace; --kill-child ends with the change of the user
+		} else {
+			_ = cmd.Process.Kill()
+		}
+		_ = cmd.Wait() // it says that it was killed
+		_ = log.Close()
+	})
 	k.eventually("the container to run its program", func() error {
 		children, err := os.ReadFile(filepath.Join("/proc", self, "task", self, "children"))
 		if err != nil {
