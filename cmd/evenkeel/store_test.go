@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,34 +21,12 @@ import (
 // realEtcd starts etcd and returns its address, and a store of the cluster lab in it.
 func realEtcd(t *testing.T) (string, *etcdstore.Store) {
 	t.Helper()
-	program, err := exec.LookPath("etcd")
-	if err != nil {
-		t.Fatalf("%v: put it there with test/install test", err)
-	}
-	var urls [2]string
-	for i := range urls {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		urls[i] = "http://" + l.Addr().String()
-		_ = l.Close() // etcd takes the port
-	}
-	c := exec.Command(program, "--data-dir", t.TempDir(), "--log-level", "error", "--listen-client-urls", urls[0], "--advertise-client-urls", urls[0],
-		"--listen-peer-urls", urls[1], "--initial-advertise-peer-urls", urls[1], "--initial-cluster", "default="+urls[1])
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
-		_ = c.Wait()
-	})
+	address, _ := startEtcd(t)
 	for deadline := time.Now().Add(time.Minute); ; {
-		s, err := etcdstore.Open(context.Background(), etcdstore.Options{Endpoints: urls[:1], Cluster: "lab", TTL: 60})
+		s, err := etcdstore.Open(context.Background(), etcdstore.Options{Endpoints: []string{"http://" + address}, Cluster: "lab", TTL: 60})
 		if err == nil {
 			t.Cleanup(func() { _ = s.Close() })
-			return "etcd://" + strings.TrimPrefix(urls[0], "http://"), s
+			return "etcd://" + address, s
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,15 +19,7 @@ import (
 // etcd starts a real etcd, and returns where it is and a client to it.
 func etcd(t *testing.T) (string, *clientv3.Client) {
 	t.Helper()
-	var ports [2]string
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[i] = l.Addr().String()
-		_ = l.Close()
-	}
+	ports := [2]string{relaytest.FreeAddress(t), relaytest.FreeAddress(t)}
 	start(t, "etcd", "--data-dir", t.TempDir(), "--logger", "zap", "--log-level", "error", "--listen-client-urls", "http://"+ports[0], "--advertise-client-urls", "http://"+ports[0],
 		"--listen-peer-urls", "http://"+ports[1], "--initial-advertise-peer-urls", "http://"+ports[1], "--initial-cluster", "default=http://"+ports[1])
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + ports[0]}, DialTimeout: time.Minute, Logger: zap.NewNop()})
