@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,6 +41,10 @@ func (w whole) check(warnings v1.Warnings, err error) error {
 	if errors.As(err, &failed) {
 		err = failed.Err // without the address
 	}
+	var refused *v1.Error
+	if errors.As(err, &refused) && refused.Detail != "" {
+		err = fmt.Errorf("%w: %s", err, brief(refused.Detail)) // which the error itself leaves out
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.name, err)
 	}
@@ -47,6 +52,16 @@ func (w whole) check(warnings v1.Warnings, err error) error {
 		return fmt.Errorf("%s warns that its answer may not be whole: %s", w.name, strings.Join(warnings, "; "))
 	}
 	return nil
+}
+
+// brief is the first line of what a server said, and no more of it than a person reads.
+func brief(said string) string {
+	const most = 200
+	line, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return strconv.Quote(line)
 }
 
 // shown is an address as it may be shown: without its password, and without parameters, which may be secret as well.

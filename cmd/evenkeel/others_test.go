@@ -23,28 +23,44 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// other is a server of somebody else's that the embedded Prometheus writes to and that the analyzer can read instead.
+// other is a server of somebody else's.
 type other struct {
-	name, program, writes string
+	name, program string
 	// answers is a path that tells that it does.
 	answers string
 	args    func(dir, address string) []string
+}
+
+// holder is what the embedded Prometheus writes to and the analyzer can read instead.
+type holder struct {
+	// reads is the URL for the analyzer, writes those that are written to.
+	reads  string
+	writes []string
+	// http is how it is reached, as a file for --prometheus.http.config.file; empty: as it comes.
+	http string
 	// off is how far its numbers may be from the embedded Prometheus', as a share.
 	off float64
 }
 
-var others = []other{
-	{name: "Prometheus", answers: "/api/v1/query?query=1", program: "/usr/bin/prometheus", writes: "/api/v1/write", args: func(dir, address string) []string {
-		file := filepath.Join(dir, "prometheus.yml")
-		if err := os.WriteFile(file, nil, 0o600); err != nil {
-			panic(err)
-		}
-		return []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address, "--web.enable-remote-write-receiver"}
-	}},
+// debians are the servers that Debian has.
+var debians = map[string]func(*testing.T) holder{
+	"Prometheus": func(t *testing.T) holder {
+		address := startOther(t, other{name: "Prometheus", answers: "/api/v1/query?query=1", program: "/usr/bin/prometheus", args: func(dir, address string) []string {
+			file := filepath.Join(dir, "prometheus.yml")
+			if err := os.WriteFile(file, nil, 0o600); err != nil {
+				panic(err)
+			}
+			return []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address, "--web.enable-remote-write-receiver"}
+		}})
+		return holder{reads: "http://" + address, writes: []string{"http://" + address + "/api/v1/write"}}
+	},
 	// VictoriaMetrics takes the last sample before a window into account and does not extrapolate: its rates are others, and mostly by little.
-	{name: "VictoriaMetrics", answers: "/api/v1/query?query=1", program: "/usr/bin/victoria-metrics", writes: "/api/v1/write", off: 0.15, args: func(dir, address string) []string {
-		return []string{"-storageDataPath=" + filepath.Join(dir, "data"), "-httpListenAddr=" + address, "-search.latencyOffset=0s", "-search.disableCache", "-memory.allowedBytes=64MiB"}
-	}},
+	"VictoriaMetrics": func(t *testing.T) holder {
+		address := startOther(t, other{name: "VictoriaMetrics", answers: "/api/v1/query?query=1", program: "/usr/bin/victoria-metrics", args: func(dir, address string) []string {
+			return []string{"-storageDataPath=" + filepath.Join(dir, "data"), "-httpListenAddr=" + address, "-search.latencyOffset=0s", "-search.disableCache", "-memory.allowedBytes=64MiB"}
+		}})
+		return holder{reads: "http://" + address, writes: []string{"http://" + address + "/api/v1/write"}, off: 0.15}
+	},
 }
 
 // nodeExporter is the real one, of this machine.
@@ -98,6 +114,11 @@ func runOther(t *testing.T, o other) (string, *os.Process) {
 func TestOthersCarryTheAnalyzer(t *testing.T) {
 	long(t)
 	t.Parallel()
+	carry(t, debians)
+}
+
+// carry has the embedded Prometheus write to all of them and reads each.
+func carry(t *testing.T, all map[string]func(*testing.T) holder) {
 	live, hosts, err := demoCluster(60)
 	if err != nil {
 		t.Fatal(err)
@@ -107,11 +128,14 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, addresses := demoConfig(hosts, exporters.addresses()), map[string]string{}
+	text, holders := demoConfig(hosts, exporters.addresses()), map[string]holder{}
 	text += fmt.Sprintf("  - {name: storage, node_exporter: %q, instance: \"storage:9100\"}\n  - {name: gone, node_exporter: %q}\nexternal_labels: {site: north}\nremote_write:\n", startOther(t, nodeExporter), relaytest.FreeAddress(t))
-	for _, o := range others {
-		addresses[o.name] = startOther(t, o)
-		text += fmt.Sprintf("  - {url: \"http://%s%s\"}\n", addresses[o.name], o.writes)
+	for name, start := range all {
+		h := start(t)
+		for _, url := range h.writes {
+			text += fmt.Sprintf("  - {url: %q, http: {%s}}\n", url, h.http)
+		}
+		holders[name] = h
 	}
 	dir, listen := t.TempDir(), relaytest.FreeAddress(t)
 	path := filepath.Join(dir, "evenkeel.yml")
@@ -151,9 +175,9 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 			return errors.Join(err, seesAll(seen))
 		})
 	})
-	for _, o := range others {
-		t.Run(o.name, func(t *testing.T) {
-			source, err := promql.New("http://"+addresses[o.name], http.DefaultTransport, sourceOptions(c))
+	for name, h := range holders {
+		t.Run(name, func(t *testing.T) {
+			source, err := othersSource([]string{h.reads}, write(t, filepath.Join(t.TempDir(), "client.yml"), "{"+h.http+"}\n"), sourceOptions(c))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,12 +195,12 @@ func TestOthersCarryTheAnalyzer(t *testing.T) {
 				if err := seesAll(got); err != nil {
 					return err
 				}
-				return alike(want, got, o.off)
+				return alike(want, got, h.off)
 			})
 			at := time.Now().Add(-8 * time.Second).Truncate(time.Second)
-			same(t, "signs of hosts", source, embedded, o.off, func(s reader) (any, error) { return s.Signs(t.Context(), at) })
-			same(t, "what VMs used", source, embedded, o.off, func(s reader) (any, error) { return s.Usage(t.Context(), at, time.Hour) })
-			same(t, "signs of guests", source, embedded, o.off, func(s reader) (any, error) {
+			same(t, "signs of hosts", source, embedded, h.off, func(s reader) (any, error) { return s.Signs(t.Context(), at) })
+			same(t, "what VMs used", source, embedded, h.off, func(s reader) (any, error) { return s.Usage(t.Context(), at, time.Hour) })
+			same(t, "signs of guests", source, embedded, h.off, func(s reader) (any, error) {
 				return s.Guests(t.Context(), at, 20*time.Second, []string{"no such VM"})
 			})
 			for _, query := range ruleQueries(t) {
