@@ -6,13 +6,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/internal/api"
+	"github.com/evenkeel/evenkeel/internal/engine"
 	"github.com/evenkeel/evenkeel/internal/relaytest"
+	"github.com/prometheus/prometheus/tsdb"
 )
 
 // deaf listens and never answers: a Prometheus that hangs.
@@ -152,4 +157,105 @@ func TestAClusterThatFailsIsBegunAnew(t *testing.T) {
 	if err := healthy(good); err != nil {
 		t.Errorf("the good one ended: %v", err)
 	}
+}
+
+// One server looks after two clusters. Passes of the one, which is large, out of balance and has no limit to its plans, take longer than its interval, so that
+// there is always one. Meanwhile the other is looked at at each of its own.
+func TestAHugePlanDoesNotHoldUpAnotherCluster(t *testing.T) {
+	long(t)
+	live, hosts, err := demoCluster(60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	exporters, err := listenExporters(live, hosts, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, exporters.run, clockwork(live))
+	dir, small, huge := t.TempDir(), relaytest.FreeAddress(t), relaytest.FreeAddress(t)
+	write(t, filepath.Join(dir, "small.yml"), strings.Replace(demoConfig(hosts, exporters.addresses()), "interval: 4s", "interval: 1s", 1))
+	many, prometheus := hugeCluster(t, 400)
+	text := "cluster: huge\nscrape: {interval: 15s}\nanalysis: {interval: 1s, window: 2m, max_data_age: 2m, max_moves: 100000}\nmigration: {tls: \"off\"}\nstability: {hold_rounds: 1}\nhosts:\n"
+	for _, name := range many {
+		text += fmt.Sprintf("  - {name: %s, uri: \"simulated://%s\"}\n", name, name)
+	}
+	write(t, filepath.Join(dir, "huge.yml"), text)
+	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
+  - {config_file: huge.yml, storage_path: huge, listen_addresses: [%q], prometheus_urls: [%q]}
+  - {config_file: small.yml, storage_path: small, listen_addresses: [%q]}
+`, huge, prometheus, small))
+	f, err := newFleet(file, serverFlags{}, func() driver { return simulated{live} }, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, f.run)
+	reach := func(name, address string) *member {
+		var secret []byte
+		await(t, name+" to have a token", func() (err error) {
+			secret, err = os.ReadFile(filepath.Join(dir, name, "token"))
+			return err
+		})
+		return &member{client: api.NewClient("http://"+address, strings.TrimSpace(string(secret)), nil), url: "http://" + address}
+	}
+	one, other := reach("small", small), reach("huge", huge)
+	await(t, "a huge plan", func() error {
+		all, err := other.client.Recommendations(t.Context(), "open")
+		if err == nil && len(all) < len(many) {
+			err = fmt.Errorf("%d recommendations", len(all))
+		}
+		return err
+	})
+	passes := func(m *member) int {
+		line := metric(t, m, `evenkeel_analyzer_passes_total{result="success"}`)
+		n, err := strconv.Atoi(line[strings.LastIndex(line, " ")+1:])
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		return n
+	}
+	// Between two passes of the huge cluster is less than a second, in which the small one has one of its own.
+	await(t, "three passes of the small cluster while the huge one has none", func() error {
+		began, within, nth := passes(one), 0, passes(other)
+		for passes(other) == nth {
+			within = passes(one) - began
+			time.Sleep(50 * time.Millisecond)
+		}
+		if within < 3 {
+			t.Log(within)
+			return fmt.Errorf("there were %d; if the huge one passes within a second, it takes more hosts", within)
+		}
+		return nil
+	})
+	c := one.open(t)
+	if _, err := one.client.Approve(t.Context(), c.Recommendation.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := one.ended(t, c.Recommendation.ID); got.Outcome == nil || got.Outcome.RunsOn != c.Recommendation.Action.To {
+		t.Errorf("it ended as %s: %+v", got.State, got.Outcome)
+	}
+}
+
+// hugeCluster is a Prometheus that holds what so many hosts told in the last minutes, and will tell in the next.
+func hugeCluster(t *testing.T, size int) (hosts []string, url string) {
+	t.Helper()
+	hosts, page := growthCluster(t, size)
+	dir, now := t.TempDir(), time.Now()
+	db, err := tsdb.Open(dir, nil, nil, tsdb.DefaultOptions(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.DisableCompactions()
+	scrapePast(t, db, page, now.Add(-3*time.Minute), now.Add(4*time.Minute))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine.Open(engine.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, e.Run)
+	srv := httptest.NewServer(e.Handler())
+	t.Cleanup(srv.Close)
+	return hosts, srv.URL
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/actuator/etcdstore"
 	"github.com/evenkeel/evenkeel/actuator/journal"
 	"github.com/evenkeel/evenkeel/actuator/memory"
 	"github.com/evenkeel/evenkeel/actuator/recovery"
@@ -26,15 +27,12 @@ import (
 	"github.com/evenkeel/evenkeel/internal/cluster"
 	"github.com/evenkeel/evenkeel/internal/config"
 	"github.com/evenkeel/evenkeel/internal/engine"
-	"github.com/evenkeel/evenkeel/internal/simulator"
 	"github.com/prometheus/prometheus/tsdb"
 )
 
 var growthHosts = flag.String("growth", "10,30,100,300,1000,2000", "the numbers of hosts that TestGrowthInNumbers measures, with 20 VMs each")
 
 const (
-	// growthRack is how many hosts know of each other by heartbeats and questions: those of all hosts of all others would grow with the square.
-	growthRack = 10
 	growthPast = 25 * time.Minute
 	// growthTimes is how often each stage is measured; the median counts.
 	growthTimes = 5
@@ -42,7 +40,7 @@ const (
 
 // stages are those of a pass, in their order.
 func stages() []string {
-	return []string{"first snapshot", "snapshot", "detect", "plan", "judge", "store"}
+	return []string{"first snapshot", "snapshot", "detect", "plan", "judge", "store", "etcd"}
 }
 
 // grown is what one size takes.
@@ -56,7 +54,7 @@ type grown struct {
 
 // TestGrowthInNumbers prints what each stage of a pass takes on clusters of growing size, as a table: CPU time, how long it lasted, which depends on what else the
 // machine does, and memory; and by which exponents CPU time and memory grew from the size before. "judge" is everything between the snapshot and the advice, with what detect and plan take; "store" is what the round leaves on the
-// disk: the advice, where VMs run, and an intent for each recommendation.
+// disk: the advice, where VMs run, and an intent for each recommendation; "etcd" is the same in etcd, whose own CPU time is not in it.
 func TestGrowthInNumbers(t *testing.T) {
 	var all []grown
 	for _, n := range strings.Split(*growthHosts, ",") {
@@ -123,7 +121,8 @@ func grow(t *testing.T, hosts int) grown {
 	if len(judged.Recommendations) == 0 {
 		t.Fatal("nothing is advised, so that nothing of it was measured")
 	}
-	g.measure("store", growthTimes, leaves(t, s, judged.Recommendations))
+	g.measure("store", growthTimes, leaves(t, s, judged.Recommendations, inFiles))
+	g.measure("etcd", growthTimes, leaves(t, s, judged.Recommendations, inEtcd))
 	t.Logf("%+v", g)
 	return g
 }
@@ -153,13 +152,37 @@ func ownCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// leaves writes what a round leaves.
-func leaves(t *testing.T, s cluster.Snapshot, advice []cluster.Recommendation) func() {
+// inFiles keeps what a server does by itself.
+func inFiles(t *testing.T) (*journal.Journal, func(string) memory.Place) {
 	dir := t.TempDir()
 	j, err := journal.Open(filepath.Join(dir, "journal.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return j, func(name string) memory.Place { return memory.File(filepath.Join(dir, name+".json")) }
+}
+
+// inEtcd keeps it in a real etcd of one node.
+func inEtcd(t *testing.T) (*journal.Journal, func(string) memory.Place) {
+	address, _ := startEtcd(t)
+	store, err := etcdstore.Open(t.Context(), etcdstore.Options{Endpoints: []string{"http://" + address}, Cluster: "growth", TTL: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	term, err := store.Campaign(t.Context(), etcdstore.Server{ID: "growth"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := store.Journal(t.Context(), term, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, func(name string) memory.Place { return store.Document(term, name) }
+}
+
+// leaves writes what a round leaves.
+func leaves(t *testing.T, s cluster.Snapshot, advice []cluster.Recommendation, open func(*testing.T) (*journal.Journal, func(string) memory.Place)) func() {
+	j, place := open(t)
 	t.Cleanup(func() {
 		if err := j.Close(); err != nil {
 			t.Error(err)
@@ -169,7 +192,7 @@ func leaves(t *testing.T, s cluster.Snapshot, advice []cluster.Recommendation) f
 	for _, v := range s.VMs {
 		homes.Homes[v.ID] = recovery.Home{Host: v.Host, Name: v.Name, Since: s.At}
 	}
-	kept, where := memory.New[[]cluster.Recommendation](filepath.Join(dir, "advice.json"), "advice"), memory.New[recovery.Memory](filepath.Join(dir, "memory.json"), "where VMs run")
+	kept, where := memory.On[[]cluster.Recommendation](place("advice"), "advice"), memory.On[recovery.Memory](place("memory"), "where VMs run")
 	return func() {
 		if err := kept.Save(advice); err != nil {
 			t.Fatal(err)
@@ -221,42 +244,13 @@ func growthFill(t *testing.T, g *grown, c *config.Config, dir string, until time
 		t.Fatal(err)
 	}
 	db.DisableCompactions()
-	var page []line
-	for rack := range g.hosts / growthRack {
-		live, hosts := growthCluster(t, rack)
-		for _, host := range hosts {
-			c.Hosts = append(c.Hosts, config.Host{Name: host})
-			page = append(page, pageOf(t, live, host)...)
-		}
+	names, page := growthCluster(t, g.hosts)
+	for _, host := range names {
+		c.Hosts = append(c.Hosts, config.Host{Name: host})
 	}
 	g.series = len(page)
 	scrapePast(t, db, page, until.Add(-growthPast), until)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// growthCluster is a rack of simulated hosts: two fifths of them are full of VMs and want more than they have.
-func growthCluster(t *testing.T, rack int) (*simulator.Live, []string) {
-	spread := growthRack * benchVMsOnHost * 3 / 5
-	scenario := fmt.Sprintf(`
-duration: 1h
-seed: %[1]d
-hosts:
-  - {name: r%[1]d-node, count: %[2]d, cores: 32, memory: 256GiB, storage: [nfs], networks: [lan]}
-vms:
-  - {name: r%[1]d-vm, count: %[3]d, vcpus: 4, memory: 8GiB, storage: [nfs], networks: [lan], load: {noise: {mean: 0.3, sd: 0.1}}}
-  - {name: r%[1]d-packed, count: %[4]d, vcpus: 4, memory: 8GiB, storage: [nfs], networks: [lan], place: packed, load: {noise: {mean: 0.3, sd: 0.1}}}
-`, rack+1, growthRack, spread, growthRack*benchVMsOnHost-spread)
-	s, err := simulator.ParseScenario("growth", "", []byte(scenario))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := simulator.New(s, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	live := simulator.NewLive(c)
-	live.Step(live.Now().Add(time.Minute))
-	return live, c.Hosts()
 }
