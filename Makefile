@@ -66,13 +66,13 @@ besides: laws # what can do with the CPU that the lab leaves over
 # -short leaves out what starts servers for a while: etcd, Prometheus, the demo.
 check: lint ## format, vet, lint, race on the pure rooms, quick unit tests of the others: before each commit
 	@echo 'check: left out is what runs real servers (-short) or needs the lab; make test runs it' >&2
-	@$(call with,test) && $(GO) test -race $(PURE) && $(GO) test -short -skip 'InABrowser|ThanosAndMimir' $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(PURE) | sort)) ./test/checker ./test/peers
+	@$(call with,test) && $(GO) test -race $(PURE) && $(GO) test -short -skip 'InABrowser|TestBuilt' $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(PURE) | sort)) ./test/checker ./test/peers
 
 lint:
 	@$(call with,build) && test -z "$$(gofmt -l . | tee /dev/stderr)" && $(GO) vet ./... && $(GO) tool staticcheck ./...
 
 unit: ## every test that needs neither a hypervisor nor a browser, but for those that race runs
-	@$(call with,test) && $(GO) test -parallel 4 -skip 'InABrowser|ThanosAndMimir' $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(RACED) | sort)) ./test/checker ./test/peers
+	@$(call with,test) && $(GO) test -parallel 4 -skip 'InABrowser|TestBuilt' $$(comm -23 <($(GO) list ./... | grep -v /test/ | sort) <($(GO) list $(RACED) | sort)) ./test/checker ./test/peers
 
 race: ## the pure rooms and the loops under the race detector
 	@$(call with,test) && $(GO) test -race $(RACED)
@@ -97,13 +97,14 @@ image-test: build
 	@$(call with,build packaging) && $(GO) test $(EXEC) -count=1 -timeout 15m -v ./test/packaging/container
 
 # Thanos' own builds keep labels in slices (its .promu.yml); with the other form it reads memory that is none of it.
-engines: ## Thanos and Mimir, which Debian does not have, of their modules: bin/engines
+engines: ## Thanos, Mimir and Jaeger, which Debian does not have, of their modules: bin/engines
 	@$(call with,build) && mkdir -p bin/engines && export GOFLAGS=-mod=readonly CGO_ENABLED=0 && \
 	  (cd test/engines/thanos && go build -tags slicelabels -ldflags '-s -w' -o ../../../bin/engines/thanos github.com/thanos-io/thanos/cmd/thanos) && \
-	  (cd test/engines/mimir && go build -ldflags '-s -w' -o ../../../bin/engines/mimir github.com/grafana/mimir/cmd/mimir)
+	  (cd test/engines/mimir && go build -ldflags '-s -w' -o ../../../bin/engines/mimir github.com/grafana/mimir/cmd/mimir) && \
+	  (cd test/engines/jaeger && go build -ldflags '-s -w' -o ../../../bin/engines/jaeger github.com/jaegertracing/jaeger/cmd/all-in-one)
 
-engines-test: engines ## evenkeel on Thanos and Mimir
-	@$(call with,test) && $(GO) test -count=1 -timeout 10m -v -run ThanosAndMimir ./cmd/evenkeel
+engines-test: engines ## evenkeel with Thanos, Mimir and Jaeger
+	@$(call with,test) && $(GO) test -count=1 -timeout 10m -v -run TestBuilt ./cmd/evenkeel
 
 e2e: build ## the whole loop on the lab, and the exporter on real Xen
 	@$(call with,test demo xen) && $(GO) test $(EXEC) -count=1 -timeout 40m -v ./test/e2e/...

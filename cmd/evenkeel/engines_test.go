@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/analyzer/promql"
 	"github.com/evenkeel/evenkeel/internal/relaytest"
+	"github.com/evenkeel/evenkeel/internal/tracing/collector"
 )
 
 // built is a program that make engines has made of its project's module, since Debian has none.
@@ -102,7 +105,7 @@ ingester: {ring: {instance_addr: %[1]s, kvstore: {store: inmemory}, replication_
 }
 
 // What Debian's servers carry, Thanos and Mimir do too.
-func TestThanosAndMimirCarryTheAnalyzer(t *testing.T) {
+func TestBuiltThanosAndMimirCarryTheAnalyzer(t *testing.T) {
 	long(t)
 	t.Parallel()
 	carry(t, engines)
@@ -110,7 +113,7 @@ func TestThanosAndMimirCarryTheAnalyzer(t *testing.T) {
 
 // Of a store that is away Thanos says nothing, where it is told of it in the usual way: what that store holds is just not there. Where the querier is
 // strict about it the query is refused, or, where a part is let pass, warned of, which is refused here.
-func TestThanosAndMimirAPartIsNoAnswer(t *testing.T) {
+func TestBuiltThanosGivesNoPartForTheWhole(t *testing.T) {
 	long(t)
 	t.Parallel()
 	one, two := thanosReceiver(t, `site="one"`), thanosReceiver(t, `site="two"`)
@@ -169,7 +172,7 @@ func writing(urls ...string) other {
 }
 
 // Whoever names no tenant is told so.
-func TestThanosAndMimirWithoutATenant(t *testing.T) {
+func TestBuiltMimirWantsATenant(t *testing.T) {
 	long(t)
 	t.Parallel()
 	source, err := promql.New(engines["Mimir"](t).reads, http.DefaultTransport, promql.Options{Timeout: 10 * time.Second})
@@ -178,5 +181,74 @@ func TestThanosAndMimirWithoutATenant(t *testing.T) {
 	}
 	if _, err := source.Holds(t.Context(), "vector(1)", time.Now()); err == nil || !strings.Contains(err.Error(), "no org id") {
 		t.Errorf("without a tenant: %v", err)
+	}
+}
+
+// What was done for a recommendation is one trace in Jaeger, whose collector nobody of evenkeel's has written.
+func TestBuiltJaegerHasTheWholeTrace(t *testing.T) {
+	long(t)
+	told := relaytest.FreeAddress(t)
+	address := startOther(t, other{name: "Jaeger", program: built(t, "jaeger"), answers: "/api/services", args: func(_, address string) []string {
+		args := []string{"--collector.otlp.http.host-port=" + told, "--query.http-server.host-port=" + address}
+		for _, port := range []string{"admin.http", "collector.grpc-server", "collector.http-server", "collector.otlp.grpc", "query.grpc-server"} {
+			args = append(args, "--"+port+".host-port="+relaytest.FreeAddress(t))
+		}
+		return args
+	}})
+	stop, err := collector.Start(t.Context(), "http://"+told, 1, "v1", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := newCompany(t)
+	a := f.start(t, "a")
+	c := a.open(t)
+	if _, err := a.client.Approve(t.Context(), c.Recommendation.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	a.ended(t, c.Recommendation.ID)
+	a.end()
+	if err := stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var all struct{ Data []struct{ Spans []span } }
+	await(t, "Jaeger to have it", func() error {
+		_, body, err := fetch(http.DefaultClient, "http://"+address+"/api/traces?service=evenkeel&operation=recommendation", "")
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &all)
+		}
+		if err == nil && len(all.Data) == 0 {
+			err = errors.New("there is none")
+		}
+		return err
+	})
+	spans := map[string]span{}
+	for _, s := range all.Data[0].Spans {
+		spans[s.OperationName] = s
+	}
+	whole := spans["recommendation"]
+	for _, step := range []string{"act", "find out what came of it"} {
+		if refs := spans[step].References; len(refs) != 1 || refs[0].SpanID != whole.SpanID {
+			t.Errorf("%q is no part of the recommendation: %+v", step, all.Data[0].Spans)
+		}
+	}
+	said := map[string]any{}
+	for _, tag := range whole.Tags {
+		said[tag.Key] = tag.Value
+	}
+	if said["id"] != c.Recommendation.ID || said["approved_by"] != "operator" || said["cluster"] != "demo" || said["server"] != a.node.id {
+		t.Errorf("it says of itself %v", said)
+	}
+}
+
+// span is one of Jaeger's.
+type span struct {
+	SpanID        string `json:"spanID"`
+	OperationName string
+	References    []struct {
+		SpanID string `json:"spanID"`
+	}
+	Tags []struct {
+		Key   string
+		Value any
 	}
 }
