@@ -5,22 +5,17 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
-	"github.com/evenkeel/evenkeel/actuator"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -94,18 +89,6 @@ type Problem struct {
 	Error string `json:"error"`
 	// Case is the recommendation as it stands, where the answer is about one.
 	Case *cluster.Case `json:"case,omitempty"`
-}
-
-// Decision is the body of an approval or a rejection. It may be left out.
-type Decision struct {
-	Reason string `json:"reason,omitempty"`
-}
-
-// Postponement is the body of a snooze.
-type Postponement struct {
-	Reason string `json:"reason,omitempty"`
-	// Until is what the recommendation is put off to.
-	Until time.Time `json:"until"`
 }
 
 // TokenHeader carries the token where Authorization carries the password of the web server.
@@ -289,94 +272,6 @@ func (s *Server) showBoard(w http.ResponseWriter, _ *http.Request) {
 	answer(w, board)
 }
 
-func (s *Server) recommendations(w http.ResponseWriter, r *http.Request) {
-	state := r.URL.Query().Get("state")
-	if state != "" && state != "all" && !slices.Contains(cluster.CaseStates(), state) {
-		fail(w, http.StatusBadRequest, fmt.Errorf("state: %q is none; use all or one of %s", state, strings.Join(cluster.CaseStates(), ", ")), nil)
-		return
-	}
-	limit, ok := limitOf(w, r, math.MaxInt)
-	if !ok {
-		return
-	}
-	list := s.desk.List(func(c cluster.Case) bool {
-		return state == "all" || state == c.State.String() || state == "" && c.State.Unsettled()
-	})
-	answer(w, orEmpty(list[:min(limit, len(list))]))
-}
-
-func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) {
-	c, err := s.desk.Case(r.PathValue("id"))
-	if err != nil {
-		fail(w, http.StatusNotFound, err, nil)
-		return
-	}
-	answer(w, c)
-}
-
-func (s *Server) approve(w http.ResponseWriter, r *http.Request, by caller) {
-	d, err := decodeBody[Decision](w, r)
-	decide(w, d.Reason, err, func() (cluster.Case, error) {
-		// The person's request may be cut off; the decision is taken all the same.
-		return s.desk.Approve(context.WithoutCancel(r.Context()), r.PathValue("id"), by.word(d.Reason))
-	})
-}
-
-func (s *Server) reject(w http.ResponseWriter, r *http.Request, by caller) {
-	d, err := decodeBody[Decision](w, r)
-	decide(w, d.Reason, err, func() (cluster.Case, error) {
-		return s.desk.Reject(r.PathValue("id"), by.word(d.Reason))
-	})
-}
-
-func (s *Server) snooze(w http.ResponseWriter, r *http.Request, by caller) {
-	p, err := decodeBody[Postponement](w, r)
-	if err == nil && p.Until.IsZero() {
-		err = errors.New("until: is missing; say until when it is put off")
-	}
-	decide(w, p.Reason, err, func() (cluster.Case, error) {
-		return s.desk.Snooze(r.PathValue("id"), by.word(p.Reason), p.Until)
-	})
-}
-
-// decide has a decision taken, unless what was sent makes no sense, and answers with the case as it then stands.
-func decide(w http.ResponseWriter, reason string, sent error, say func() (cluster.Case, error)) {
-	if err := cmp.Or(sent, tooLong(reason)); err != nil {
-		fail(w, http.StatusBadRequest, err, nil)
-		return
-	}
-	c, err := say()
-	switch {
-	case errors.Is(err, actuator.ErrNotFound):
-		fail(w, statusOf(err), err, nil)
-	case err != nil:
-		fail(w, statusOf(err), err, &c)
-	default:
-		answer(w, c)
-	}
-}
-
-// statusOf is the HTTP status of an error of the desk.
-func statusOf(err error) int {
-	switch {
-	case errors.Is(err, actuator.ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, actuator.ErrNotOpen), errors.Is(err, actuator.ErrRefused):
-		return http.StatusConflict
-	}
-	return http.StatusServiceUnavailable
-}
-
-// maxReason is how long a person's reason may be, in characters.
-const maxReason = 1000
-
-func tooLong(reason string) error {
-	if n := utf8.RuneCountInString(reason); n > maxReason {
-		return fmt.Errorf("reason: is %d characters long, the most is %d", n, maxReason)
-	}
-	return nil
-}
-
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	limit, ok := limitOf(w, r, usualHistory)
 	if !ok {
@@ -411,89 +306,6 @@ func limitOf(w http.ResponseWriter, r *http.Request, otherwise int) (limit int, 
 		return 0, false
 	}
 	return n, true
-}
-
-func (s *Server) where(w http.ResponseWriter, r *http.Request) {
-	key := r.URL.Query().Get("vm")
-	seen, ok := s.seenAt(w, r, time.Now())
-	if !ok {
-		return
-	}
-	places := []Place{}
-	for _, v := range seen.VMs {
-		if key == "" || v.ID == key || v.Name == key {
-			places = append(places, Place{VM: v.ID, Name: v.Name, Host: v.Host, State: v.State, At: seen.At, Gap: seen.GapOf(cluster.VMSubject(v.ID))})
-		}
-	}
-	if key != "" && len(places) == 0 {
-		fail(w, http.StatusNotFound, fmt.Errorf("no VM has the name or UUID %q at %s", key, seen.At.Format(time.RFC3339)), nil)
-		return
-	}
-	answer(w, places)
-}
-
-func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
-	seen, ok := s.seenAt(w, r, time.Now().Add(-s.board.Policy().Delay))
-	if !ok {
-		return
-	}
-	b, err := cluster.EncodeSnapshot(seen)
-	if err != nil {
-		fail(w, http.StatusInternalServerError, err, nil)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(b) // the client may be gone; there is nobody to tell
-}
-
-func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
-	if j, ok := s.judgement(w, r); ok {
-		answer(w, j.Plan)
-	}
-}
-
-// judgement rehearses at the time that the request names or, as a pass does, so long ago that all scrapes from before have come in: who asks
-// for that instant again gets the same.
-func (s *Server) judgement(w http.ResponseWriter, r *http.Request) (analyzer.Judgement, bool) {
-	return s.judgementAt(w, r, time.Now().Add(-s.board.Policy().Delay))
-}
-
-// judgementAt rehearses at the time that the request names, or at that second.
-func (s *Server) judgementAt(w http.ResponseWriter, r *http.Request, otherwise time.Time) (analyzer.Judgement, bool) {
-	return lookedAt(w, r, otherwise, s.board.Rehearse)
-}
-
-// seenAt is the snapshot of that time. It is asked for alone where that can be: a judgement takes several, and makes a plan.
-func (s *Server) seenAt(w http.ResponseWriter, r *http.Request, otherwise time.Time) (cluster.Snapshot, bool) {
-	s.mu.Lock()
-	past := s.past
-	s.mu.Unlock()
-	if past == nil {
-		j, ok := s.judgementAt(w, r, otherwise)
-		return j.Snapshot, ok
-	}
-	return lookedAt(w, r, otherwise, past.Snapshot)
-}
-
-// lookedAt has a look taken at the time that the request names, or at that second.
-func lookedAt[T any](w http.ResponseWriter, r *http.Request, otherwise time.Time, look func(context.Context, time.Time) (T, error)) (seen T, ok bool) {
-	at := otherwise.Truncate(time.Second)
-	if text := r.URL.Query().Get("at"); text != "" {
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			fail(w, http.StatusBadRequest, fmt.Errorf("at: %q is no time; write it like 2006-01-02T15:04:05Z", text), nil)
-			return seen, false
-		}
-		at = t
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), rehearsalTimeout)
-	defer cancel()
-	seen, err := look(ctx, at)
-	if err != nil {
-		fail(w, http.StatusServiceUnavailable, err, nil)
-		return seen, false
-	}
-	return seen, true
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/cluster"
@@ -333,31 +332,6 @@ type Approver struct {
 	Name string `yaml:"name"`
 }
 
-// API says who may do what.
-type API struct {
-	Tokens []Token `yaml:"tokens"`
-	// Certificates gives roles to client certificates, by their common name.
-	Certificates []Certificate `yaml:"certificates"`
-	// Anonymous is the role of those without either: viewer or nobody.
-	Anonymous string `yaml:"anonymous"`
-	// OIDC lets people log in to the console at an OpenID provider; nil where it is not used.
-	OIDC *OIDC `yaml:"oidc"`
-}
-
-// Token lets one person or program in.
-type Token struct {
-	Name string `yaml:"name"`
-	File string `yaml:"file"`
-	// Role is viewer, approver, operator or admin; operator when it is left out.
-	Role string `yaml:"role"`
-}
-
-// Certificate lets in who holds a client certificate that the web server has verified.
-type Certificate struct {
-	Name string `yaml:"name"`
-	Role string `yaml:"role"`
-}
-
 // Rule ties VMs to each other or to hosts.
 type Rule struct {
 	Name     string       `yaml:"name"`
@@ -468,31 +442,6 @@ func (c *Config) readable(path string) error {
 // files are those that hold secrets, by key.
 func (s *Slack) files() map[string]*string {
 	return map[string]*string{"bot_token_file": &s.BotTokenFile, "app_token_file": &s.AppTokenFile, "signing_secret_file": &s.SigningSecretFile}
-}
-
-// minToken is how long a token must be: shorter ones can be guessed.
-const minToken = 16
-
-// Read returns the token's secret.
-func (t Token) Read() (string, error) {
-	secret, err := ReadSecret(t.File)
-	if err == nil && len(secret) < minToken {
-		return "", fmt.Errorf("%s holds %d characters, a token needs %d or more", t.File, len(secret), minToken)
-	}
-	return secret, err
-}
-
-// ReadSecret returns what the file holds, without space around it.
-func ReadSecret(file string) (string, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimSpace(string(b))
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return secret, nil
 }
 
 // ClusterRules returns the rules in the vocabulary of the rest.
