@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evenkeel/evenkeel/actuator/gate"
 	"github.com/evenkeel/evenkeel/internal/cluster"
 )
 
@@ -15,6 +16,13 @@ func (a *Actuator) Orders() cluster.Orders {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.orders.InForce(time.Now())
+}
+
+// Stops are what stops actions now whoever asks for them: freezes that are on, and actions that failed one after the other.
+func (a *Actuator) Stops() []cluster.Verdict {
+	now := time.Now()
+	_, failed := a.past(now)
+	return gate.Stops(a.currentPolicy().Gate, failed, now)
 }
 
 // Order puts an order in force, in place of one with the same ID. The error is ErrRefused where it makes no sense,

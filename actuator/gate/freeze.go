@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -18,7 +17,7 @@ func freeze(q Question) cluster.Verdict {
 		if !on || len(f.Kinds) > 0 && !slices.Contains(f.Kinds, q.Rec.Policy) || f.ApprovedPass && q.Approval != nil {
 			continue
 		}
-		return retryAt(refuse("frozen", fmt.Sprintf("freeze %s is on until %s", f.Name, stamp(end))), end)
+		return frozen(f, end)
 	}
 	return pass("no freeze is on")
 }

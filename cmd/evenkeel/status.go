@@ -101,6 +101,9 @@ func drawStatus(t *table, s api.Status, b analyzer.Judgement) {
 	}
 	drawStandings(t, s.Earned)
 	drawOrders(t, s.Orders)
+	for _, one := range s.Stops {
+		t.line("STOPPED by %s: %s", one.Gate, one.Detail)
+	}
 	t.line("")
 	t.row("HOST", "STATE", "CPU", "", "MEMORY", "", "VMS")
 	for _, l := range b.Loads {

@@ -23,6 +23,7 @@ func TestAStatusClaimsNothingThatWasNotSeen(t *testing.T) {
 		{"before the first pass", api.Status{LastError: "Prometheus did not answer", Servers: &api.Servers{All: []api.Peer{{ID: "a", Leads: true}}}}, analyzer.Judgement{},
 			"NOTHING WAS SEEN YET|THE LAST PASS FAILED: Prometheus did not answer|the server a", "score"},
 		{"hosts that are not seen", api.Status{Cluster: "prod", SnapshotAt: at}, analyzer.Judgement{Snapshot: cluster.Snapshot{At: at, Cluster: "prod"}}, "cluster prod|score not known", "100"},
+		{"a freeze", api.Status{Cluster: "prod", SnapshotAt: at, Stops: []cluster.Verdict{{Gate: "freeze", Detail: "freeze audit is on until then"}}}, analyzer.Judgement{Snapshot: cluster.Snapshot{At: at}}, "STOPPED by freeze: freeze audit is on until then", "score 100"},
 		{"a VM that has all it wants", api.Status{Cluster: "prod", SnapshotAt: at}, analyzer.Judgement{Scores: []cluster.VMScore{{VM: "a"}}}, "score 100 of 100", "not known"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,6 +39,8 @@ type Desk interface {
 	Request(ctx context.Context, r cluster.Recommendation, word cluster.Approval) (cluster.Case, error)
 	Try(ctx context.Context, r cluster.Recommendation, word *cluster.Approval) []cluster.Verdict
 	Orders() cluster.Orders
+	// Stops are what stops actions now whoever asks for them.
+	Stops() []cluster.Verdict
 	Order(o cluster.Order) error
 	Lift(o cluster.Order) error
 	Promises() []cluster.Promise
@@ -65,6 +67,8 @@ type Status struct {
 	Open       int           `json:"open_recommendations"`
 	// Orders are the pauses and approvals in advance that are in force.
 	Orders cluster.Orders `json:"orders,omitempty"`
+	// Stops are what stops actions now whoever asks for them: freezes that are on, and actions that failed one after the other.
+	Stops []cluster.Verdict `json:"stops,omitempty"`
 	// Failover says how what the cluster is to survive stands; nil where nothing is asked for, or nothing was seen yet.
 	Failover *FailoverProof `json:"failover,omitempty"`
 	// Unknown counts actions of which nobody knows what came.
@@ -238,7 +242,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	cases := s.desk.Counts()
 	st := Status{
 		Version: s.version, Cluster: board.Snapshot.Cluster, Level: level, Schedules: schedules, SnapshotAt: board.Snapshot.At,
-		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(), Earned: s.desk.Standings(),
+		Findings: len(board.Findings), Gaps: board.Snapshot.Gaps, Orders: s.desk.Orders(), Stops: s.desk.Stops(), Earned: s.desk.Standings(),
 		Open: cases[cluster.CaseOpen], Unknown: cases[cluster.CaseUnknown], Failover: proofOf(board.Failover),
 	}
 	if err != nil {

@@ -34,6 +34,7 @@ type house struct {
 	decide   error
 	asked    time.Time
 	standing cluster.Orders
+	stops    []cluster.Verdict
 
 	// What follows is shown in place of the little that a house holds by itself.
 	board, judged *analyzer.Judgement
@@ -145,6 +146,8 @@ func (h *house) Try(_ context.Context, r cluster.Recommendation, word *cluster.A
 }
 
 func (h *house) Orders() cluster.Orders { return h.standing }
+
+func (h *house) Stops() []cluster.Verdict { return h.stops }
 
 func (h *house) Order(o cluster.Order) error {
 	return h.heard("order", o)

@@ -320,7 +320,7 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p person, name 
 	v.Person, v.Me, v.Status, v.LoggedIn = p, p.me, p.status, p.session != nil
 	v.Form, v.Theme, v.Version, v.Queries = c.formToken(r, p.session), theme(r), c.options.Version, c.options.Queries
 	v.Back = local(r.URL.RequestURI())
-	v.Still = strings.HasPrefix(r.URL.Path, "/login") // a provider's answer counts once, and a refusal is to be read
+	v.Still = strings.HasPrefix(r.URL.Path, "/login") || status == http.StatusUnauthorized // a provider's answer counts once, and a refusal is to be read
 	if r.Method != http.MethodGet || r.URL.Path == callbackPath {
 		v.Back = "/"
 	}

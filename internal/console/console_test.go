@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/actuator"
+	"github.com/evenkeel/evenkeel/actuator/recovery"
 	"github.com/evenkeel/evenkeel/actuator/trust"
 	"github.com/evenkeel/evenkeel/analyzer"
 	"github.com/evenkeel/evenkeel/analyzer/plan"
@@ -39,7 +40,10 @@ type house struct {
 	cases  []cluster.Case
 	said   []string
 	orders cluster.Orders
-	name   func(what string) string
+	stops  []cluster.Verdict
+	// waiting are the failures about which nothing is done.
+	waiting []recovery.Waiting
+	name    func(what string) string
 	// past is what is known of each subject over time.
 	past map[string]cluster.Trends
 }
@@ -120,6 +124,8 @@ func (h *house) Request(_ context.Context, r cluster.Recommendation, word cluste
 	return c, nil
 }
 
+func (h *house) Stops() []cluster.Verdict { return h.stops }
+
 func (h *house) Orders() cluster.Orders {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -148,7 +154,15 @@ func (h *house) Versions(vm string) ([]cluster.Definition, error) {
 func (h *house) Standings() []trust.Standing { return nil }
 
 func (h *house) Counts() map[cluster.CaseState]int {
-	return map[cluster.CaseState]int{cluster.CaseOpen: len(h.cases)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	unknown := 0
+	for _, c := range h.cases {
+		if c.State == cluster.CaseUnknown {
+			unknown++
+		}
+	}
+	return map[cluster.CaseState]int{cluster.CaseOpen: len(h.cases) - unknown, cluster.CaseUnknown: unknown}
 }
 
 // newHouse has hosts, each with two VMs, whose names are made by name, and a recommendation about the first.
@@ -535,7 +549,7 @@ func TestAThousandHostsAreUsable(t *testing.T) {
 	if tiles := strings.Count(page, `<li class="tile`); code != http.StatusOK || tiles != 240 || len(page) > 512<<10 {
 		t.Errorf("%d, %d tiles in %d bytes", code, tiles, len(page))
 	}
-	has(t, page, "the fullest first", "761 more match")
+	has(t, page, "those in trouble first and then the fullest", "761 more match")
 	if _, page := get(t, b, srv.URL+"/?q=h07"); strings.Count(page, `<li class="tile`) != 100 {
 		t.Error("the filter does not filter")
 	}
@@ -594,17 +608,30 @@ func TestAStreamTellsOfChanges(t *testing.T) {
 	}
 }
 
+// One who watches with many pages leaves room for others, and who may not look takes none.
 func TestTooManyStreamsAreRefused(t *testing.T) {
-	srv, _, _ := open(t, newHouse(1, plainly), api.Viewer)
-	for i := range 101 {
-		resp, err := http.Get(srv.URL + "/events")
+	stream := func(b *http.Client, address string, want int) {
+		t.Helper()
+		resp, err := b.Get(address + "/events")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
-		if want := map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable}[i < 100]; resp.StatusCode != want {
-			t.Fatalf("stream %d: %d", i+1, resp.StatusCode)
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		if resp.StatusCode != want {
+			t.Fatalf("%d, want %d", resp.StatusCode, want)
 		}
+	}
+	srv, b, _ := open(t, newHouse(1, plainly), api.Viewer)
+	post(t, b, srv.URL+"/login", "token", "approver-token", "back", "/")
+	for _, one := range []*http.Client{http.DefaultClient, b} {
+		for range 25 {
+			stream(one, srv.URL, http.StatusOK)
+		}
+		stream(one, srv.URL, http.StatusServiceUnavailable)
+	}
+	closed, _, _ := open(t, newHouse(1, plainly), api.Nobody)
+	for range 26 {
+		stream(http.DefaultClient, closed.URL, http.StatusUnauthorized)
 	}
 }
 

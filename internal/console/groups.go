@@ -62,14 +62,22 @@ func (t tile) keysOf(grouping string) []string {
 	return []string{""}
 }
 
+// groups are the names of the groups that a machine belongs to.
+func (t tile) groups(grouping string) []string {
+	names := slices.Clone(t.keysOf(grouping))
+	for i, key := range names {
+		names[i] = cmp.Or(key, "no "+grouping)
+	}
+	return names
+}
+
 // groupUp puts the tiles together by what they have in common, the groups by name and those without one last. Each shows the same share of the tiles that
-// a page has, its fullest first where it has more. Where one group is asked for by itself, it has them all.
-func (v *overview) groupUp(asked url.Values) {
+// a page has, those in trouble and then its fullest first where it has more. Where one group is asked for by itself, it has them all.
+func (v *overview) groupUp() {
 	found := map[string]*group{}
-	v.Alone = asked.Get("in")
 	for _, t := range v.Hosts {
-		for _, key := range t.keysOf(v.Group) {
-			name := cmp.Or(key, "no "+v.Group)
+		for i, key := range t.keysOf(v.Group) {
+			name := t.groups(v.Group)[i]
 			if v.Alone != "" && v.Alone != name {
 				continue
 			}
@@ -111,12 +119,12 @@ func (g *group) add(t tile) {
 		if g.worstShare < unseenShare {
 			g.Worst, g.WorstText, g.worstShare = t.Name, t.State, unseenShare
 		}
-	case t.busy > g.worstShare:
+	case max(t.cpu, t.memory) > g.worstShare:
 		what := "CPU"
 		if t.memory > t.cpu {
 			what = "memory"
 		}
-		g.Worst, g.WorstText, g.worstShare = t.Name, fmt.Sprintf("%s of its %s", percent(t.busy), what), t.busy
+		g.Worst, g.WorstText, g.worstShare = t.Name, fmt.Sprintf("%s of its %s", percent(max(t.cpu, t.memory)), what), max(t.cpu, t.memory)
 	}
 }
 

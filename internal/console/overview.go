@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -39,9 +40,12 @@ type overview struct {
 	Query, State string
 	States       []string
 	Up, Running  int
-	// Trouble are the machines that do not do well, Troubled how many there are.
-	Trouble   []trouble
-	Troubled  int
+	// Trouble are the machines that do not do well, Troubled how many there are, MoreTrouble how many of them are not listed.
+	Trouble     []trouble
+	Troubled    int
+	MoreTrouble int
+	// Worries are what else keeps the cluster from an even keel.
+	Worries   []string
 	Cases     []cluster.Case
 	MoreCases int
 	Findings  []finding
@@ -49,13 +53,15 @@ type overview struct {
 	Later        []finding
 	MoreFindings int
 	Ended        []cluster.Case
-	// MoreEnded is how many are shown of those that there are, 0 for all.
-	MoreEnded int
-	Waiting   any
-	Power     *cluster.PowerStatus
-	Stopped   string
-	Orders    []order
-	Past      past
+	// Since is from when on the actions of the day are shown, where that is not all of it.
+	Since   time.Time
+	Waiting any
+	// Armed says what happens by itself when something fails.
+	Armed   string
+	Power   *cluster.PowerStatus
+	Stopped string
+	Orders  []order
+	Past    past
 	// Before says what the score was.
 	Before string
 	// Hours is over how long numbers are shown, where somebody chose it.
@@ -68,6 +74,10 @@ type overview struct {
 	MoreGroups int
 	Alone      string
 	Day        day
+	// Said are what people and runbooks ordered in the last 24 hours, LaterSaid those after the first, SaidSince from when on they are known, where that
+	// is not all of it.
+	Said, LaterSaid []cluster.JournalLine
+	SaidSince       time.Time
 	// LaterEnded are the actions after the first.
 	LaterEnded []cluster.Case
 }
@@ -76,7 +86,7 @@ type overview struct {
 type trouble struct{ Host, Why string }
 
 // troubles are the machines that are down, cannot be seen, or have less than is wanted of them. That loads differ is none, nor is what was not found for long enough.
-func troubles(loads []cluster.Load, found []cluster.Finding, resting func(host string) bool) []trouble {
+func troubles(loads []cluster.Load, found []cluster.Finding, asleep func(host string) bool) []trouble {
 	why := map[string]string{}
 	for _, f := range found {
 		host, is := strings.CutPrefix(f.Subject, cluster.HostSubject(""))
@@ -87,7 +97,7 @@ func troubles(loads []cluster.Load, found []cluster.Finding, resting func(host s
 	var all []trouble
 	for _, l := range loads {
 		switch {
-		case resting(l.Host):
+		case asleep(l.Host):
 		case l.State == cluster.HostDown || l.State == cluster.HostUnknown:
 			all = append(all, trouble{l.Host, "it is " + l.State.String()})
 		case why[l.Host] != "":
@@ -119,6 +129,7 @@ type tile struct {
 	Domain            string
 	Tags              []string
 	busy, cpu, memory float64
+	trouble           bool
 }
 
 // block is one VM on a tile.
@@ -165,24 +176,27 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 	}
 	v.Total = len(board.Loads)
 	now := time.Now()
-	all := troubles(board.Loads, board.Findings, func(host string) bool { return p.status.Orders.Standby(host, now) != nil })
+	all := troubles(board.Loads, board.Findings, func(host string) bool {
+		order := p.status.Orders.Standby(host, now)
+		return order != nil && !order.Rest.Asleep.IsZero() // until then it is a host like others
+	})
 	v.Troubled = len(all)
-	v.Trouble, _ = firstOf(all, mostListed)
-	v.tiles(r.URL.Query(), board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders)
-	ended, err := p.client.History(ctx, "", fetched)
-	if err != nil {
+	v.Trouble, v.MoreTrouble = firstOf(all, mostListed)
+	v.tiles(r.URL.Query(), board.Snapshot, board.Loads, board.Scores, board.Findings, p.status.Orders, all)
+	if err := v.yesterday(ctx, p.client, now); err != nil {
 		return "", "", "", nil, err
 	}
-	day := time.Now().Add(-24 * time.Hour)
-	ended = slices.DeleteFunc(ended, func(one cluster.Case) bool { return one.Updated.Before(day) || one.State == cluster.CaseExpired })
-	v.Day = newDay(ended, time.Now())
-	v.Ended, v.LaterEnded = ended[:min(3*mostListed, len(ended))], ended[min(3*mostListed, len(ended)):]
-	if len(ended) == fetched {
-		v.MoreEnded = fetched
-	}
+	needs := 0
 	if waiting, err := p.client.Failures(ctx); err == nil { // a server need not look after failures, nor after power
 		v.Waiting = waiting
+		for _, one := range waiting {
+			if one.Stuck {
+				needs++
+			}
+		}
 	}
+	v.Worries = worries(v.Score, len(board.Scores), board.Lost, p.status, needs)
+	v.Armed = armed(ctx, p)
 	if power, err := p.client.Power(ctx); err == nil {
 		v.Power = &power
 	}
@@ -191,26 +205,136 @@ func (c *Console) overview(r *http.Request, p person) (name, title, here string,
 	return "overview", "Overview", "overview", v, nil
 }
 
-// tiles makes the tiles that the filter lets through: all by name or, where there are many, the fullest first.
-func (v *overview) tiles(asked url.Values, s cluster.Snapshot, loads []cluster.Load, scores []cluster.VMScore, found []cluster.Finding, orders cluster.Orders) {
-	for _, l := range loads {
-		if (v.Query == "" || strings.Contains(strings.ToLower(l.Host), strings.ToLower(v.Query))) &&
-			(v.State == "" || v.State == l.State.String() || v.State == l.Kind) {
-			v.Hosts = append(v.Hosts, newTile(s, l, found, orders))
+// yesterday fills in what was done and ordered in the last 24 hours.
+func (v *overview) yesterday(ctx context.Context, client *api.Client, now time.Time) error {
+	begin := now.Add(-24 * time.Hour)
+	ended, err := client.History(ctx, "", fetched)
+	if err != nil {
+		return err
+	}
+	if len(ended) == fetched && ended[fetched-1].Updated.After(begin) {
+		v.Since = ended[fetched-1].Updated
+	}
+	ended = slices.DeleteFunc(ended, func(one cluster.Case) bool { return one.Updated.Before(begin) || one.State == cluster.CaseExpired })
+	v.Ended, v.LaterEnded = ended[:min(3*mostListed, len(ended))], ended[min(3*mostListed, len(ended)):]
+	var said []cluster.JournalLine
+	if page, err := client.Journal(ctx, api.JournalQuery{Limit: fetched}); err == nil { // a server need not keep one
+		if n := len(page.Entries); page.Before > 0 && n > 0 && page.Entries[n-1].At.After(begin) {
+			v.SaidSince = page.Entries[n-1].At
 		}
+		said = slices.DeleteFunc(page.Entries, func(e cluster.JournalLine) bool {
+			return e.At.Before(begin) || !slices.Contains([]cluster.EntryKind{cluster.EntryOrdered, cluster.EntryLifted, cluster.EntryTrust, cluster.EntryRun}, e.Kind)
+		})
+	}
+	v.Said, v.LaterSaid = said[:min(2*mostListed, len(said))], said[min(2*mostListed, len(said)):]
+	v.Day = newDay(ended, said, now)
+	return nil
+}
+
+// worries are what keeps the cluster from an even keel beside machines in trouble.
+func worries(score float64, judged int, lost cluster.Points, s api.Status, needs int) []string {
+	var all []string
+	if s.LastError != "" {
+		all = append(all, "the last look at the cluster failed")
+	}
+	if needs > 0 {
+		all = append(all, fmt.Sprintf("%d failures need you", needs))
+	}
+	if f := s.Failover; f != nil && len(f.Broken) > 0 {
+		all = append(all, fmt.Sprintf("%d of %d failures that it is to survive are not proven to be", len(f.Broken), f.Of))
+	}
+	if s.Unknown > 0 {
+		all = append(all, fmt.Sprintf("nobody knows what came of %d actions", s.Unknown))
+	}
+	if lost.Rules > 0 {
+		all = append(all, "rules are broken")
+	}
+	switch level := levelOf(score).Word; {
+	case judged == 0:
+		all = append(all, "no VM could be judged")
+	case level != "good":
+		all = append(all, fmt.Sprintf("the score is %s, %.0f of 100", level, score))
+	}
+	return all
+}
+
+// armed says what happens by itself when something fails, or that nothing does. What disarms is an order, and said there.
+func armed(ctx context.Context, p person) string {
+	if slices.ContainsFunc(p.status.Orders, func(o cluster.Order) bool { return o.Kind == cluster.OrderDisarm && o.Subject == "cluster" }) {
+		return ""
+	}
+	all, err := p.client.Autonomy(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, kind := range all.Kinds {
+		if kind.Level.Policy != cluster.Restart {
+			continue
+		}
+		switch {
+		case kind.Level.Level == cluster.LevelOff:
+			return "Failures are only told of: the level of restart is off."
+		case kind.ByItself == "":
+			return "Armed for failures: what they stop is started again once a person has said yes."
+		}
+		return "Armed for failures: what they stop is started again, by itself " + kind.ByItself + "."
+	}
+	return ""
+}
+
+// tiles makes the tiles that the filter lets through: all by name or, where there are many, those in trouble first, and then the fullest.
+func (v *overview) tiles(asked url.Values, s cluster.Snapshot, loads []cluster.Load, scores []cluster.VMScore, found []cluster.Finding, orders cluster.Orders, all []trouble) {
+	bad, query := map[string]bool{}, strings.ToLower(v.Query)
+	for _, one := range all {
+		bad[one.Host] = true
+	}
+	carries := carrying(s, query)
+	for _, l := range loads {
+		if query != "" && !strings.Contains(strings.ToLower(l.Host), query) && !carries[l.Host] {
+			continue
+		}
+		t := newTile(s, l, found, orders)
+		if v.State != "" && v.State != t.State && v.State != l.Kind {
+			continue
+		}
+		if t.trouble = bad[l.Host]; t.trouble {
+			t.busy += unseenShare // before all that are full
+		}
+		v.Hosts = append(v.Hosts, t)
+	}
+	grouped := slices.Contains(v.Groupings, v.Group)
+	if grouped {
+		v.Alone = asked.Get("in")
+	}
+	if v.Alone != "" {
+		v.Hosts = slices.DeleteFunc(v.Hosts, func(t tile) bool { return !slices.Contains(t.groups(v.Group), v.Alone) })
 	}
 	v.Dense = len(v.Hosts) > roomy
 	if !v.Dense {
 		fillBlocks(v.Hosts, s, scores)
 	}
-	if slices.Contains(v.Groupings, v.Group) {
-		v.groupUp(asked)
+	if grouped {
+		v.groupUp()
 		return
 	}
 	if v.Dense {
 		slices.SortStableFunc(v.Hosts, func(x, y tile) int { return cmp.Compare(y.busy, x.busy) })
 		v.Hosts, v.Hidden = firstOf(v.Hosts, mostTiles)
 	}
+}
+
+// carrying are the hosts of VMs that have the text in their name.
+func carrying(s cluster.Snapshot, query string) map[string]bool {
+	on := map[string]bool{}
+	if query == "" {
+		return on
+	}
+	for _, vm := range s.VMs {
+		if strings.Contains(strings.ToLower(vm.Label()), query) {
+			on[vm.Host] = true
+		}
+	}
+	return on
 }
 
 // fillBlocks draws the VMs on their hosts' tiles, the largest first.

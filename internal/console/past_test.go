@@ -70,7 +70,7 @@ func (h *house) Back(_ context.Context, before uint64, f func(cluster.Head, clus
 }
 
 func (h *house) Levels() []cluster.KindLevel {
-	return []cluster.KindLevel{{Policy: h.name("balance"), Level: cluster.LevelManual, Earned: true, Ceiling: cluster.LevelFull}, {Policy: "evacuate", Level: cluster.LevelFull, Ceiling: cluster.LevelFull}, {Policy: "reset", Level: cluster.LevelOff}}
+	return []cluster.KindLevel{{Policy: h.name("balance"), Level: cluster.LevelManual, Earned: true, Ceiling: cluster.LevelFull}, {Policy: "evacuate", Level: cluster.LevelFull, Ceiling: cluster.LevelFull}, {Policy: "reset", Level: cluster.LevelOff}, {Policy: cluster.Restart, Level: cluster.LevelManual}}
 }
 
 func (h *house) Trust() []cluster.TrustChange {

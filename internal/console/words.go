@@ -14,7 +14,7 @@ import (
 // words are the functions that pages call.
 func words() template.FuncMap {
 	return template.FuncMap{
-		"percent": percent, "size": func(n any) string { return size(float(n)) }, "ms": func(seconds float64) float64 { return 1000 * seconds }, "clock": clock, "stamp": stamp, "segment": url.PathEscape, "until": until, "ago": ago,
+		"percent": percent, "size": func(n any) string { return size(float(n)) }, "ms": func(seconds float64) float64 { return 1000 * seconds }, "clock": clock, "stamp": stamp, "next": func(n uint64) uint64 { return n + 1 }, "segment": url.PathEscape, "until": until, "ago": ago,
 		"plain": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 		"level": func(score float64) string { return levelOf(score).Word }, "points": func(n float64) string { return fmt.Sprintf("%.1f", n) },
 		"number": number, "energy": energy, "took": took, "who": who, "when": when, "meaning": meaning, "dial": dial, "short": short,
