@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/browsertest"
 	"github.com/evenkeel/evenkeel/internal/cluster"
+	"github.com/evenkeel/evenkeel/internal/command"
 	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
@@ -87,6 +89,12 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	if err != nil || c.State != cluster.CaseDone || c.Approval == nil || c.Approval.Who != "operator" || c.Approval.Reason != "said in a browser" {
 		t.Errorf("%+v, %v", c, err)
 	}
+	a := c.Recommendation.Action
+	if places, err := client.Where(t.Context(), a.VM, time.Time{}); err != nil || len(places) != 1 || places[0].Host != a.To {
+		t.Errorf("it was to go to %s, and is at %+v, %v", a.To, places, err)
+	}
+	b.Do(chromedp.Navigate(base + "/vms/" + a.VM))
+	b.Sees("the VM on its new host", `document.querySelector("main a[href='/hosts/`+a.To+`']") !== null`)
 	b.Do(chromedp.Click("form.me button"), chromedp.WaitVisible("a.me"))
 	b.isNobody(base, id)
 	b.IsContent("403 (Forbidden)")
@@ -138,6 +146,54 @@ func TestThePlotsInABrowser(t *testing.T) {
 	if err != nil || !strings.Contains(out, "cpu demand") || !strings.Contains(out, "steal") || !strings.Contains(out, "vm/"+places[0].VM) {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// Who may only look is refused although the form is one of their own.
+func TestTheWrongRoleInABrowser(t *testing.T) {
+	b := tab{browsertest.Open(t)}
+	s := startScraped(t)
+	dir, listen := t.TempDir(), relaytest.FreeAddress(t)
+	text, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := "a-token-to-look-with"
+	write(t, filepath.Join(dir, "vera"), secret+"\n")
+	if err := os.Chmod(filepath.Join(dir, "vera"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, filepath.Join(dir, "evenkeel.yml"), string(text)+fmt.Sprintf("api: {tokens: [{name: vera, file: %q, role: viewer}]}\n", filepath.Join(dir, "vera")))
+	n, err := buildNode(serverFlags{web: command.Web{Listen: []string{listen}}, config: file, storage: filepath.Join(dir, "data")}, simulated{s.live}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, n.run)
+	base := "http://" + listen
+	client := api.NewClient(base, secret, nil)
+	var open cluster.Case
+	await(t, "a recommendation", func() error {
+		all, err := client.Recommendations(t.Context(), "open")
+		if err == nil && len(all) == 0 {
+			err = errors.New("there is none")
+		}
+		if err == nil {
+			open = all[0]
+		}
+		return err
+	})
+	b.Do(chromedp.Navigate(base))
+	b.logsIn(secret)
+	for path, form := range map[string]string{"/recommendations/" + open.Recommendation.ID: "decision=approve", "/orders": "kind=pause&subject=cluster", "/act": "kind=shutdown&vm=web1"} {
+		var said string
+		b.Do(chromedp.Evaluate(`fetch("`+path+`", {method: "POST", headers: {"Content-Type": "application/x-www-form-urlencoded"}, body: "`+form+`&csrf=" + document.querySelector("form.me input[name=csrf]").value}).then(async (r) => r.status + " " + await r.text())`, &said, awaited))
+		if !strings.HasPrefix(said, "403 ") || !strings.Contains(said, "takes the role") {
+			t.Errorf("%s by who may look: %.600s", path, said)
+		}
+	}
+	if now, err := client.Recommendation(t.Context(), open.Recommendation.ID); err != nil || now.Approval != nil {
+		t.Errorf("it was approved: %+v, %v", now.Approval, err)
+	}
+	b.IsContent("403 (Forbidden)")
 }
 
 // isNobody holds that who is logged out may look, is offered nothing to decide or to do, and is refused when they ask for it all the same.

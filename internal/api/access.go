@@ -100,7 +100,7 @@ type caller struct {
 }
 
 // address is where the caller asks from.
-func (c caller) address(r *http.Request) string { return cmp.Or(c.from, addressOf(r)) }
+func (c caller) address(r *http.Request) string { return cmp.Or(c.from, AddressOf(r)) }
 
 // word is what the caller says, now.
 func (c caller) word(reason string) cluster.Approval {
@@ -214,7 +214,8 @@ func (a Access) bearer(secret string) (caller, error) {
 	return who, nil
 }
 
-func addressOf(r *http.Request) string {
+// AddressOf is where a request came from, without the port.
+func AddressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

@@ -164,7 +164,7 @@ func (p *Peers) handOn(w http.ResponseWriter, r *http.Request, by caller) {
 	for _, secret := range []string{"Authorization", "Cookie", TokenHeader} { // they are for this server
 		on.Header.Del(secret)
 	}
-	encoded, err := identity{Who: by.name, Via: by.via, Role: by.role.String(), From: addressOf(r), At: time.Now()}.encoded()
+	encoded, err := identity{Who: by.name, Via: by.via, Role: by.role.String(), From: AddressOf(r), At: time.Now()}.encoded()
 	if err != nil {
 		fail(w, http.StatusInternalServerError, err, nil)
 		return

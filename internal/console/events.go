@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -58,11 +57,7 @@ func listener(r *http.Request, p person) string {
 	if p.session != nil {
 		return "session " + p.session.id
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	return "address " + host
+	return "address " + api.AddressOf(r)
 }
 
 // stateOf changes when what the pages show does: with each pass, and with each step of a recommendation.

@@ -13,9 +13,10 @@ import (
 func TestALoginCountsOnceInItsBrowserAndForAWhile(t *testing.T) {
 	var l logins
 	began := time.Now()
-	begin := func(state string, at time.Time) {
-		l.begin(login{Attempt: oidc.Attempt{State: state}, browser: "mine", began: at})
+	from := func(address, state string, at time.Time) {
+		l.begin(login{Attempt: oidc.Attempt{State: state}, browser: "mine", from: address, began: at})
 	}
+	begin := func(state string, at time.Time) { from("192.0.2."+state[max(0, len(state)-2):], state, at) }
 	begin("a", began)
 	if _, ok := l.end("a", "another's", began); ok {
 		t.Error("another browser ends it")
@@ -38,6 +39,12 @@ func TestALoginCountsOnceInItsBrowserAndForAWhile(t *testing.T) {
 	}
 	if _, ok := l.end("9", "mine", began); ok || len(l.byState) != mostLogins {
 		t.Errorf("%d are kept, the oldest among them: %v", len(l.byState), ok)
+	}
+	for i := range 2 * mostLogins {
+		from("198.51.100.1", fmt.Sprint("flood", i), began.Add(time.Minute+time.Duration(i)*time.Millisecond))
+	}
+	if len(l.byState) != mostLogins || l.byState["1009"].from == "" || l.byState["200"].from == "" || l.byState["flood1999"].from == "" {
+		t.Errorf("who begins many ends those of others: %d are kept", len(l.byState))
 	}
 	begin("later", began.Add(2*loginTime))
 	if len(l.byState) != 1 {

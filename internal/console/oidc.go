@@ -20,8 +20,8 @@ const (
 	loginCookie = "evenkeel_login"
 	// loginTime is how long somebody may be at the provider.
 	loginTime = 10 * time.Minute
-	// mostLogins bounds those under way; beyond it the oldest is given up. maxBack bounds the address that one leads back to, in bytes.
-	mostLogins, maxBack = 1000, 2000
+	// mostLogins bounds those under way, mostLoginsOfOne those of one address; beyond it the oldest is given up. maxBack bounds the address that one leads back to, in bytes.
+	mostLogins, mostLoginsOfOne, maxBack = 1000, 100, 2000
 	// longest is how long a session by OpenID lasts even while it is used: the groups are as the provider knew them when it began.
 	longest = 12 * time.Hour
 )
@@ -34,8 +34,10 @@ type login struct {
 	oidc.Attempt
 	provider *oidc.Provider
 	browser  string
-	back     string
-	began    time.Time
+	// from is the address that it began at.
+	from  string
+	back  string
+	began time.Time
 	// replaces is the ID of the session in which it began, empty without one: its cookie is not sent along when the provider sends the person back.
 	replaces string
 }
@@ -52,15 +54,28 @@ func (l *logins) begin(one login) {
 	if l.byState == nil {
 		l.byState = map[string]login{}
 	}
-	oldest := ""
+	oldest, oldestOfOne, ofOne := "", "", 0
+	older := func(state, than string) bool {
+		return than == "" || l.byState[state].began.Before(l.byState[than].began)
+	}
 	for state, other := range l.byState {
 		if one.began.Sub(other.began) > loginTime {
 			delete(l.byState, state)
-		} else if oldest == "" || other.began.Before(l.byState[oldest].began) {
+			continue
+		}
+		if older(state, oldest) {
 			oldest = state
 		}
+		if other.from == one.from {
+			if ofOne++; older(state, oldestOfOne) {
+				oldestOfOne = state
+			}
+		}
 	}
-	if len(l.byState) >= mostLogins {
+	switch {
+	case ofOne >= mostLoginsOfOne:
+		delete(l.byState, oldestOfOne) // so that nobody who begins many ends those of others
+	case len(l.byState) >= mostLogins:
 		delete(l.byState, oldest)
 	}
 	l.byState[one.State] = one
@@ -96,7 +111,7 @@ func (c *Console) beginOIDC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	browser := rand.Text() + rand.Text()
-	begun := login{Attempt: attempt, provider: provider, browser: browser, back: back, began: time.Now()}
+	begun := login{Attempt: attempt, provider: provider, browser: browser, from: api.AddressOf(r), back: back, began: time.Now()}
 	if old := c.sessions.of(r, time.Now(), false); old != nil {
 		begun.replaces = old.id
 	}
