@@ -13,7 +13,9 @@ import (
 
 // subject is the page of a host or of a VM.
 type subject struct {
-	Name    string
+	Name string
+	// At is when it was seen like this.
+	At      time.Time
 	Host    *tile
 	VM      *cluster.VM
 	Score   *cluster.VMScore
@@ -29,7 +31,9 @@ type subject struct {
 	// Candidates are the hosts that a VM could go to, and what each would bring or forbids it.
 	Candidates []cluster.Candidate
 	Cases      []cluster.Case
-	Ended      []cluster.Case
+	// Ended is what happened to it, MoreEnded that there is more of that.
+	Ended     []cluster.Case
+	MoreEnded bool
 	// Rules are those that name it.
 	Rules []ruled
 	// Definitions are the versions of what the VM is defined by that are kept, Undefined why they cannot be listed.
@@ -74,7 +78,7 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 		return "", "", "", nil, absent("host", key)
 	}
 	made := newTile(board.Snapshot, board.Loads[at], board.Findings, p.status.Orders)
-	v := subject{Name: key, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key), Hosts: board.Snapshot.Hosts}
+	v := subject{Name: key, At: board.Snapshot.At, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key), Hosts: board.Snapshot.Hosts}
 	if h, ok := board.Snapshot.Host(key); ok {
 		v.Machine = &h
 	}
@@ -103,7 +107,7 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	if !ok {
 		return "", "", "", nil, absent("VM", id)
 	}
-	v := subject{Name: vm.Label(), VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
+	v := subject{Name: vm.Label(), At: board.Snapshot.At, VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
 	v.VMs = slices.DeleteFunc(v.VMs, func(n neighbour) bool { return n.ID == id })
 	if i := slices.IndexFunc(board.Scores, func(s cluster.VMScore) bool { return s.VM == id }); i >= 0 {
 		v.Score = &board.Scores[i]
@@ -138,8 +142,8 @@ func (v *subject) tell(r *http.Request, p person, key string, planned bool) erro
 	} else if planned {
 		v.Unexplained = err.Error()
 	}
-	ended, err := p.client.History(r.Context(), key, mostEnded)
-	v.Ended = ended
+	var err error
+	v.Ended, v.MoreEnded, err = p.ended(r, key)
 	return err
 }
 
