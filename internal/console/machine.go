@@ -39,7 +39,9 @@ type subject struct {
 	// Definitions are the versions of what the VM is defined by that are kept, Undefined why they cannot be listed.
 	Definitions []cluster.Definition
 	Undefined   string
-	Past        past
+	// Travels are its moves, of a host those from and to it.
+	Travels travels
+	Past    past
 }
 
 // ruled is a rule that names a VM or a host.
@@ -93,6 +95,10 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 	}
 	v.Rules = rulesOn(board.Snapshot, func(st cluster.RuleState) []int { return st.Hosts },
 		slices.IndexFunc(board.Snapshot.Hosts, func(h cluster.Host) bool { return h.ID == key }))
+	if !made.Physical {
+		to := time.Now().Truncate(time.Second)
+		v.Travels = p.travels(r, to.Add(-hostMoves), to, "", func(m cluster.Move) bool { return m.From == key || m.To == key })
+	}
 	v.Past = pastOf(r, p, cluster.HostSubject(key), hostPlots())
 	return "host", key, "overview", v, nil
 }
@@ -105,7 +111,7 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	}
 	vm, ok := board.Snapshot.VM(id)
 	if !ok {
-		return "", "", "", nil, absent("VM", id)
+		return c.gone(r, p, id, board.Snapshot.At)
 	}
 	v := subject{Name: vm.Label(), At: board.Snapshot.At, VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
 	v.VMs = slices.DeleteFunc(v.VMs, func(n neighbour) bool { return n.ID == id })
@@ -125,6 +131,8 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	if v.Definitions, err = p.client.Definitions(ctx, id); err != nil {
 		v.Undefined = err.Error()
 	}
+	to := time.Now().Truncate(time.Second)
+	v.Travels = p.travels(r, to.Add(-vmMoves), to, id, func(m cluster.Move) bool { return m.VM == id })
 	v.Past = pastOf(r, p, cluster.VMSubject(id), vmPlots())
 	return "vm", v.Name, "overview", v, nil
 }

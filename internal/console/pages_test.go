@@ -1,8 +1,12 @@
 package console_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +116,147 @@ func TestWhatWasFoundStandsWithItsEvidence(t *testing.T) {
 		has(t, part, words...)
 		if asked := questions(t, part); len(asked) != 1 || asked[0].Get("time") != h.judged.Snapshot.At.Format(time.RFC3339Nano) {
 			t.Errorf("%s: seen at %s, asks %v", path, h.judged.Snapshot.At, asked)
+		}
+	}
+}
+
+// travelled is a past in which one VM went to and fro.
+type travelled struct {
+	vm, name string
+	// moves are the newest first; it was last seen running at seen, and did not at the time of any look after it.
+	moves []cluster.Move
+	seen  time.Time
+	// last is the cluster as it was then.
+	last cluster.Snapshot
+	err  error
+}
+
+func (p travelled) Moves(_ context.Context, from, to time.Time, key string) (cluster.Movements, error) {
+	m := cluster.Movements{From: from, To: to, StepSeconds: max(2, to.Sub(from).Seconds()/1500)}
+	if p.err != nil || key != "" && key != p.vm && key != p.name {
+		return m, p.err
+	}
+	step := time.Duration(m.StepSeconds) * time.Second
+	if look := from.Add(p.seen.Sub(from) / step * step); !look.Before(from) && !p.seen.After(to) {
+		m.SeenFrom, m.SeenTo = from, look
+	}
+	for _, one := range p.moves {
+		if !one.At.Before(from) && !one.At.After(to) {
+			m.Moves = append(m.Moves, one)
+		}
+	}
+	return m, nil
+}
+
+func (p travelled) Snapshot(_ context.Context, at time.Time) (cluster.Snapshot, error) {
+	s := p.last
+	s.At = at
+	return s, nil
+}
+
+func TestAVMThatIsGoneHasAPageOfWhatIsKnownOfIt(t *testing.T) {
+	h := newHouse(2, plainly)
+	srv, b, s := open(t, h, api.Viewer)
+	seen := time.Now().Add(-50 * time.Hour).UTC().Truncate(time.Second)
+	past := travelled{vm: "lost", name: "lost-web", seen: seen, last: cluster.Snapshot{VMs: []cluster.VM{{ID: "lost", Name: "lost-web", Host: "h0001", State: cluster.VMRunning}}},
+		moves: []cluster.Move{{VM: "lost", Name: "lost-web", From: "h0000", To: "h0001", Last: seen.Add(-2 * time.Hour), At: seen.Add(-2 * time.Hour)}}}
+	s.SetPast(past)
+	h.cases = append(h.cases, another(h.cases[1], "its-last", func(c *cluster.Case) {
+		c.Recommendation.Action.VM, c.Recommendation.Action.Name, c.Recommendation.Because = "lost", "lost-web", nil
+	}))
+	code, page := get(t, b, srv.URL+"/vms/lost")
+	if code != http.StatusOK {
+		t.Fatalf("%d\n%s", code, page)
+	}
+	has(t, page, "<h1>lost-web", "No host has it any more", `last seen running on <a href="/hosts/h0001">`, "What it was defined by", "renamed", "In the journal")
+	// It is looked for every half hour first and then closer.
+	stamped := regexp.MustCompile(`at <time datetime="([^"]+)">[^<]*</time> \(<a`).FindStringSubmatch(page)
+	if at, err := time.Parse(time.RFC3339, stamped[1]); err != nil || seen.Sub(at).Abs() > 4*time.Second {
+		t.Errorf("seen at %s, the page says %s", seen, stamped[1])
+	}
+	has(t, section(t, page, "travels"), "<td>h0000</td><td>h0001</td>", "moved by somebody else")
+	has(t, section(t, page, "ended"), `href="/recommendations/its-last"`)
+
+	past.last = cluster.Snapshot{}
+	s.SetPast(past)
+	if _, page := get(t, b, srv.URL+"/vms/lost"); !strings.Contains(page, `last seen running on <a href="/hosts/h0001">`) {
+		t.Errorf("the last move says where it was:\n%s", page)
+	}
+	past.err = errors.New("Prometheus is away")
+	s.SetPast(past)
+	_, page = get(t, b, srv.URL+"/vms/lost")
+	has(t, page, "<h1>renamed", "When it was last seen is not known: Prometheus is away")
+	s.SetPast(travelled{})
+	_, page = get(t, b, srv.URL+"/vms/lost")
+	has(t, page, "It was not seen running in the last 31 days")
+	if code, _ := get(t, b, srv.URL+"/vms/nobody"); code != http.StatusNotFound {
+		t.Errorf("a name that nobody ever had: %d", code)
+	}
+}
+
+func TestTheJournalOfAVMThatIsGoneIsRead(t *testing.T) {
+	h := newHouse(1, plainly)
+	h.judged.Snapshot.VMs = h.judged.Snapshot.VMs[1:]
+	h.cases = h.cases[:1]
+	h.cases[0].State = cluster.CaseWithdrawn
+	srv, b, _ := open(t, h, api.Viewer)
+	_, page := get(t, b, srv.URL+"/vms/id-0-0")
+	part := section(t, page, "entries")
+	has(t, part, "a yes to: migrate web0-0", "bob", "because")
+	if n := strings.Count(part, "<tr>"); n != 31 && !strings.Contains(part, "/journal?about=id-0-0") {
+		t.Errorf("%d lines of the journal:\n%s", n, part)
+	}
+}
+
+func TestMovesByWhomeverAreListedAndCounted(t *testing.T) {
+	h := newHouse(2, plainly)
+	now := time.Now().Truncate(time.Second)
+	done := &h.cases[1] // evenkeel's own
+	done.Outcome.Started, done.Outcome.Finished, done.Outcome.RunsOn = now.Add(-time.Hour-time.Second), now.Add(-time.Hour), "h0001"
+	own := cluster.Move{VM: "id-0-0", Name: "web0-0", From: "h0000", To: "h0001", Last: now.Add(-time.Hour - time.Second), At: now.Add(-time.Hour)}
+	past := travelled{vm: "id-0-0", name: "web0-0", seen: now, moves: []cluster.Move{own,
+		{VM: "id-0-0", Name: "web0-0", From: "h0009", To: "h0000", At: now.Add(-3 * time.Hour), Last: now.Add(-3 * time.Hour)},
+		{VM: "id-9-9", Name: "elsewhere", From: "h0007", To: "h0008", At: now.Add(-3 * time.Hour), Last: now.Add(-3 * time.Hour)}}}
+	srv, b, s := open(t, h, api.Viewer)
+	s.SetPast(past)
+	for _, path := range []string{"/vms/id-0-0", "/hosts/h0000"} {
+		_, page := get(t, b, srv.URL+path)
+		part := section(t, page, "travels")
+		has(t, part, "<td>h0000</td><td>h0001</td>", `<a href="/recommendations/done">balance</a>: takes 2 cores away`, "By the word of: bob", "<td>h0009</td><td>h0000</td>", "moved by somebody else", `count">2<`)
+		if strings.Contains(part, "elsewhere") || strings.Contains(part, " more: ") {
+			t.Errorf("%s:\n%s", path, part)
+		}
+	}
+	for i := range 35 {
+		past.moves = append(past.moves, cluster.Move{VM: "id-0-0", Name: "web0-0", From: "h0000", To: "h0001", At: now.Add(-time.Duration(4*60+i) * time.Minute), Last: now.Add(-time.Duration(4*60+i) * time.Minute)})
+	}
+	s.SetPast(past)
+	_, page := get(t, b, srv.URL+"/vms/id-0-0")
+	part := section(t, page, "travels")
+	has(t, part, "and 7 more: <code>evenkeel moves</code>", "30 of 37")
+	if n := strings.Count(part, "<tr>"); n != 31 {
+		t.Errorf("%d lines", n)
+	}
+	past.err = errors.New("Prometheus is away")
+	s.SetPast(past)
+	_, page = get(t, b, srv.URL+"/hosts/h0000")
+	has(t, section(t, page, "travels"), "They are not known: Prometheus is away")
+}
+
+func TestHostileNamesOfWhatIsGoneAreNeverMarkup(t *testing.T) {
+	for i, name := range hostile() {
+		h := newHouse(1, name)
+		srv, b, s := open(t, h, api.Viewer)
+		vm, now := h.judged.Snapshot.VMs[0], time.Now().Truncate(time.Second)
+		last := h.judged.Snapshot
+		h.judged.Snapshot.VMs = nil
+		s.SetPast(travelled{vm: vm.ID, name: vm.Name, seen: now, last: last, moves: []cluster.Move{{VM: vm.ID, Name: vm.Name, From: name("from"), To: vm.Host, At: now.Add(-time.Hour), Last: now.Add(-time.Hour)}}})
+		for _, path := range []string{"/vms/" + url.PathEscape(vm.ID), "/hosts/" + url.PathEscape(vm.Host)} {
+			code, page := get(t, b, srv.URL+path)
+			if code != http.StatusOK {
+				t.Errorf("name %d, %s: %d", i, path, code)
+			}
+			harmless(t, fmt.Sprintf("name %d, %s", i, path), page)
 		}
 	}
 }
