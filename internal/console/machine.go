@@ -15,10 +15,13 @@ import (
 type subject struct {
 	Name string
 	// At is when it was seen like this.
-	At      time.Time
-	Host    *tile
-	VM      *cluster.VM
-	Score   *cluster.VMScore
+	At    time.Time
+	Host  *tile
+	VM    *cluster.VM
+	Score *cluster.VMScore
+	// Shares are what the VM has, wants and gets; Burdens what the host has, is wanted of it and was promised.
+	Shares  []share
+	Burdens []burden
 	Machine *cluster.Host
 	Watch   *cluster.HostWatch
 	VMs     []neighbour
@@ -81,8 +84,8 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 	}
 	made := newTile(board.Snapshot, board.Loads[at], board.Findings, p.status.Orders)
 	v := subject{Name: key, At: board.Snapshot.At, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key), Hosts: board.Snapshot.Hosts}
-	if h, ok := board.Snapshot.Host(key); ok {
-		v.Machine = &h
+	if at := slices.IndexFunc(board.Snapshot.Hosts, func(h cluster.Host) bool { return h.ID == key }); at >= 0 {
+		v.Machine, v.Burdens = &board.Snapshot.Hosts[at], burdensOf(board.Snapshot, at)
 	}
 	if watched, err := p.client.Hosts(ctx); err == nil { // nobody need look after the hosts
 		if i := slices.IndexFunc(watched, func(w cluster.HostWatch) bool { return w.Host == key }); i >= 0 {
@@ -113,7 +116,7 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	if !ok {
 		return c.gone(r, p, id, board.Snapshot.At)
 	}
-	v := subject{Name: vm.Label(), At: board.Snapshot.At, VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
+	v := subject{Name: vm.Label(), At: board.Snapshot.At, VM: &vm, Shares: sharesOf(vm), VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
 	v.VMs = slices.DeleteFunc(v.VMs, func(n neighbour) bool { return n.ID == id })
 	if i := slices.IndexFunc(board.Scores, func(s cluster.VMScore) bool { return s.VM == id }); i >= 0 {
 		v.Score = &board.Scores[i]

@@ -260,3 +260,50 @@ func TestHostileNamesOfWhatIsGoneAreNeverMarkup(t *testing.T) {
 		}
 	}
 }
+
+// row is the text of the cells of the table's row under that heading.
+func row(t *testing.T, part, heading string) string {
+	t.Helper()
+	_, cells, found := strings.Cut(part, `<th scope="row">`+heading+"</th>")
+	if !found {
+		t.Fatalf("there is no row %s:\n%s", heading, part)
+	}
+	cells, _, _ = strings.Cut(cells, "</tr>")
+	return strings.Join(strings.Fields(regexp.MustCompile(`<[^>]+>`).ReplaceAllString(cells, " ")), " ")
+}
+
+func TestWhatAVMHasWantsAndGetsAreNumbers(t *testing.T) {
+	h := newHouse(1, plainly)
+	vm := &h.judged.Snapshot.VMs[1] // it wants 2 cores, and its 4 vCPUs wait for a tenth of the time
+	vm.MemoryBalloonBytes, vm.SwapBytesPerSecond, vm.CPUPredictedCores = cluster.Known(6<<30), cluster.Known(3<<20), cluster.Known(2.75)
+	srv, b, _ := open(t, h, api.Viewer)
+	_, page := get(t, b, srv.URL+"/vms/id-0-1")
+	gets := section(t, page, "gets")
+	for heading, want := range map[string]string{"CPU": "4 vCPUs 2.00 cores 1.60 cores waits for 0.40 cores, 10 % of the time", "Memory": "8 GiB 4 GiB 6 GiB its balloon holds 2 GiB"} {
+		if got := row(t, gets, heading); got != want {
+			t.Errorf("%s: %q, want %q", heading, got, want)
+		}
+	}
+	has(t, gets, "<dt>The guest swaps</dt><dd>3 MiB/s", "coming hour</dt><dd>2.75 cores")
+	vm.MemoryBalloonBytes, vm.SwapBytesPerSecond, vm.CPUStealRatio = cluster.Number{}, cluster.Number{}, cluster.Number{}
+	_, page = get(t, b, srv.URL+"/vms/id-0-1")
+	gets = section(t, page, "gets")
+	for heading, want := range map[string]string{"CPU": "4 vCPUs 2.00 cores not known not known", "Memory": "8 GiB 4 GiB not known not known"} {
+		if got := row(t, gets, heading); got != want {
+			t.Errorf("%s: %q, want %q", heading, got, want)
+		}
+	}
+}
+
+func TestWhatAHostPromisedStandsBesideWhatIsUsed(t *testing.T) {
+	h := newHouseOf(1, 9, plainly) // nine VMs of 8 GiB and 4 vCPUs, five of which want 1 core and four 2
+	h.judged.Snapshot.Hosts[0].ReservedMemoryBytes = 2 << 30
+	srv, b, _ := open(t, h, api.Viewer)
+	_, page := get(t, b, srv.URL+"/hosts/h0000")
+	load := section(t, page, "load")
+	for heading, want := range map[string]string{"CPU": "16.00 cores 13.50 cores 0.50 cores 36 vCPUs, 2.25 for each core", "Memory": "64 GiB 38 GiB 2 GiB 72 GiB, 112 % of it"} {
+		if got := row(t, load, heading); got != want {
+			t.Errorf("%s: %q, want %q", heading, got, want)
+		}
+	}
+}
