@@ -307,3 +307,159 @@ func TestWhatAHostPromisedStandsBesideWhatIsUsed(t *testing.T) {
 		}
 	}
 }
+
+func TestARejectionIsTakenAndShown(t *testing.T) {
+	h := newHouse(1, plainly)
+	srv, b, _ := open(t, h, api.Viewer)
+	at := srv.URL + "/recommendations/" + h.cases[0].Recommendation.ID
+	post(t, b, srv.URL+"/login", "token", "approver-token", "back", "/")
+	_, page := get(t, b, at)
+	has(t, section(t, page, "decide"), `name="decision" value="reject"`)
+	code, page := post(t, b, at, "decision", "reject", "csrf", formToken(t, page), "reason", "not on a Friday")
+	if code != http.StatusOK || len(h.said) != 1 || !strings.HasSuffix(h.said[0], `"not on a Friday"`) || !strings.HasPrefix(h.said[0], "anna reject ") {
+		t.Fatalf("%d, said %q", code, h.said)
+	}
+	has(t, page, `<span class="state rejected">rejected</span>`, "A person said no.", "Decided by <strong>anna</strong>", "not on a Friday")
+	if strings.Contains(page, `id="decide"`) {
+		t.Error("what is rejected can be decided on still")
+	}
+}
+
+func TestWhoPutItOffAndUntilWhenIsShownWhileThatHolds(t *testing.T) {
+	h := newHouse(1, plainly)
+	until := time.Now().Add(8 * 24 * time.Hour)
+	h.cases[0].Snoozed = &cluster.Approval{Who: "anna", Reason: "after the holidays", Until: until}
+	srv, b, _ := open(t, h, api.Viewer)
+	at, shown := srv.URL+"/recommendations/"+h.cases[0].Recommendation.ID, until.Local().Format("2 Jan 2006 15:04")
+	_, page := get(t, b, at)
+	has(t, section(t, page, "decide"), "<strong>Put off</strong> by anna until "+shown+": after the holidays")
+	_, page = get(t, b, srv.URL+"/recommendations")
+	has(t, section(t, page, "open"), "put off until "+shown)
+	h.cases[0].Snoozed.Until = time.Now().Add(-time.Minute)
+	for _, address := range []string{at, srv.URL + "/recommendations"} {
+		if _, page := get(t, b, address); strings.Contains(strings.ToLower(page), "put off until") || strings.Contains(page, "Put off</strong>") {
+			t.Errorf("%s: it is put off no longer", address)
+		}
+	}
+}
+
+func TestHowFarAMigrationIsStandsOnThePageAndMoves(t *testing.T) {
+	h := newHouse(1, plainly)
+	h.cases[0].State, h.cases[0].Approval = cluster.CaseRunning, &cluster.Approval{Who: "anna"}
+	h.cases[0].Progress = cluster.Progress{ElapsedSeconds: 12.5, TotalBytes: 8 << 30, TransferredBytes: 7 << 30, RemainingBytes: 2 << 30}
+	srv, b, _ := open(t, h, api.Viewer)
+	at := srv.URL + "/recommendations/" + h.cases[0].Recommendation.ID
+	state := regexp.MustCompile(`data-state="(\w+)"`)
+	_, page := get(t, b, at)
+	has(t, section(t, page, "became"), "Under way for 12.5 s", `<progress max="1" value="0.75" aria-label="memory copied">`, "75 % of the memory is copied: 7 GiB were sent, 2 GiB of 8 GiB are left")
+	before := state.FindStringSubmatch(page)
+	h.mu.Lock()
+	h.cases[0].Progress = cluster.Progress{ElapsedSeconds: 14, TotalBytes: 8 << 30, TransferredBytes: 8 << 30, RemainingBytes: 1 << 30}
+	h.mu.Unlock()
+	_, page = get(t, b, at)
+	has(t, section(t, page, "became"), "Under way for 14.0 s", `value="0.875"`)
+	if after := state.FindStringSubmatch(page); len(before) != 2 || len(after) != 2 || before[1] == after[1] {
+		t.Errorf("pages are told of news by their state, which was %q and is %q", before, after)
+	}
+}
+
+func TestAPromiseIsSaidToBeKeptOrNot(t *testing.T) {
+	h := newHouse(1, plainly)
+	effects := func(seen float64) []cluster.Effect {
+		return []cluster.Effect{{Host: "h0000", Name: cluster.CPUUtilisation, Before: 0.5, After: seen}}
+	}
+	h.cases[1].Measured = &cluster.Measurement{At: time.Now(), Effects: effects(0.55)}
+	h.cases = append(h.cases, another(h.cases[1], "broken", func(c *cluster.Case) { c.Measured = &cluster.Measurement{At: time.Now(), Effects: effects(0.7)} }),
+		another(h.cases[1], "unmeasured", func(c *cluster.Case) { c.Measured = nil }))
+	srv, b, _ := open(t, h, api.Viewer)
+	const kept, broken = "✓ The promise was kept.", "✗ The promise was not kept:"
+	for id, want := range map[string][3]string{
+		"done": {kept, "", broken}, "broken": {broken, "cpu utilisation of h0000 was 70 %, and 50 % was promised", kept}, "unmeasured": {"What it brought is measured soon", "", "The promise was"},
+	} {
+		_, page := get(t, b, srv.URL+"/recommendations/"+id)
+		has(t, page, want[0], want[1])
+		if strings.Contains(page, want[2]) {
+			t.Errorf("%s says as well: %q", id, want[2])
+		}
+	}
+}
+
+// tries are the addresses to which the forms of a page lead that show what would come of an action, with what they send.
+func tries(t *testing.T, page string) map[string]string {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(section(t, page, "acts")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for form := range doc.Descendants() {
+		if form.Data != "form" || attribute(form, "action") != "/try" {
+			continue
+		}
+		sent, word := url.Values{}, ""
+		for n := range form.Descendants() {
+			if n.Data == "input" {
+				sent.Set(attribute(n, "name"), attribute(n, "value"))
+			}
+			if n.Data == "button" {
+				word = n.FirstChild.Data
+			}
+		}
+		all[word] = "/try?" + sent.Encode()
+	}
+	return all
+}
+
+func TestAHostIsPutIntoStandbyWokenAndTestedAfterADryRun(t *testing.T) {
+	h := newHouse(2, plainly)
+	h.judged.Snapshot.Hosts[1].State, h.judged.Loads[1].State = cluster.HostStandby, cluster.HostStandby
+	srv, b, _ := open(t, h, api.Viewer)
+	post(t, b, srv.URL+"/login", "token", "operator-token", "back", "/")
+	_, page := get(t, b, srv.URL+"/hosts/h0000")
+	up := tries(t, page)
+	_, page = get(t, b, srv.URL+"/hosts/h0001")
+	asleep := tries(t, page)
+	if len(up) != 3 || len(asleep) != 1 {
+		t.Errorf("up: %v, asleep: %v", up, asleep)
+	}
+	want := []string{"otto asks to put h0000 into standby", "otto asks to test whether h0000 can be woken", "otto asks to wake h0001"}
+	for i, address := range []string{up["Put into standby…"], up["Test that it can be woken…"], asleep["Wake…"]} {
+		code, page := get(t, b, srv.URL+address)
+		if code != http.StatusOK || len(h.said) != i {
+			t.Fatalf("%s: %d, said %q\n%s", address, code, h.said, page)
+		}
+		has(t, page, "Nothing has been done", strings.TrimPrefix(want[i], "otto asks to "))
+		sent := []string{"csrf", formToken(t, page)}
+		doc, err := html.Parse(strings.NewReader(section(t, page, "do")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range doc.Descendants() {
+			if n.Data == "input" && attribute(n, "name") != "csrf" {
+				sent = append(sent, attribute(n, "name"), attribute(n, "value"))
+			}
+		}
+		if code, page := post(t, b, srv.URL+"/act", sent...); code != http.StatusOK || len(h.said) != i+1 || !strings.HasPrefix(h.said[i], want[i]) {
+			t.Fatalf("%d, said %q, want %q\n%s", code, h.said, want[i], page)
+		}
+	}
+}
+
+// watched is what has become of hosts.
+type watched []cluster.HostWatch
+
+func (w watched) Hosts() []cluster.HostWatch { return w }
+
+func TestTheEvidenceOfAHostsHealthStandsOnItsPage(t *testing.T) {
+	srv, b, s := open(t, newHouse(2, plainly), api.Viewer)
+	if _, page := get(t, b, srv.URL+"/hosts/h0000"); strings.Contains(page, "Is it alive?") {
+		t.Error("nobody looks after it")
+	}
+	s.SetWatch(watched{{Host: "h0001", Verdict: "alive"}, {Host: "h0000", Verdict: "isolated", Reason: "its neighbours do not hear it", Since: time.Now().Add(-time.Minute), HeardAt: time.Now().Add(-26*time.Hour - 35*time.Minute),
+		Exporter: "silent for 90 s", Libvirt: "refused", Heartbeat: "written 2 s ago", Neighbours: "2 of 3 say no", Power: "on, says the BMC"}})
+	_, page := get(t, b, srv.URL+"/hosts/h0000")
+	has(t, section(t, page, "watch"), "<strong>isolated</strong> since ", "its neighbours do not hear it", "<dt>Heard</dt><dd>26h3", "<dt>Exporter</dt><dd>silent for 90 s", "<dt>libvirt</dt><dd>refused",
+		"<dt>Heartbeat</dt><dd>written 2 s ago", "<dt>Neighbours</dt><dd>2 of 3 say no", "<dt>Power</dt><dd>on, says the BMC")
+	_, page = get(t, b, srv.URL+"/hosts/h0001")
+	has(t, section(t, page, "watch"), "<strong>alive</strong>")
+}

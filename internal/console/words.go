@@ -18,6 +18,7 @@ func words() template.FuncMap {
 		"plain": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 		"level": func(score float64) string { return levelOf(score).Word }, "points": func(n float64) string { return fmt.Sprintf("%.1f", n) },
 		"number": number, "energy": energy, "took": took, "who": who, "when": when, "meaning": meaning, "dial": dial, "short": short, "instant": instant,
+		"putoff": func(c cluster.Case) bool { return c.PutOff(time.Now()) },
 	}
 }
 
