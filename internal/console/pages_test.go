@@ -177,6 +177,12 @@ func TestAVMThatIsGoneHasAPageOfWhatIsKnownOfIt(t *testing.T) {
 	has(t, section(t, page, "travels"), "<td>h0000</td><td>h0001</td>", "moved by somebody else")
 	has(t, section(t, page, "ended"), `href="/recommendations/its-last"`)
 
+	without := past
+	without.moves = nil
+	s.SetPast(without)
+	if _, page := get(t, b, srv.URL+"/vms/lost"); !strings.Contains(page, `last seen running on <a href="/hosts/h0001">`) {
+		t.Errorf("the snapshot of that time says where it was:\n%s", page)
+	}
 	past.last = cluster.Snapshot{}
 	s.SetPast(past)
 	if _, page := get(t, b, srv.URL+"/vms/lost"); !strings.Contains(page, `last seen running on <a href="/hosts/h0001">`) {
