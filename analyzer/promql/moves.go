@@ -20,10 +20,10 @@ const (
 	mostSightings = 200_000
 )
 
-// runningVMs counts the VMs that are known, and placesOf says where one runs; %s selects series.
+// runningVMs counts the VMs that are known, and placesOf says where one runs; %s selects series and, of the states, those of some VMs.
 const (
 	runningVMs = `count(group by (vm) (evenkeel_vm_info))`
-	placesOf   = `group by (vm, name, host) ((%s) and on (vm, instance) (evenkeel_vm_state{state="running"} == 1))`
+	placesOf   = `group by (vm, name, host) ((%s) and on (vm, instance) (evenkeel_vm_state{state="running"%s} == 1))`
 )
 
 // Moves says which VMs changed their host between two times; key is the UUID or name of one, or empty for all. An error
@@ -35,13 +35,19 @@ func (s *Source) Moves(ctx context.Context, from, to time.Time, key string) (clu
 	if err != nil {
 		return cluster.Movements{}, err
 	}
-	which := "evenkeel_vm_info"
+	over := v1.Range{Start: from, End: to, Step: step}
+	which, some := "evenkeel_vm_info", ""
 	if key != "" {
 		quoted := strconv.Quote(key)
 		which = "evenkeel_vm_info{vm=" + quoted + "} or evenkeel_vm_info{name=" + quoted + "}"
+		vms, _, err := s.called(ctx, which, over)
+		if err != nil {
+			return cluster.Movements{}, err
+		}
+		some = "," + vms // the states of all VMs at so many instants are too much to go through for one
 	}
-	query := fmt.Sprintf(placesOf, which)
-	value, _, _, err := s.api.QueryRange(ctx, query, v1.Range{Start: from, End: to, Step: step})
+	query := fmt.Sprintf(placesOf, which, some)
+	value, _, _, err := s.api.QueryRange(ctx, query, over)
 	if err != nil {
 		return cluster.Movements{}, fmt.Errorf("query %s: %w", query, err)
 	}

@@ -31,7 +31,7 @@ func (s *Source) testify(ctx context.Context, at time.Time) testimony {
 	var seen, running model.Vector
 	f := &fetch{ctx: ctx, api: s.api, at: at}
 	f.vector(`max by (host) (timestamp(evenkeel_host_cpus))`, &seen)
-	f.vector(fmt.Sprintf(placesOf, "evenkeel_vm_info"), &running)
+	f.vector(fmt.Sprintf(placesOf, "evenkeel_vm_info", ""), &running)
 	if t.err = f.wait(); t.err != nil {
 		return t
 	}

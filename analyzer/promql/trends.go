@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,41 @@ func (s *Source) trendsOf(subject string, step time.Duration) ([]trend, error) {
 	return nil, ErrNoSubject
 }
 
+// mostScored is of how many VMs the scores are looked up by name: those of more would be a query longer than what carries it takes.
+const mostScored = 500
+
+// scoresOn asks for the mean score of the VMs that run on a host, and for what they lose on average: a host has no score of its own. The VMs are
+// called by name, since to go through the scores of all VMs of a large cluster takes longer than a page can wait.
+func (s *Source) scoresOn(ctx context.Context, host string, over v1.Range) ([]trend, error) {
+	here := `evenkeel_vm_info{host=` + strconv.Quote(host) + `}`
+	vms, n, err := s.called(ctx, here, over)
+	if err != nil || n == 0 || n > mostScored {
+		return nil, err
+	}
+	looked := " and on (instance, job) " + s.servers()
+	there := fmt.Sprintf(` and on (vm) group by (vm) (%s and on (vm, instance) (evenkeel_vm_state{state="running",%s} == 1))`, here, vms)
+	scores := `max by (vm) (evenkeel_vm_score{` + vms + `}` + looked + `)` + there
+	// What costs a VM nothing has no series, so a sum is divided by the number of scores.
+	lost := `sum by (part) (max by (vm, part) (evenkeel_vm_score_lost_points{` + vms + `}` + looked + `)` + there + `) / scalar(count(` + scores + `))`
+	return []trend{{"score", "points", "", `avg(` + scores + `)`}, {"lost", "points", "part", lost}}, nil
+}
+
+// called is a matcher for the UUIDs that the series have at any step of a time, and how many there are.
+func (s *Source) called(ctx context.Context, series string, over v1.Range) (matcher string, vms int, err error) {
+	var found model.Matrix
+	f := &fetch{ctx: ctx, api: s.api, at: over.End}
+	f.matrix(`group by (vm) (`+series+`)`, over, &found)
+	if err := f.wait(); err != nil {
+		return "", 0, err
+	}
+	names := make([]string, len(found))
+	for i, m := range found {
+		names[i] = regexp.QuoteMeta(string(m.Metric["vm"]))
+	}
+	slices.Sort(names)
+	return `vm=~` + strconv.Quote(strings.Join(names, "|")), len(names), nil
+}
+
 // servers is the series by which servers say that they look after this cluster.
 func (s *Source) servers() string {
 	return fmt.Sprintf("evenkeel_server_info{evenkeel_cluster=%s}", strconv.Quote(s.opts.Cluster))
@@ -94,6 +130,13 @@ func (s *Source) askTrends(ctx context.Context, subject string, over v1.Range) (
 	asked, err := s.trendsOf(subject, over.Step)
 	if err != nil {
 		return cluster.Trends{}, err
+	}
+	if host, is := strings.CutPrefix(subject, cluster.HostSubject("")); is {
+		scores, err := s.scoresOn(ctx, host, over)
+		if err != nil {
+			return cluster.Trends{}, err
+		}
+		asked = append(scores, asked...)
 	}
 	found := make([]model.Matrix, len(asked))
 	f := &fetch{ctx: ctx, api: s.api, at: over.End}

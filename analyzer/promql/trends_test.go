@@ -2,6 +2,7 @@ package promql_test
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -160,3 +161,71 @@ func TestTheSameIsNotAskedForAgainAtOnce(t *testing.T) {
 type roundTrip func(r *http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// What h1 does for its VMs: a and b are on it, c is on another host, d stands on it and does not run, and a goes to h2 in the middle.
+const scoresOfVMs = `load 15s
+  evenkeel_server_info{job="s",instance="s1",evenkeel_cluster="c",server="1"} 1x240
+  evenkeel_server_info{job="s",instance="s2",evenkeel_cluster="c",server="2"} 1x240
+  evenkeel_server_info{job="s",instance="s3",evenkeel_cluster="other",server="3"} 1x240
+  evenkeel_vm_info{instance="h1:9177",host="h1",vm="a",name="a"} 1x120 stale
+  evenkeel_vm_info{instance="h2:9177",host="h2",vm="a",name="a"} _x120 1x120
+  evenkeel_vm_info{instance="h1:9177",host="h1",vm="b",name="b"} 1x240
+  evenkeel_vm_info{instance="h2:9177",host="h2",vm="c",name="c"} 1x240
+  evenkeel_vm_info{instance="h1:9177",host="h1",vm="d",name="d"} 1x240
+  evenkeel_vm_state{instance="h1:9177",vm="a",state="running"} 1x120 stale
+  evenkeel_vm_state{instance="h2:9177",vm="a",state="running"} _x120 1x120
+  evenkeel_vm_state{instance="h1:9177",vm="b",state="running"} 1x240
+  evenkeel_vm_state{instance="h2:9177",vm="c",state="running"} 1x240
+  evenkeel_vm_state{instance="h1:9177",vm="d",state="running"} 0x240
+  evenkeel_vm_score{job="s",instance="s1",vm="a"} 60x240
+  evenkeel_vm_score{job="s",instance="s2",vm="a"} 60x240
+  evenkeel_vm_score{job="s",instance="s3",vm="a"} 99x240
+  evenkeel_vm_score{job="s",instance="s1",vm="b"} 90x240
+  evenkeel_vm_score{job="s",instance="s1",vm="c"} 10x240
+  evenkeel_vm_score{job="s",instance="s1",vm="d"} 0x240
+  evenkeel_vm_score_lost_points{job="s",instance="s1",vm="a",part="cpu_contention"} 30x240
+  evenkeel_vm_score_lost_points{job="s",instance="s2",vm="a",part="cpu_contention"} 30x240
+  evenkeel_vm_score_lost_points{job="s",instance="s3",vm="a",part="cpu_contention"} 80x240
+  evenkeel_vm_score_lost_points{job="s",instance="s1",vm="a",part="cpu_headroom"} 10x240
+  evenkeel_vm_score_lost_points{job="s",instance="s1",vm="b",part="cpu_headroom"} 10x240
+  evenkeel_vm_score_lost_points{job="s",instance="s1",vm="c",part="cpu_contention"} 90x240
+`
+
+func TestTheScoresOfTheVMsOnAHostAreItsOwnOverTime(t *testing.T) {
+	src, err := promql.New(prometheus(t, scoresOfVMs), nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]struct{ first, last [3]float64 }{
+		"h1": {first: [3]float64{75, 15, 10}, last: [3]float64{90, math.NaN(), 10}},
+		"h2": {first: [3]float64{10, 90, math.NaN()}, last: [3]float64{35, 60, 5}},
+	} {
+		trends, err := src.Trends(t.Context(), "host/"+host, time.Unix(0, 0), time.Unix(3600, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range []string{"score", "cpu_contention", "cpu_headroom"} {
+			part := name
+			if i == 0 {
+				part = ""
+			}
+			var s cluster.Trend
+			for _, one := range trends.Series {
+				if one.Part == part && (one.Name == "score" && i == 0 || one.Name == "lost" && i > 0) {
+					s = one
+				}
+			}
+			for at, value := range map[int64]float64{600: want.first[i], 3600: want.last[i]} {
+				got := math.NaN()
+				for _, p := range s.Points {
+					if p.At.Unix() == at {
+						got = p.Value
+					}
+				}
+				if got != value && !(math.IsNaN(got) && math.IsNaN(value)) {
+					t.Errorf("%s of %s after %d s: %v, want %v", name, host, at, got, value)
+				}
+			}
+		}
+	}
+}

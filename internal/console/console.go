@@ -260,14 +260,17 @@ func (p page) Paused() []cluster.Order {
 // Themes are those that a person can choose.
 func (page) Themes() []string { return []string{"auto", "light", "dark"} }
 
-// numbers are evidence, and whether its queries can be asked here.
+// numbers are evidence, of which instant it is, and whether its queries can be asked here.
 type numbers struct {
 	List    []cluster.Evidence
+	At      time.Time
 	Queries bool
 }
 
-// Numbers hands evidence to the part that draws it.
-func (p page) Numbers(list []cluster.Evidence) numbers { return numbers{list, p.Queries} }
+// Numbers hands evidence of an instant to the part that draws it.
+func (p page) Numbers(list []cluster.Evidence, at time.Time) numbers {
+	return numbers{list, at, p.Queries}
+}
 
 // shows makes a handler of what fills a page.
 func (c *Console) shows(fill func(r *http.Request, p person) (name, title, here string, body any, err error)) http.HandlerFunc {

@@ -13,10 +13,15 @@ import (
 
 // subject is the page of a host or of a VM.
 type subject struct {
-	Name    string
-	Host    *tile
-	VM      *cluster.VM
-	Score   *cluster.VMScore
+	Name string
+	// At is when it was seen like this.
+	At    time.Time
+	Host  *tile
+	VM    *cluster.VM
+	Score *cluster.VMScore
+	// Shares are what the VM has, wants and gets; Burdens what the host has, is wanted of it and was promised.
+	Shares  []share
+	Burdens []burden
 	Machine *cluster.Host
 	Watch   *cluster.HostWatch
 	VMs     []neighbour
@@ -29,13 +34,17 @@ type subject struct {
 	// Candidates are the hosts that a VM could go to, and what each would bring or forbids it.
 	Candidates []cluster.Candidate
 	Cases      []cluster.Case
-	Ended      []cluster.Case
+	// Ended is what happened to it, MoreEnded that there is more of that.
+	Ended     []cluster.Case
+	MoreEnded bool
 	// Rules are those that name it.
 	Rules []ruled
 	// Definitions are the versions of what the VM is defined by that are kept, Undefined why they cannot be listed.
 	Definitions []cluster.Definition
 	Undefined   string
-	Past        past
+	// Travels are its moves, of a host those from and to it.
+	Travels travels
+	Past    past
 }
 
 // ruled is a rule that names a VM or a host.
@@ -74,9 +83,9 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 		return "", "", "", nil, absent("host", key)
 	}
 	made := newTile(board.Snapshot, board.Loads[at], board.Findings, p.status.Orders)
-	v := subject{Name: key, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key), Hosts: board.Snapshot.Hosts}
-	if h, ok := board.Snapshot.Host(key); ok {
-		v.Machine = &h
+	v := subject{Name: key, At: board.Snapshot.At, Host: &made, VMs: neighbours(board.Snapshot, board.Scores, key), Hosts: board.Snapshot.Hosts}
+	if at := slices.IndexFunc(board.Snapshot.Hosts, func(h cluster.Host) bool { return h.ID == key }); at >= 0 {
+		v.Machine, v.Burdens = &board.Snapshot.Hosts[at], burdensOf(board.Snapshot, at)
 	}
 	if watched, err := p.client.Hosts(ctx); err == nil { // nobody need look after the hosts
 		if i := slices.IndexFunc(watched, func(w cluster.HostWatch) bool { return w.Host == key }); i >= 0 {
@@ -89,6 +98,10 @@ func (c *Console) host(r *http.Request, p person) (name, title, here string, bod
 	}
 	v.Rules = rulesOn(board.Snapshot, func(st cluster.RuleState) []int { return st.Hosts },
 		slices.IndexFunc(board.Snapshot.Hosts, func(h cluster.Host) bool { return h.ID == key }))
+	if !made.Physical {
+		to := time.Now().Truncate(time.Second)
+		v.Travels = p.travels(r, to.Add(-hostMoves), to, "", func(m cluster.Move) bool { return m.From == key || m.To == key })
+	}
 	v.Past = pastOf(r, p, cluster.HostSubject(key), hostPlots())
 	return "host", key, "overview", v, nil
 }
@@ -101,9 +114,9 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	}
 	vm, ok := board.Snapshot.VM(id)
 	if !ok {
-		return "", "", "", nil, absent("VM", id)
+		return c.gone(r, p, id, board.Snapshot.At)
 	}
-	v := subject{Name: vm.Label(), VM: &vm, VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
+	v := subject{Name: vm.Label(), At: board.Snapshot.At, VM: &vm, Shares: sharesOf(vm), VMs: neighbours(board.Snapshot, board.Scores, vm.Host), Hosts: board.Snapshot.Hosts}
 	v.VMs = slices.DeleteFunc(v.VMs, func(n neighbour) bool { return n.ID == id })
 	if i := slices.IndexFunc(board.Scores, func(s cluster.VMScore) bool { return s.VM == id }); i >= 0 {
 		v.Score = &board.Scores[i]
@@ -121,6 +134,8 @@ func (c *Console) vm(r *http.Request, p person) (name, title, here string, body 
 	if v.Definitions, err = p.client.Definitions(ctx, id); err != nil {
 		v.Undefined = err.Error()
 	}
+	to := time.Now().Truncate(time.Second)
+	v.Travels = p.travels(r, to.Add(-vmMoves), to, id, func(m cluster.Move) bool { return m.VM == id })
 	v.Past = pastOf(r, p, cluster.VMSubject(id), vmPlots())
 	return "vm", v.Name, "overview", v, nil
 }
@@ -138,8 +153,8 @@ func (v *subject) tell(r *http.Request, p person, key string, planned bool) erro
 	} else if planned {
 		v.Unexplained = err.Error()
 	}
-	ended, err := p.client.History(r.Context(), key, mostEnded)
-	v.Ended = ended
+	var err error
+	v.Ended, v.MoreEnded, err = p.ended(r, key)
 	return err
 }
 

@@ -31,7 +31,11 @@ func (h *house) Snapshot(context.Context, time.Time) (cluster.Snapshot, error) {
 	return h.judged.Snapshot, nil
 }
 
-func (h *house) Moves(_ context.Context, from, to time.Time, _ string) (cluster.Movements, error) {
+// Moves of one VM are none: only all together show any.
+func (h *house) Moves(_ context.Context, from, to time.Time, key string) (cluster.Movements, error) {
+	if key != "" {
+		return cluster.Movements{From: from, To: to, StepSeconds: 2}, nil
+	}
 	m := cluster.Movements{From: from, To: to, StepSeconds: 2, SeenFrom: to.Add(-time.Minute), SeenTo: to}
 	r := h.cases[0].Recommendation.Action
 	m.Moves = []cluster.Move{{VM: r.VM, Name: r.Name, From: r.From, To: r.To, Last: time.Now().Add(-2 * time.Second), At: time.Now()}, {VM: h.name("id"), Name: h.name("stray"), From: h.name("h1"), To: h.name("h2"), At: to}}

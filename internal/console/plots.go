@@ -144,7 +144,8 @@ func clusterPlots() []kind {
 }
 
 func hostPlots() []kind {
-	return []kind{{"use", "In demand of what it has", "utilisation", false, 1}, {"waits", "Tasks wait for it", "waiting", false, 0.1}, {"count", "VMs that run on it", "vms", false, 4}}
+	return []kind{{"score", "Score of the VMs on it, on average", "score", false, 100}, {"lost", "What their score is lost to, on average", "lost", true, 5},
+		{"use", "In demand of what it has", "utilisation", false, 1}, {"waits", "Tasks wait for it", "waiting", false, 0.1}, {"count", "VMs that run on it", "vms", false, 4}}
 }
 
 func vmPlots() []kind {

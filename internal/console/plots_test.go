@@ -18,7 +18,7 @@ import (
 // pasts are numbers over time of the cluster, the first host and the first VM, whose words are made by name.
 func pasts(name func(string) string, s cluster.Snapshot) map[string]cluster.Trends {
 	past := map[string]cluster.Trends{}
-	for subject, series := range map[string][]string{"cluster": {"score", "lost", "spread"}, cluster.HostSubject(s.Hosts[0].ID): {"utilisation", "waiting", "vms"}, cluster.VMSubject(s.VMs[0].ID): {"score", "lost", "cpu_demand", "memory_demand", "steal"}} {
+	for subject, series := range map[string][]string{"cluster": {"score", "lost", "spread"}, cluster.HostSubject(s.Hosts[0].ID): {"score", "lost", "utilisation", "waiting", "vms"}, cluster.VMSubject(s.VMs[0].ID): {"score", "lost", "cpu_demand", "memory_demand", "steal"}} {
 		var trends cluster.Trends
 		for _, one := range series {
 			trends.Series = append(trends.Series, cluster.Trend{Name: one, Part: name("part-a"), Unit: "points", Query: name(`max(` + one + `{a="b"})`)},
@@ -101,7 +101,7 @@ func attribute(n *html.Node, name string) string {
 
 func TestNumbersOverTimeAreDrawnWithoutScript(t *testing.T) {
 	srv, b, _ := open(t, newHouse(1, plainly), api.Viewer)
-	for path, ids := range map[string]string{"/": "plot-score plot-lost plot-spread", "/hosts/h0000": "plot-use plot-waits plot-count", "/vms/id-0-0": "plot-score plot-lost plot-cpu plot-memory plot-steal"} {
+	for path, ids := range map[string]string{"/": "plot-score plot-lost plot-spread", "/hosts/h0000": "plot-score plot-lost plot-use plot-waits plot-count", "/vms/id-0-0": "plot-score plot-lost plot-cpu plot-memory plot-steal"} {
 		_, page := get(t, b, srv.URL+path)
 		var got []string
 		for _, d := range plotsOf(t, page) {

@@ -20,7 +20,8 @@ type advice struct {
 	Open, Busy, Ended []cluster.Case
 	// Steps tells that some of those open belong to one plan.
 	Steps bool
-	More  int
+	// More tells that more have ended than are listed.
+	More bool
 }
 
 func (c *Console) recommendations(r *http.Request, p person) (name, title, here string, body any, err error) {
@@ -37,12 +38,17 @@ func (c *Console) recommendations(r *http.Request, p person) (name, title, here 
 		made[one.Recommendation.Made] = true
 	}
 	v.Steps = len(made) < len(v.Open)
-	ended, err := p.client.History(r.Context(), "", fetched)
-	if err != nil {
+	if v.Ended, v.More, err = p.ended(r, ""); err != nil {
 		return "", "", "", nil, err
 	}
-	v.Ended, v.More = firstOf(ended, mostEnded)
 	return "recommendations", "Recommendations", "recommendations", v, nil
+}
+
+// ended are the newest of what has ended about a VM or host, or about anything; how many more there are nobody says, only whether.
+func (p person) ended(r *http.Request, about string) (list []cluster.Case, more bool, err error) {
+	list, err = p.client.History(r.Context(), about, mostEnded+1)
+	list, rest := firstOf(list, mostEnded)
+	return list, rest > 0, err
 }
 
 // one is the page of a recommendation.
@@ -57,8 +63,8 @@ type one struct {
 	// Awaited tells that nothing but a person's yes is missing.
 	Awaited bool
 	Unasked string
-	// Earlier is how many others of the same plan come before it: its numbers are those after them.
-	Earlier int
+	// Beside is how many others of the same plan are not done yet. Which of them the plan has before it is not told, but for what it depends on.
+	Beside int
 	// Instead is what is advised now, where this is not advised any more, for the same VM or away from the same host.
 	Instead []cluster.Case
 	// Promise is what came of what was promised; nil where that is not known yet.
@@ -96,7 +102,7 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 	if promise, known := found.Promise(); known {
 		v.Promise = &promise
 	}
-	v.Earlier = earlier(found, p.Cases)
+	v.Beside = beside(found, p.Cases)
 	if found.State == cluster.CaseWithdrawn || found.State == cluster.CaseExpired {
 		v.Instead = instead(found.Recommendation.Action, p.Cases)
 	}
@@ -109,11 +115,11 @@ func (c *Console) recommendation(r *http.Request, p person) (name, title, here s
 	return "recommendation", found.Recommendation.Action.String(), "recommendations", v, nil
 }
 
-// earlier counts the steps that are not done yet of those that the plan has before this one.
-func earlier(c cluster.Case, cases []cluster.Case) int {
+// beside counts the other steps of the same plan that are not done yet: those made of the same look.
+func beside(c cluster.Case, cases []cluster.Case) int {
 	n := 0
 	for _, one := range cases {
-		if c.State == cluster.CaseOpen && one.Recommendation.Made.Equal(c.Recommendation.Made) && one.Recommendation.Before.Score < c.Recommendation.Before.Score {
+		if c.State == cluster.CaseOpen && one.Recommendation.Made.Equal(c.Recommendation.Made) && one.Recommendation.ID != c.Recommendation.ID {
 			n++
 		}
 	}

@@ -17,7 +17,8 @@ func words() template.FuncMap {
 		"percent": percent, "size": func(n any) string { return size(float(n)) }, "ms": func(seconds float64) float64 { return 1000 * seconds }, "clock": clock, "stamp": stamp, "next": func(n uint64) uint64 { return n + 1 }, "segment": url.PathEscape, "until": until, "ago": ago,
 		"plain": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 		"level": func(score float64) string { return levelOf(score).Word }, "points": func(n float64) string { return fmt.Sprintf("%.1f", n) },
-		"number": number, "energy": energy, "took": took, "who": who, "when": when, "meaning": meaning, "dial": dial, "short": short,
+		"number": number, "energy": energy, "took": took, "who": who, "when": when, "meaning": meaning, "dial": dial, "short": short, "instant": instant,
+		"putoff": func(c cluster.Case) bool { return c.PutOff(time.Now()) },
 	}
 }
 
@@ -70,6 +71,9 @@ func clock(t time.Time) string {
 
 // stamp writes a time for machines.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// instant writes a time for Prometheus, which tells parts of a second apart.
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func until(t time.Time) string {
 	left := time.Until(t).Round(time.Second)
