@@ -28,9 +28,20 @@ type travels struct {
 	Unknown string
 }
 
-// travels are the moves between two times that are wanted; key is the UUID of one VM, or empty for all.
+// travels are the moves between two times that are wanted; key is the UUID of one VM, or empty for all. The looks are the closer the shorter the time
+// is; so where less is known than was asked for, that is asked for again.
 func (p person) travels(r *http.Request, from, to time.Time, key string, want func(cluster.Move) bool) travels {
 	m, err := p.client.Moves(r.Context(), from, to, key)
+	if err == nil {
+		first := to // it may be known for less long than one look takes
+		if !m.SeenFrom.IsZero() {
+			first = m.SeenFrom
+		}
+		step := time.Duration(m.StepSeconds * float64(time.Second)).Truncate(time.Second)
+		if known := first.Add(-step); step > 0 && known.Sub(from) > to.Sub(from)/4 {
+			m, err = p.client.Moves(r.Context(), known, to, key)
+		}
+	}
 	if err != nil {
 		return travels{Unknown: err.Error()}
 	}

@@ -123,9 +123,9 @@ func TestWhatWasFoundStandsWithItsEvidence(t *testing.T) {
 // travelled is a past in which one VM went to and fro.
 type travelled struct {
 	vm, name string
-	// moves are the newest first; it was last seen running at seen, and did not at the time of any look after it.
-	moves []cluster.Move
-	seen  time.Time
+	// moves are the newest first; it ran from begun, or always, until seen.
+	moves       []cluster.Move
+	begun, seen time.Time
 	// last is the cluster as it was then.
 	last cluster.Snapshot
 	err  error
@@ -136,12 +136,22 @@ func (p travelled) Moves(_ context.Context, from, to time.Time, key string) (clu
 	if p.err != nil || key != "" && key != p.vm && key != p.name {
 		return m, p.err
 	}
-	step := time.Duration(m.StepSeconds) * time.Second
-	if look := from.Add(p.seen.Sub(from) / step * step); !look.Before(from) && !p.seen.After(to) {
-		m.SeenFrom, m.SeenTo = from, look
+	step := time.Duration(m.StepSeconds * float64(time.Second)).Truncate(time.Second)
+	before := func(t time.Time) time.Time { return from.Add(t.Sub(from) / step * step) } // the last look until then
+	last := to
+	if p.seen.Before(to) {
+		last = p.seen
 	}
+	first := from
+	if p.begun.After(from) {
+		first = before(p.begun).Add(step)
+	}
+	if last = before(last); last.Before(first) {
+		return m, nil
+	}
+	m.SeenFrom, m.SeenTo = first, last
 	for _, one := range p.moves {
-		if !one.At.Before(from) && !one.At.After(to) {
+		if look := before(one.At.Add(-1)); !look.Before(first) && !one.At.After(to) {
 			m.Moves = append(m.Moves, one)
 		}
 	}
@@ -270,7 +280,7 @@ func TestHostileNamesOfWhatIsGoneAreNeverMarkup(t *testing.T) {
 // row is the text of the cells of the table's row under that heading.
 func row(t *testing.T, part, heading string) string {
 	t.Helper()
-	_, cells, found := strings.Cut(part, `<th scope="row">`+heading+"</th>")
+	_, cells, found := strings.Cut(part, ` scope="row">`+heading+"</th>")
 	if !found {
 		t.Fatalf("there is no row %s:\n%s", heading, part)
 	}
@@ -468,4 +478,20 @@ func TestTheEvidenceOfAHostsHealthStandsOnItsPage(t *testing.T) {
 		"<dt>Heartbeat</dt><dd>written 2 s ago", "<dt>Neighbours</dt><dd>2 of 3 say no", "<dt>Power</dt><dd>on, says the BMC")
 	_, page = get(t, b, srv.URL+"/hosts/h0001")
 	has(t, section(t, page, "watch"), "<strong>alive</strong>")
+}
+
+// Looks over a week are minutes apart, so what a server of some minutes has seen does not show in them.
+func TestWhereLittleIsKnownMovesAreLookedForMoreClosely(t *testing.T) {
+	h := newHouse(2, plainly)
+	now := time.Now().Truncate(time.Second)
+	for name, age := range map[string]time.Duration{"for less than a look takes": 50 * time.Second, "for some of them": 30 * time.Minute} {
+		srv, b, s := open(t, h, api.Viewer)
+		s.SetPast(travelled{vm: "id-0-0", name: "web0-0", begun: now.Add(-age), seen: now.Add(time.Hour), moves: []cluster.Move{{VM: "id-0-0", Name: "web0-0", From: "h0001", To: "h0000", Last: now.Add(-age + 20*time.Second), At: now.Add(-age + 20*time.Second)}}})
+		for _, path := range []string{"/vms/id-0-0", "/hosts/h0000"} {
+			_, page := get(t, b, srv.URL+path)
+			if part := section(t, page, "travels"); !strings.Contains(part, "<td>h0001</td><td>h0000</td>") {
+				t.Errorf("known %s, %s:\n%s", name, path, part)
+			}
+		}
+	}
 }
