@@ -137,7 +137,7 @@ func TestThePlotsInABrowser(t *testing.T) {
 	b.Sees("the same in the dark", `document.documentElement.dataset.theme === "dark" && `+colours)
 
 	b.Do(chromedp.Navigate(base + "/hosts/node1"))
-	b.Sees("the plots of a host", `document.querySelectorAll("figure.plot .live canvas").length === 3`)
+	b.Sees("the plots of a host", `document.querySelectorAll("figure.plot .live canvas").length === 5`)
 	places, err := client.Where(t.Context(), "web1", time.Time{})
 	if err != nil || len(places) != 1 {
 		t.Fatal(places, err)
