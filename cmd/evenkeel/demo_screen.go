@@ -102,7 +102,11 @@ func (sc *screen) show() {
 	if board.Snapshot.At.IsZero() {
 		return
 	}
-	sc.out.line("\n%s in the simulated day   score %.0f of 100   wanted and not there: %.1f cores", sc.live.Loads().UTC().Format("15:04"), board.Plan.Before.Score, board.Plan.Before.ContendedCPUCores)
+	score := "no VM can be judged yet"
+	if len(board.Scores) > 0 {
+		score = fmt.Sprintf("score %.0f of 100   wanted and not there: %.1f cores", board.Plan.Before.Score, board.Plan.Before.ContendedCPUCores)
+	}
+	sc.out.line("\n%s in the simulated day   %s", sc.live.Loads().UTC().Format("15:04"), score)
 	if err != nil {
 		sc.out.line("  the last pass failed: %v", err)
 	}
