@@ -15,7 +15,7 @@ EXEC := $(if $(filter-out 0,$(shell id -u)),-exec 'sudo -E')
 PURE := ./internal/cluster/... ./analyzer/admission/... ./analyzer/detect/... ./analyzer/plan/... ./analyzer/consolidate/... ./analyzer/forecast/... ./actuator/gate/... ./actuator/trust/... ./actuator/verdict/... ./actuator/recovery/... ./actuator/schedule/...
 RACED := $(PURE) ./analyzer/... ./actuator/... ./exporter/... ./internal/virt ./internal/api ./internal/config
 FUZZTIME := 20s
-# What make bench gives to test/scale beside its defaults, which take three quarters of an hour, 12 GiB of memory and two cores.
+# What make bench gives to test/scale beside its defaults, which take three quarters of an hour, 13 GiB of memory and two cores.
 SCALE :=
 # Numbers of hosts that the stages of a pass are measured on.
 GROWTH := 10,30,100,300,1000,2000
