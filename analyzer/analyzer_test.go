@@ -378,3 +378,24 @@ func TestAdviceStandsBeyondARestart(t *testing.T) {
 		}
 	}
 }
+
+// Of a cluster in which no VM was judged there is no score: 100 would be that of one that is well.
+func TestWithoutAJudgedVMThereIsNoScore(t *testing.T) {
+	empty := func(at time.Time) (cluster.Snapshot, error) {
+		s := crowded(at, 1)
+		s.VMs = nil
+		return s, nil
+	}
+	reg := prometheus.NewRegistry()
+	a := New(&film{frames: []func(time.Time) (cluster.Snapshot, error){empty, frame(1)}}, policy(), slog.New(slog.DiscardHandler), reg)
+	for _, want := range []int{0, 1} {
+		if err := a.Pass(t.Context(), time.Date(2026, 11, 22, 10, 0, 30*want, 0, time.UTC)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"evenkeel_cluster_score", "evenkeel_cluster_score_lost_points", "evenkeel_cluster_score_planned"} {
+			if n, err := testutil.GatherAndCount(reg, name); err != nil || n > 0 != (want > 0) {
+				t.Errorf("%s has %d series, %v", name, n, err)
+			}
+		}
+	}
+}

@@ -53,7 +53,7 @@ func newBoardCollector(a *Analyzer) *boardCollector {
 		findings: prometheus.NewDesc("evenkeel_findings", "Findings on the board, by detector, and whether they have held for long enough to act upon.", []string{"detector", "held"}, nil),
 		age:      prometheus.NewDesc("evenkeel_snapshot_age_seconds", "Age of the newest snapshot; before the first one, the time since the start.", nil, nil),
 		last:     prometheus.NewDesc("evenkeel_analyzer_last_pass_timestamp_seconds", "When the last successful pass looked at the cluster; 0 before the first.", nil, nil),
-		score:    prometheus.NewDesc("evenkeel_cluster_score", "Score of the cluster as measured, 0 to 100; absent before the first pass.", nil, nil),
+		score:    prometheus.NewDesc("evenkeel_cluster_score", "Score of the cluster as measured, 0 to 100; absent while no VM was judged.", nil, nil),
 		lost:     prometheus.NewDesc("evenkeel_cluster_score_lost_points", "What is missing to a score of 100, by what costs it.", []string{"part"}, nil),
 		planned:  prometheus.NewDesc("evenkeel_cluster_score_planned", "Score that the model gives the cluster as it is (before) and after the whole plan (after).", []string{"when"}, nil),
 		vm:       prometheus.NewDesc("evenkeel_vm_score", "Score of a running VM as measured, 0 to 100.", []string{"vm"}, nil),
@@ -95,12 +95,14 @@ func (c *boardCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.age, time.Since(board.Snapshot.At).Seconds())
 	gauge(c.last, float64(board.Snapshot.At.UnixMilli())/1000)
-	gauge(c.score, board.Lost.Score())
-	for _, part := range parts(board.Lost) {
-		gauge(c.lost, part.value, part.name)
+	if len(board.Scores) > 0 { // of no VM the score would be 100, as of a cluster that is well
+		gauge(c.score, board.Lost.Score())
+		for _, part := range parts(board.Lost) {
+			gauge(c.lost, part.value, part.name)
+		}
+		gauge(c.planned, board.Plan.Before.Score, "before")
+		gauge(c.planned, board.Plan.After.Score, "after")
 	}
-	gauge(c.planned, board.Plan.Before.Score, "before")
-	gauge(c.planned, board.Plan.After.Score, "after")
 	results := map[string]int{}
 	for _, k := range board.Failover.Cases {
 		ok, result := 0.0, "broken"
