@@ -6,14 +6,11 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/evenkeel/evenkeel/internal/api"
-	"github.com/evenkeel/evenkeel/internal/relaytest"
 )
 
 // balanced starts Debian's HAProxy in front of the servers, with what docs/scaling.md shows of its configuration.
@@ -28,7 +25,6 @@ func balanced(t *testing.T, all map[string]*member) string {
 	if !found || !ended {
 		t.Fatal("docs/scaling.md shows no haproxy.cfg")
 	}
-	address := relaytest.FreeAddress(t)
 	text = strings.ReplaceAll(text, "\n    ", "\n")
 	swap := func(from, to string) {
 		if !strings.Contains(text, from) {
@@ -36,28 +32,17 @@ func balanced(t *testing.T, all map[string]*member) string {
 		}
 		text = strings.ReplaceAll(text, from, to)
 	}
-	swap("bind :443 ssl crt /etc/haproxy/evenkeel.pem", "bind "+address) // the certificate is not what is tried here
-	swap(" secure", "")
-	swap("set-header X-Forwarded-Proto https", "set-header X-Forwarded-Proto http")
 	for name, m := range all {
 		swap(name+":9178", strings.TrimPrefix(m.url, "http://"))
 	}
+	// The certificates are not what is tried here.
+	swap(" secure", "")
+	swap("X-Forwarded-Proto https", "X-Forwarded-Proto http")
 	swap(" ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt", "")
-	file := write(t, filepath.Join(t.TempDir(), "haproxy.cfg"), text+"\n")
-	cmd := exec.Command("/usr/sbin/haproxy", "-db", "-f", file)
-	var log strings.Builder
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v; install it: test/install test", err)
-	}
-	t.Cleanup(func() {
-		_, _ = cmd.Process.Kill(), cmd.Wait()
-		if t.Failed() {
-			t.Logf("HAProxy said:\n%s\nof\n%s", log.String(), text)
-		}
-	})
-	return "http://" + address
+	return "http://" + startOther(t, other{name: "HAProxy", program: "/usr/sbin/haproxy", answers: "/-/ready", args: func(dir, address string) []string {
+		swap("bind :443 ssl crt /etc/haproxy/evenkeel.pem", "bind "+address)
+		return []string{"-db", "-f", write(t, filepath.Join(dir, "haproxy.cfg"), text+"\n")}
+	}})
 }
 
 // Behind a load balancer a browser stays at one server while that is there, and finds the other when it is not.
@@ -70,13 +55,6 @@ func TestTwoServersBehindALoadBalancer(t *testing.T) {
 	all["server2"] = f.start(t, "server2")
 	leader(t, all["server2"])
 	base := balanced(t, all)
-	await(t, "the load balancer to answer", func() error {
-		code, _, err := fetch(http.DefaultClient, base+"/-/ready", "")
-		if err == nil && code != http.StatusOK {
-			err = fmt.Errorf("it says %d", code)
-		}
-		return err
-	})
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)

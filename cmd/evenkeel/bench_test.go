@@ -148,6 +148,16 @@ vms:
 // fill writes what the hosts' exporters tell as if they had been scraped all the time until then, counters
 // growing on, and returns the number of series.
 func fill(b *testing.B, dir string, live *simulator.Live, hosts []string, until time.Time) (series int) {
+	var page []line
+	for _, host := range hosts {
+		page = append(page, pageOf(b, live, host)...)
+	}
+	scrapePast(b, dir, page, until.Add(-benchPast), until)
+	return len(page)
+}
+
+// scrapePast writes the series into the directory as if they had been scraped from then until then.
+func scrapePast(b testing.TB, dir string, page []line, begin, until time.Time) {
 	db, err := tsdb.Open(dir, nil, nil, tsdb.DefaultOptions(), nil)
 	if err != nil {
 		b.Fatal(err)
@@ -158,19 +168,8 @@ func fill(b *testing.B, dir string, live *simulator.Live, hosts []string, until 
 		}
 	}()
 	db.DisableCompactions()
-	var page []line
-	for _, host := range hosts {
-		page = append(page, pageOf(b, live, host)...)
-	}
-	scrapePast(b, db, page, until.Add(-benchPast), until)
-	return len(page)
-}
-
-// scrapePast writes the series as if they had been scraped from then until then.
-func scrapePast(b testing.TB, db *tsdb.DB, page []line, begin, until time.Time) {
 	for at := begin; !at.After(until); at = at.Add(benchScrape) {
 		app := db.Appender(b.Context())
-		var err error
 		for i := range page {
 			p := &page[i]
 			value := p.value

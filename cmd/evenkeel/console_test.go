@@ -174,17 +174,7 @@ func TestTheWrongRoleInABrowser(t *testing.T) {
 	inBackground(t, n.run)
 	base := "http://" + listen
 	client := api.NewClient(base, secret, nil)
-	var open cluster.Case
-	await(t, "a recommendation", func() error {
-		all, err := client.Recommendations(t.Context(), "open")
-		if err == nil && len(all) == 0 {
-			err = errors.New("there is none")
-		}
-		if err == nil {
-			open = all[0]
-		}
-		return err
-	})
+	open := (&member{client: client}).open(t)
 	b.Do(chromedp.Navigate(base))
 	b.logsIn(secret)
 	for path, form := range map[string]string{"/recommendations/" + open.Recommendation.ID: "decision=approve", "/orders": "kind=pause&subject=cluster", "/act": "kind=shutdown&vm=web1"} {

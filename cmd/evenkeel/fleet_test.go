@@ -17,7 +17,6 @@ import (
 	"github.com/evenkeel/evenkeel/internal/api"
 	"github.com/evenkeel/evenkeel/internal/engine"
 	"github.com/evenkeel/evenkeel/internal/relaytest"
-	"github.com/prometheus/prometheus/tsdb"
 )
 
 // deaf listens and never answers: a Prometheus that hangs.
@@ -163,29 +162,24 @@ func TestAClusterThatFailsIsBegunAnew(t *testing.T) {
 // there is always one. Meanwhile the other is looked at at each of its own.
 func TestAHugePlanDoesNotHoldUpAnotherCluster(t *testing.T) {
 	long(t)
-	live, hosts, err := demoCluster(60)
+	s := startScraped(t)
+	text, err := os.ReadFile(s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
-	exporters, err := listenExporters(live, hosts, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inBackground(t, exporters.run, clockwork(live))
 	dir, small, huge := t.TempDir(), relaytest.FreeAddress(t), relaytest.FreeAddress(t)
-	write(t, filepath.Join(dir, "small.yml"), strings.Replace(demoConfig(hosts, exporters.addresses()), "interval: 4s", "interval: 1s", 1))
+	write(t, filepath.Join(dir, "small.yml"), strings.Replace(string(text), "interval: 4s", "interval: 1s", 1))
 	many, prometheus := hugeCluster(t, 400)
-	text := "cluster: huge\nscrape: {interval: 15s}\nanalysis: {interval: 1s, window: 2m, max_data_age: 2m, max_moves: 100000}\nmigration: {tls: \"off\"}\nstability: {hold_rounds: 1}\nhosts:\n"
+	of := "cluster: huge\nscrape: {interval: 15s}\nanalysis: {interval: 1s, window: 2m, max_data_age: 2m, max_moves: 100000}\nmigration: {tls: \"off\"}\nstability: {hold_rounds: 1}\nhosts:\n"
 	for _, name := range many {
-		text += fmt.Sprintf("  - {name: %s, uri: \"simulated://%s\"}\n", name, name)
+		of += fmt.Sprintf("  - {name: %s, uri: \"simulated://%s\"}\n", name, name)
 	}
-	write(t, filepath.Join(dir, "huge.yml"), text)
+	write(t, filepath.Join(dir, "huge.yml"), of)
 	file := write(t, filepath.Join(dir, "clusters.yml"), fmt.Sprintf(`clusters:
   - {config_file: huge.yml, storage_path: huge, listen_addresses: [%q], prometheus_urls: [%q]}
   - {config_file: small.yml, storage_path: small, listen_addresses: [%q]}
 `, huge, prometheus, small))
-	f, err := newFleet(file, serverFlags{}, func() driver { return simulated{live} }, log)
+	f, err := newFleet(file, serverFlags{}, func() driver { return simulated{s.live} }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,15 +235,7 @@ func hugeCluster(t *testing.T, size int) (hosts []string, url string) {
 	t.Helper()
 	hosts, page := growthCluster(t, size)
 	dir, now := t.TempDir(), time.Now()
-	db, err := tsdb.Open(dir, nil, nil, tsdb.DefaultOptions(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.DisableCompactions()
-	scrapePast(t, db, page, now.Add(-3*time.Minute), now.Add(4*time.Minute))
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	scrapePast(t, dir, page, now.Add(-3*time.Minute), now.Add(4*time.Minute))
 	e, err := engine.Open(engine.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -55,22 +55,8 @@ func startScraped(t *testing.T) scraped {
 	if s.config, err = config.Load(s.path); err != nil {
 		t.Fatal(err)
 	}
-	meanwhile(t, exporters.run, clockwork(live))
+	inBackground(t, exporters.run, clockwork(live))
 	return s
-}
-
-// meanwhile runs them together until the test ends.
-func meanwhile(t *testing.T, all ...func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- runTogether(ctx, all...) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // scraping is Debian's Prometheus that scrapes them, through a proxy if one is given.
@@ -127,7 +113,7 @@ func TestTwoReplicasOfPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	meanwhile(t, n.run)
+	inBackground(t, n.run)
 	state := func(what, used string, words ...string) {
 		t.Helper()
 		await(t, what, func() error {
